@@ -1,0 +1,1 @@
+//! The payment engineer's calculator: check values, MACs, key blocks, components.

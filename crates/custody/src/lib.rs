@@ -1,0 +1,1 @@
+//! Signing keys that people hold: PIN-protected key files and the certificate authority.

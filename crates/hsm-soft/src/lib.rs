@@ -1,0 +1,1 @@
+//! The software HSM: local master key, usage policy, sealed storage, its own process.

@@ -1,0 +1,1 @@
+//! The HSM: its commands, the process protocol and its client.

@@ -1,0 +1,1 @@
+//! Certificates by role: issuing requests, chain and revocation checks, CMS; public keys only.

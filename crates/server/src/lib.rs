@@ -1,0 +1,1 @@
+//! The servers: terminal port, upload endpoint, configuration.

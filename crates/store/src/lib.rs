@@ -1,0 +1,1 @@
+//! What the servers remember: key blocks, ciphertext and the audit chain, never a clear key.

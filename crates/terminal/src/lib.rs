@@ -1,0 +1,1 @@
+//! The terminal: PIN pad, software PIN pad, device state, links.

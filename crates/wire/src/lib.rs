@@ -1,0 +1,1 @@
+//! Frames, TLV fields, serials and codes of the Keyferry wire.
