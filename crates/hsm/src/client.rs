@@ -1,0 +1,180 @@
+//! The client: one connection, many commands in flight.
+
+use std::{
+    collections::HashMap,
+    path::Path,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{
+        UnixStream,
+        unix::{OwnedReadHalf, OwnedWriteHalf},
+    },
+    sync::{Notify, oneshot},
+};
+
+use crate::{
+    Command, Hsm, HsmError,
+    commands::Status,
+    protocol::{self, Decoder, Outcome},
+};
+
+const READ_BYTES: usize = 64 * 1024;
+
+/// A connection to an HSM process. Cheap to clone; all clones share the connection.
+#[derive(Clone)]
+pub struct Client {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    next_id: AtomicU64,
+    state: Mutex<State>,
+    something_to_send: Notify,
+    closed: Notify,
+}
+
+/// Waiting callers, and the bytes of commands not yet written. Several commands leave in one write.
+#[derive(Default)]
+struct State {
+    waiting: HashMap<u64, oneshot::Sender<Outcome>>,
+    outgoing: Vec<u8>,
+    gone: bool,
+}
+
+impl Client {
+    /// Connects, checks that the process behind the socket runs as this user, and that it speaks this protocol.
+    ///
+    /// # Errors
+    /// [`HsmError::Connect`], [`HsmError::ForeignPeer`], [`HsmError::Protocol`], or what [`Status`] was answered.
+    pub async fn connect(path: impl AsRef<Path>) -> Result<Self, HsmError> {
+        let path = path.as_ref();
+        let shown = || path.display().to_string();
+        let stream =
+            UnixStream::connect(path).await.map_err(|source| HsmError::Connect { path: shown(), source })?;
+        let peer = stream.peer_cred().map_err(|source| HsmError::Connect { path: shown(), source })?;
+        let own = rustix::process::getuid().as_raw();
+        if peer.uid() != own {
+            return Err(HsmError::ForeignPeer { path: shown(), wanted: own, found: peer.uid() });
+        }
+        let client = Self::over(stream);
+        let found = client.call(Status {}).await?.protocol;
+        if found != protocol::VERSION {
+            return Err(HsmError::Protocol { wanted: protocol::VERSION, found });
+        }
+        Ok(client)
+    }
+
+    /// Waits until the connection has ended: the HSM's process is gone.
+    pub async fn gone(&self) {
+        loop {
+            let closed = self.shared.closed.notified();
+            if self.shared.state().gone {
+                return;
+            }
+            closed.await;
+        }
+    }
+
+    fn over(stream: UnixStream) -> Self {
+        let (read, write) = stream.into_split();
+        let shared = Arc::new(Shared {
+            next_id: AtomicU64::new(1),
+            state: Mutex::default(),
+            something_to_send: Notify::new(),
+            closed: Notify::new(),
+        });
+        tokio::spawn(send(Arc::clone(&shared), write));
+        tokio::spawn(receive(Arc::clone(&shared), read));
+        Self { shared }
+    }
+}
+
+impl Hsm for Client {
+    async fn call<C: Command>(&self, command: C) -> Result<C::Reply, HsmError> {
+        let (answer, answered) = oneshot::channel();
+        let id = self.shared.next_id.fetch_add(1, Ordering::Relaxed);
+        {
+            let mut state = self.shared.state();
+            if state.gone {
+                return Err(HsmError::Gone);
+            }
+            protocol::encode(id, &command.into_request(), &mut state.outgoing).map_err(|e| match e {
+                protocol::ProtocolError::TooLarge(bytes) => HsmError::TooLarge(bytes),
+                _ => HsmError::WrongReply(C::NAME),
+            })?;
+            state.waiting.insert(id, answer);
+        }
+        self.shared.something_to_send.notify_one();
+        let outcome = answered.await.map_err(|_| HsmError::Gone)?;
+        C::from_reply(outcome?)
+    }
+}
+
+impl Shared {
+    fn state(&self) -> MutexGuard<'_, State> {
+        // Nothing in the critical sections can leave the state half changed.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Drops every waiting caller's channel, which tells each that the HSM is gone.
+    fn close(&self) {
+        let mut state = self.state();
+        state.gone = true;
+        state.waiting.clear();
+        drop(state);
+        self.closed.notify_waiters();
+        self.something_to_send.notify_one();
+    }
+}
+
+async fn send(shared: Arc<Shared>, mut stream: OwnedWriteHalf) {
+    let mut batch = Vec::new();
+    loop {
+        {
+            let mut state = shared.state();
+            if state.gone {
+                return;
+            }
+            std::mem::swap(&mut batch, &mut state.outgoing);
+        }
+        if batch.is_empty() {
+            shared.something_to_send.notified().await;
+            continue;
+        }
+        if stream.write_all(&batch).await.is_err() {
+            return shared.close();
+        }
+        batch.clear();
+    }
+}
+
+async fn receive(shared: Arc<Shared>, mut stream: OwnedReadHalf) {
+    let mut decoder = Decoder::default();
+    let mut buffer = vec![0; READ_BYTES];
+    loop {
+        let read = match stream.read(&mut buffer).await {
+            Ok(0) | Err(_) => return shared.close(),
+            Ok(read) => read,
+        };
+        decoder.push(buffer.get(..read).unwrap_or_default());
+        loop {
+            match decoder.take::<Outcome>() {
+                Ok(Some((id, outcome))) => {
+                    let waiting = shared.state().waiting.remove(&id);
+                    if let Some(caller) = waiting {
+                        // A caller that has stopped waiting loses its answer: nothing of it is lost to others.
+                        let _ = caller.send(outcome);
+                    }
+                }
+                Ok(None) => break,
+                Err(_) => return shared.close(),
+            }
+        }
+    }
+}

@@ -1,0 +1,93 @@
+//! HSM commands: whole acts, one small file each.
+//!
+//! A command says what it takes, what it gives and what it refuses. The set of [`Request`]s is the whole of what an
+//! HSM can be asked; none of them decrypts or encrypts what the caller likes.
+
+mod answer_challenge;
+mod answer_stranger;
+mod check_answer;
+mod check_collected;
+mod make_work_key;
+mod open_collected;
+mod release_tmk;
+mod rewrap;
+mod status;
+
+use serde::{Deserialize, Serialize};
+
+pub use answer_challenge::{AnswerChallenge, Challenge};
+pub use answer_stranger::AnswerStranger;
+pub use check_answer::CheckAnswer;
+pub use check_collected::CheckCollected;
+pub use make_work_key::{MakeWorkKey, WorkKey};
+pub use open_collected::{OpenCollected, TransportKeyBlocks};
+pub use release_tmk::{ReleaseTmk, ReleasedTmk};
+pub use rewrap::Rewrap;
+pub use status::{Status, StatusReport};
+
+use crate::HsmError;
+
+/// One act of the HSM and the reply it gives.
+pub trait Command: Send + 'static {
+    /// What comes back when the HSM does not refuse.
+    type Reply: Send + 'static;
+    /// The command's name, for logs and policy.
+    const NAME: &'static str;
+    /// The command as the protocol carries it.
+    fn into_request(self) -> Request;
+    /// The reply as the protocol carried it.
+    ///
+    /// # Errors
+    /// [`HsmError::WrongReply`] when it is another command's.
+    fn from_reply(reply: Reply) -> Result<Self::Reply, HsmError>;
+}
+
+/// Declares the protocol's enums from the list of commands, so that a command cannot be in one and not in the other.
+macro_rules! commands {
+    ($($command:ident => $reply:ty),* $(,)?) => {
+        /// Every command.
+        #[derive(Debug, Clone, Serialize, Deserialize)]
+        #[allow(missing_docs, reason = "each variant is the command of its name, documented there")]
+        pub enum Request { $($command($command)),* }
+
+        /// Every reply.
+        #[derive(Debug, Clone, Serialize, Deserialize)]
+        #[allow(missing_docs, reason = "each variant is the reply to the command of its name, documented there")]
+        pub enum Reply { $($command($reply)),* }
+
+        impl Request {
+            /// The names of all commands, for a policy file and its test.
+            pub const NAMES: &'static [&'static str] = &[$(stringify!($command)),*];
+
+            /// The command's name.
+            #[must_use]
+            pub fn name(&self) -> &'static str {
+                match self { $(Self::$command(_) => stringify!($command)),* }
+            }
+        }
+
+        $(impl Command for $command {
+            type Reply = $reply;
+            const NAME: &'static str = stringify!($command);
+            fn into_request(self) -> Request { Request::$command(self) }
+            fn from_reply(reply: Reply) -> Result<$reply, HsmError> {
+                match reply {
+                    Reply::$command(reply) => Ok(reply),
+                    _ => Err(HsmError::WrongReply(Self::NAME)),
+                }
+            }
+        })*
+    };
+}
+
+commands! {
+    Status => StatusReport,
+    MakeWorkKey => WorkKey,
+    CheckCollected => (),
+    OpenCollected => TransportKeyBlocks,
+    AnswerChallenge => Challenge,
+    AnswerStranger => Challenge,
+    CheckAnswer => (),
+    ReleaseTmk => ReleasedTmk,
+    Rewrap => crate::KeyBlock,
+}

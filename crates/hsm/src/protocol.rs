@@ -1,0 +1,162 @@
+//! The bytes between a server and its HSM process.
+//!
+//! A message is `length (4, little-endian) ‖ id (8) ‖ body`, the length counting what follows it. The body is the
+//! postcard encoding of a [`Request`](crate::commands::Request) towards the HSM, of an [`Outcome`] back. Ids are the client's; replies come in
+//! any order. Only key blocks and public values travel, never a clear key: the socket's permissions keep others from
+//! *using* keys, not from reading them.
+
+use serde::{Serialize, de::DeserializeOwned};
+
+use crate::{Refusal, commands::Reply};
+
+/// Version of this protocol. The first [`Status`](crate::commands::Status) tells it.
+pub const VERSION: u32 = 1;
+
+/// The longest message, from id to the end of the body. The largest command holds a 9 999 character block of an
+/// RSA key and a ciphertext.
+pub const MAX_MESSAGE: usize = 64 * 1024;
+
+/// What the HSM answers.
+pub type Outcome = Result<Reply, Refusal>;
+
+const LENGTH_BYTES: usize = 4;
+const ID_BYTES: usize = 8;
+
+/// Why bytes are not a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum ProtocolError {
+    /// Larger than [`MAX_MESSAGE`].
+    #[error("message of {0} bytes is larger than {MAX_MESSAGE}")]
+    TooLarge(usize),
+    /// Shorter than its id.
+    #[error("message of {0} bytes is too short for its id")]
+    TooShort(usize),
+    /// The body is not what it should be.
+    #[error("message body cannot be read")]
+    Body,
+}
+
+/// Appends a message to `out`.
+///
+/// # Errors
+/// [`ProtocolError::TooLarge`]; `out` is then as it was.
+pub fn encode<T: Serialize>(id: u64, body: &T, out: &mut Vec<u8>) -> Result<(), ProtocolError> {
+    let start = out.len();
+    out.extend_from_slice(&[0; LENGTH_BYTES]);
+    out.extend_from_slice(&id.to_le_bytes());
+    let encoded = postcard::to_extend(body, std::mem::take(out)).map_err(|_| ProtocolError::Body)?;
+    *out = encoded;
+    let length = out.len() - start - LENGTH_BYTES;
+    let prefix = u32::try_from(length).ok().filter(|_| length <= MAX_MESSAGE);
+    let (Some(prefix), Some(place)) = (prefix, out.get_mut(start..start + LENGTH_BYTES)) else {
+        out.truncate(start);
+        return Err(ProtocolError::TooLarge(length));
+    };
+    place.copy_from_slice(&prefix.to_le_bytes());
+    Ok(())
+}
+
+/// Collects bytes and gives messages.
+#[derive(Debug, Default)]
+pub struct Decoder {
+    bytes: Vec<u8>,
+    read: usize,
+}
+
+impl Decoder {
+    /// Takes what came.
+    pub fn push(&mut self, bytes: &[u8]) {
+        if self.read > 0 {
+            self.bytes.drain(..self.read);
+            self.read = 0;
+        }
+        self.bytes.extend_from_slice(bytes);
+    }
+
+    /// The next whole message, or `None` until more has come.
+    ///
+    /// # Errors
+    /// Any [`ProtocolError`]: the connection is of no further use.
+    pub fn take<T: DeserializeOwned>(&mut self) -> Result<Option<(u64, T)>, ProtocolError> {
+        let rest = self.bytes.get(self.read..).unwrap_or_default();
+        let Some((prefix, rest)) = rest.split_first_chunk::<LENGTH_BYTES>() else { return Ok(None) };
+        let length = usize::try_from(u32::from_le_bytes(*prefix)).map_err(|_| ProtocolError::Body)?;
+        if length > MAX_MESSAGE {
+            return Err(ProtocolError::TooLarge(length));
+        }
+        let Some(message) = rest.get(..length) else { return Ok(None) };
+        let Some((id, body)) = message.split_first_chunk::<ID_BYTES>() else {
+            return Err(ProtocolError::TooShort(length));
+        };
+        let (value, left) = postcard::take_from_bytes(body).map_err(|_| ProtocolError::Body)?;
+        if !left.is_empty() {
+            return Err(ProtocolError::Body);
+        }
+        let id = u64::from_le_bytes(*id);
+        self.read += LENGTH_BYTES + length;
+        Ok(Some((id, value)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::commands::{AnswerStranger, Request, Status};
+
+    #[test]
+    fn messages_come_out_as_they_went_in_whatever_the_pieces() {
+        let mut bytes = Vec::new();
+        encode(7, &Request::Status(Status {}), &mut bytes).unwrap();
+        let stranger = AnswerStranger { sn: "SN-1".into(), pin_pad: "SN-1".into(), rnd1: [1; 8] };
+        encode(8, &Request::AnswerStranger(stranger), &mut bytes).unwrap();
+        let mut decoder = Decoder::default();
+        let mut names = Vec::new();
+        for byte in bytes {
+            decoder.push(&[byte]);
+            while let Some((id, request)) = decoder.take::<Request>().unwrap() {
+                names.push((id, request.name()));
+            }
+        }
+        assert_eq!(names, [(7, "Status"), (8, "AnswerStranger")]);
+    }
+
+    #[test]
+    fn a_message_at_the_limit_passes_and_one_past_it_is_refused() {
+        let overhead = ID_BYTES + 3; // a postcard string of this size has a three-byte length
+        let mut out = Vec::new();
+        encode(1, &"x".repeat(MAX_MESSAGE - overhead), &mut out).unwrap();
+        let mut decoder = Decoder::default();
+        decoder.push(&out);
+        assert!(decoder.take::<String>().unwrap().is_some());
+
+        let mut out = vec![9];
+        let error = encode(1, &"x".repeat(MAX_MESSAGE - overhead + 1), &mut out).unwrap_err();
+        assert_eq!(error, ProtocolError::TooLarge(MAX_MESSAGE + 1));
+        assert_eq!(out, [9], "what was there stays");
+        let mut decoder = Decoder::default();
+        decoder.push(&u32::try_from(MAX_MESSAGE + 1).unwrap().to_le_bytes());
+        assert_eq!(decoder.take::<String>().unwrap_err(), ProtocolError::TooLarge(MAX_MESSAGE + 1));
+    }
+
+    #[test]
+    fn bytes_after_a_body_are_refused() {
+        let mut out = Vec::new();
+        encode(1, &(Status {}, 1u8), &mut out).unwrap();
+        let mut decoder = Decoder::default();
+        decoder.push(&out);
+        assert_eq!(decoder.take::<Status>().unwrap_err(), ProtocolError::Body);
+    }
+
+    proptest! {
+        #[test]
+        fn garbage_never_panics(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
+            let mut decoder = Decoder::default();
+            decoder.push(&bytes);
+            while let Ok(Some((_, request))) = decoder.take::<Request>() {
+                let _ = request.name();
+            }
+        }
+    }
+}
