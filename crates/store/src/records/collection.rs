@@ -1,0 +1,173 @@
+//! Collected packages (2-wire.md section 6) and the replacements that wait for a second person.
+
+use wire::{Device, Serial};
+
+/// A collection whose signature, chain and role are good, with what the HSM said of each TK.
+#[derive(Debug, Clone)]
+pub struct CollectionImport {
+    /// SHA-256 of the CMS bytes: the same bytes are taken once.
+    pub digest: [u8; 32],
+    /// The CMS bytes, kept so that every TK stays traceable to its operator.
+    pub package: Vec<u8>,
+    /// Who signed: the operator card.
+    pub signer: Person,
+    /// Owner of the terminals in it.
+    pub acquirer: String,
+    /// The station's name for itself.
+    pub station: String,
+    /// When collected, Unix milliseconds, as the station says.
+    pub collected_at: i64,
+    /// In the order of the package.
+    pub terminals: Vec<CollectedTerminal>,
+}
+
+/// A person as a certificate names them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Person {
+    /// The certificate's subject.
+    pub subject: String,
+    /// The certificate's serial number, hex.
+    pub certificate_serial: String,
+}
+
+impl Person {
+    /// Whether these may be one person: the same subject *or* the same card. Dual control wants neither
+    /// (4-requirements.md R12: one person alone, same person twice, same card twice).
+    #[must_use]
+    pub fn may_be(&self, other: &Person) -> bool {
+        self.subject == other.subject
+            || self.certificate_serial.eq_ignore_ascii_case(&other.certificate_serial)
+    }
+}
+
+/// One terminal of a collection.
+#[derive(Debug, Clone)]
+pub struct CollectedTerminal {
+    /// SN, and the PIN pad's serial where external.
+    pub device: Device,
+    /// Vendor id (DF30).
+    pub vendor: Option<String>,
+    /// Model id (DF31).
+    pub model: Option<String>,
+    /// 01 TDES, 02 EC/AES.
+    pub suite: u8,
+    /// The transport key under the work certificate's key.
+    pub ctk_pu: Vec<u8>,
+    /// Which work certificate, lower-case hex.
+    pub work_certificate_sha256: String,
+    /// 20 hex digits of SHA-256(SN ‖ Ctk_Pu).
+    pub fingerprint: String,
+    /// The package asks to replace what is known of this terminal.
+    pub replaces: bool,
+    /// Why the checks before the store refuse it; then only the audit learns of it.
+    pub refused: Option<Refusal>,
+}
+
+/// Why one terminal of a collection is not taken.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refusal {
+    /// For machines.
+    pub code: String,
+    /// For people.
+    pub text: String,
+}
+
+/// What became of [`Store::import_collection`](crate::Store::import_collection).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ImportOutcome {
+    /// The same bytes were taken before. Nothing was written.
+    Duplicate,
+    /// Taken; one answer for each terminal, in order.
+    Stored(Vec<PerTerminal>),
+}
+
+/// What became of one terminal of a collection.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PerTerminal {
+    /// New, and ready for downloads.
+    Stored,
+    /// Known: kept aside until a second person approves it.
+    AwaitsApproval {
+        /// For [`Store::approve_replacement`](crate::Store::approve_replacement).
+        id: i64,
+    },
+    /// Known, and the package does not ask to replace it. Nothing changed.
+    AlreadyKnown {
+        /// It is the same pair with the same Ctk_Pu: collecting twice did no harm.
+        same: bool,
+    },
+    /// The PIN pad's serial belongs to another terminal. Nothing changed.
+    SerialPairTaken {
+        /// The terminal that has it.
+        by: Serial,
+    },
+    /// It belongs to another acquirer. Nothing changed.
+    OtherAcquirer,
+    /// The caller's own refusal, handed back.
+    Refused(Refusal),
+}
+
+/// A replacement of a terminal's TK that waits for a second person.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReplacementRecord {
+    /// For [`Store::approve_replacement`](crate::Store::approve_replacement).
+    pub id: i64,
+    /// The terminal.
+    pub sn: Serial,
+    /// The PIN pad's serial in the new pair; `None` when built in.
+    pub pin_pad: Option<Serial>,
+    /// The PIN pad's serial as it is now.
+    pub current_pin_pad: Option<Serial>,
+    /// The new TK's fingerprint: what the approver compares and approves.
+    pub fingerprint: String,
+    /// The fingerprint as it is now.
+    pub current_fingerprint: String,
+    /// Who signed the collection; the approver must be someone else.
+    pub signer: Person,
+    /// The station's name for itself.
+    pub station: String,
+    /// When collected, Unix milliseconds, as the station says.
+    pub collected_at: i64,
+    /// When the package came, Unix milliseconds.
+    pub uploaded_at: i64,
+}
+
+/// A second person's word on a replacement. It names the fingerprint, so that it binds what was looked at
+/// (4-requirements.md R13).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Approval {
+    /// [`ReplacementRecord::id`].
+    pub id: i64,
+    /// [`ReplacementRecord::fingerprint`] as the approver saw it.
+    pub fingerprint: String,
+    /// Who approves or rejects.
+    pub approver: Person,
+}
+
+/// What became of [`Store::approve_replacement`](crate::Store::approve_replacement) or
+/// [`Store::reject_replacement`](crate::Store::reject_replacement).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ApprovalOutcome {
+    /// Done: the terminal has its new TK.
+    Approved {
+        /// The new generation.
+        tk_generation: i64,
+        /// Pending keys that were dropped.
+        dropped: u64,
+        /// Active keys that were retired: all, if the PIN pad changed, else none.
+        retired: u64,
+    },
+    /// Done: nothing of it will be used.
+    Rejected,
+    /// Approver and signer may be one person. Nothing was written.
+    SamePerson,
+    /// The fingerprint is not that of this replacement. Nothing was written.
+    OtherFingerprint,
+    /// Not waiting: unknown, decided before, or overtaken by a later collection. Nothing was written.
+    NotWaiting,
+    /// The new pair's PIN pad has meanwhile come to belong to another terminal. Nothing was written.
+    SerialPairTaken {
+        /// The terminal that has it.
+        by: Serial,
+    },
+}

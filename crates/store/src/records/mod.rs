@@ -1,0 +1,8 @@
+//! What goes into the store and what comes out: plain data, no database in it.
+
+pub(crate) mod certificate;
+pub(crate) mod collection;
+pub(crate) mod event;
+pub(crate) mod key;
+pub(crate) mod overview;
+pub(crate) mod terminal;
