@@ -1,1 +1,70 @@
-//! Frames, TLV fields, serials and codes of the Keyferry wire.
+//! The wire, byte by byte: frames, TLV fields, message types, serials and codes (`docs/spec/2-wire.md`).
+//!
+//! Bytes from a link go into a [`FrameDecoder`], which gives whole [`Frame`]s. A frame gives its [`Message`]: a
+//! [`MessageType`] and [`Fields`]. Reading is strict: everything that 2-wire.md section 1 calls malformed is refused
+//! with a [`Malformed`] that names the defect, and nothing that a peer can send makes this crate panic.
+//!
+//! The crate decides nothing about a conversation (that is `flows`) and opens no link. It needs only `alloc`, so that
+//! a terminal can use it.
+//!
+//! ```
+//! use keyferry_wire::{Fields, Frame, FrameDecoder, MessageType, Serial, Tag};
+//!
+//! let mut fields = Fields::new();
+//! fields.push(Tag::SERIAL, Serial::parse("SN-1001")?.as_bytes())?;
+//! let frame = Frame::new(MessageType::Collected, &fields)?;
+//!
+//! let mut decoder = FrameDecoder::new();
+//! decoder.push(frame.bytes())?;
+//! let received = decoder.next()?.expect("a whole frame was pushed");
+//! assert_eq!(received.message()?.fields.device()?.sn().as_str(), "SN-1001");
+//! # Ok::<(), keyferry_wire::Malformed>(())
+//! ```
+
+#![no_std]
+#![warn(clippy::indexing_slicing)]
+#![cfg_attr(
+    test,
+    allow(clippy::indexing_slicing, reason = "a test that indexes wrongly fails, as it should")
+)]
+
+extern crate alloc;
+#[cfg(test)]
+extern crate std;
+
+mod code;
+mod decoder;
+mod device;
+mod error_message;
+mod fields;
+mod fingerprint;
+mod frame;
+mod hex;
+mod identifier;
+mod kcv;
+pub mod limits;
+mod malformed;
+mod message_type;
+mod place;
+mod serial;
+mod slot;
+mod suite;
+mod tag;
+mod typed;
+
+pub use code::ErrorCode;
+pub use decoder::FrameDecoder;
+pub use device::Device;
+pub use error_message::{ErrorMessage, error_frame};
+pub use fields::{Field, Fields, Value};
+pub use fingerprint::fingerprint;
+pub use frame::{Frame, Message};
+pub use identifier::Identifier;
+pub use kcv::Kcv;
+pub use malformed::Malformed;
+pub use message_type::MessageType;
+pub use place::Place;
+pub use serial::{ModelId, Serial, VendorId};
+pub use slot::Slot;
+pub use suite::Suite;
+pub use tag::Tag;
