@@ -1,0 +1,235 @@
+//! The one thread that writes: it takes what is queued, runs each act in a savepoint of its own, commits once for
+//! all of them, and only then answers (group commit).
+
+use std::cell::RefCell;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::thread::JoinHandle;
+
+use rusqlite::{Connection, params};
+use tokio::sync::{mpsc, oneshot};
+
+use super::error::Db;
+use crate::audit::{Hash, Link, canonical_json};
+use crate::{Event, StoreError, limits};
+
+/// Acts that may wait for the writer; more wait in their callers, so memory stays bounded by the server's own
+/// limits on connections.
+const QUEUE: usize = 1024;
+
+/// Acts in one commit: bounds how long the first one waits for the others.
+const BATCH: usize = 256;
+
+/// The writer's end that acts are handed to. Dropping it finishes the queue first.
+pub(super) struct Writer {
+    queue: Option<mpsc::Sender<Box<dyn Job>>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Writer {
+    /// Starts the thread; the connection is its own from now on.
+    pub(super) fn start(connection: Connection) -> Result<Writer, StoreError> {
+        let (queue, jobs) = mpsc::channel(QUEUE);
+        let thread = std::thread::Builder::new()
+            .name("store-writer".into())
+            .spawn(move || serve(&connection, jobs))
+            .map_err(|e| StoreError::Io(format!("no thread for the writer: {e}")))?;
+        Ok(Writer { queue: Some(queue), thread: Some(thread) })
+    }
+
+    /// Runs an act and answers when it is durable, or has failed and left nothing behind.
+    pub(super) async fn act<T, F>(&self, act: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Tx<'_>) -> Result<T, StoreError> + Send + 'static,
+    {
+        let (reply, answer) = oneshot::channel();
+        let job = TypedJob { act: Some(act), outcome: None, reply };
+        let queue = self.queue.as_ref().ok_or(StoreError::Closed)?;
+        queue.send(Box::new(job)).await.map_err(|_| StoreError::Closed)?;
+        answer.await.map_err(|_| StoreError::Unanswered)?
+    }
+}
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        self.queue = None;
+        if let Some(thread) = self.thread.take() {
+            // Its own panics have been answered already; there is nobody left to tell.
+            let _ = thread.join();
+        }
+    }
+}
+
+/// The transaction that a batch of acts runs in.
+pub(super) struct Tx<'c> {
+    /// For the acts' statements. No act begins, commits or rolls back by itself.
+    pub(super) connection: &'c Connection,
+    /// The chain's end: as recorded when the batch began, and with this batch's events.
+    end: RefCell<End>,
+}
+
+#[derive(Clone, Copy)]
+struct End {
+    seq: i64,
+    hash: Hash,
+}
+
+impl<'c> Tx<'c> {
+    /// Reads the chain's end anew for each batch: another process may have written since.
+    fn begin(connection: &'c Connection) -> Result<Tx<'c>, StoreError> {
+        let end = connection
+            .prepare_cached("SELECT seq, hash FROM audit_end")
+            .and_then(|mut s| s.query_row([], |row| Ok(End { seq: row.get(0)?, hash: row.get(1)? })))
+            .db()?;
+        Ok(Tx { connection, end: RefCell::new(end) })
+    }
+
+    /// Appends an event to the audit and gives its number.
+    pub(super) fn append(&self, event: &Event) -> Result<i64, StoreError> {
+        for (what, text) in
+            [("an event's kind", &*event.kind), ("an event's actor", &event.actor), ("an event's subject", &event.subject)]
+        {
+            if text.len() > limits::EVENT_TEXT {
+                return Err(StoreError::TooLarge { what, limit: limits::EVENT_TEXT });
+            }
+        }
+        let detail = canonical_json(&event.detail);
+        if detail.len() > limits::EVENT_DETAIL {
+            return Err(StoreError::TooLarge { what: "an event's detail", limit: limits::EVENT_DETAIL });
+        }
+        let before = *self.end.borrow();
+        let seq = before.seq.saturating_add(1);
+        let link = Link {
+            seq,
+            at: event.at,
+            kind: &event.kind,
+            actor: &event.actor,
+            subject: &event.subject,
+            detail: &detail,
+            prev: &before.hash,
+        };
+        let hash = link.hash();
+        self.connection
+            .prepare_cached(
+                "INSERT INTO audit (seq, at, kind, actor, subject, detail, prev_hash, hash)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+            )
+            .and_then(|mut s| {
+                s.execute(params![
+                    seq,
+                    event.at,
+                    event.kind,
+                    event.actor,
+                    event.subject,
+                    detail,
+                    before.hash,
+                    hash
+                ])
+            })
+            .db()?;
+        *self.end.borrow_mut() = End { seq, hash };
+        Ok(seq)
+    }
+
+    /// Runs one act so that its failure undoes it and nothing else.
+    ///
+    /// `Err` means that the whole transaction is gone: SQLite itself rolls it back on some failures of the disk.
+    fn savepoint(&self, job: &mut dyn Job) -> Result<(), StoreError> {
+        self.run("SAVEPOINT act")?;
+        let before = *self.end.borrow();
+        if let Err(error) = job.run(self) {
+            if self.connection.is_autocommit() {
+                return Err(error);
+            }
+            *self.end.borrow_mut() = before;
+            self.run("ROLLBACK TO act")?;
+        }
+        self.run("RELEASE act")
+    }
+
+    fn commit(self, recorded: i64) -> Result<(), StoreError> {
+        let end = *self.end.borrow();
+        if end.seq != recorded {
+            self.connection
+                .prepare_cached("UPDATE audit_end SET seq = ?1, hash = ?2")
+                .and_then(|mut s| s.execute(params![end.seq, end.hash]))
+                .db()?;
+        }
+        self.run("COMMIT")
+    }
+
+    fn run(&self, sql: &str) -> Result<(), StoreError> {
+        self.connection.prepare_cached(sql).and_then(|mut s| s.execute([])).db().map(|_| ())
+    }
+}
+
+/// An act with its answer's type hidden.
+trait Job: Send {
+    /// Runs it and keeps what came out.
+    fn run(&mut self, tx: &Tx<'_>) -> Result<(), StoreError>;
+    /// Sends what came out, or why the commit failed.
+    fn answer(self: Box<Self>, committed: &Result<(), StoreError>);
+}
+
+struct TypedJob<T, F> {
+    act: Option<F>,
+    outcome: Option<Result<T, StoreError>>,
+    reply: oneshot::Sender<Result<T, StoreError>>,
+}
+
+impl<T, F> Job for TypedJob<T, F>
+where
+    T: Send,
+    F: FnOnce(&Tx<'_>) -> Result<T, StoreError> + Send,
+{
+    fn run(&mut self, tx: &Tx<'_>) -> Result<(), StoreError> {
+        let Some(act) = self.act.take() else { return Err(StoreError::ActPanicked) };
+        // The savepoint undoes whatever a panicking act left, so nothing unwind-unsafe is looked at again.
+        let outcome = catch_unwind(AssertUnwindSafe(|| act(tx))).unwrap_or(Err(StoreError::ActPanicked));
+        let told = outcome.as_ref().map(|_| ()).map_err(Clone::clone);
+        self.outcome = Some(outcome);
+        told
+    }
+
+    fn answer(self: Box<Self>, committed: &Result<(), StoreError>) {
+        let answer = match (self.outcome, committed) {
+            (Some(Err(own)), _) => Err(own),
+            (_, Err(commit)) => Err(commit.clone()),
+            (Some(Ok(value)), Ok(())) => Ok(value),
+            (None, Ok(())) => Err(StoreError::Unanswered),
+        };
+        // A caller that has gone does not undo its act.
+        let _ = self.reply.send(answer);
+    }
+}
+
+fn serve(connection: &Connection, mut jobs: mpsc::Receiver<Box<dyn Job>>) {
+    let mut batch: Vec<Box<dyn Job>> = Vec::with_capacity(BATCH);
+    while let Some(first) = jobs.blocking_recv() {
+        batch.push(first);
+        while batch.len() < BATCH
+            && let Ok(next) = jobs.try_recv()
+        {
+            batch.push(next);
+        }
+        let committed = run_batch(connection, &mut batch);
+        if committed.is_err() && !connection.is_autocommit() {
+            // If even this fails, the next BEGIN does too, and says why.
+            let _ = connection.execute_batch("ROLLBACK");
+        }
+        for job in batch.drain(..) {
+            job.answer(&committed);
+        }
+    }
+}
+
+fn run_batch(connection: &Connection, batch: &mut [Box<dyn Job>]) -> Result<(), StoreError> {
+    // IMMEDIATE: whoever else writes is met here, before any act has run.
+    connection.prepare_cached("BEGIN IMMEDIATE").and_then(|mut s| s.execute([])).db()?;
+    let tx = Tx::begin(connection)?;
+    let recorded = tx.end.borrow().seq;
+    for job in batch {
+        tx.savepoint(job.as_mut())?;
+    }
+    tx.commit(recorded)
+}
