@@ -1,1 +1,33 @@
 //! Clear payment keys and what is done with them: TDES, AES, MACs, check values, RSA.
+//!
+//! This crate is the one home of clear keys (ARCHITECTURE.md): only the software HSM, the software PIN
+//! pad and the calculator may use it. Its types have no `Clone`, no `Debug` of bytes, no `==` and no
+//! serialisation; they wipe themselves when dropped.
+//!
+//! * [`SingleDesKey`], [`TdesKey`], [`AesKey`]: plain keys. They report what is wrong with a key
+//!   ([`hygiene`]) and refuse nothing; `refuse_poor` is the strict check that a PIN pad, an HSM command
+//!   and an import call.
+//! * [`keys`]: the named keys of `docs/spec/1-systems.md`, a type each; [`tk`]: the terminal key pair
+//!   TEK and AUK, usable only once it was checked.
+//! * [`blocks`]: which key travels in which key block (2-wire.md section 4), and the strict receiver.
+//! * [`mac`], [`digest`], [`gcm`], [`rsa`], [`derive`]: the primitives.
+//! * [`random`]: the operating system's random numbers behind a continuous health test.
+
+pub mod blocks;
+pub mod derive;
+pub mod digest;
+pub mod gcm;
+pub mod hygiene;
+pub mod keys;
+pub mod mac;
+pub mod random;
+pub mod rsa;
+pub mod tk;
+
+mod aes_key;
+mod error;
+mod tdes;
+
+pub use aes_key::AesKey;
+pub use error::Error;
+pub use tdes::{BLOCK, DesKey, SingleDesKey, TdesKey, TdesLength};
