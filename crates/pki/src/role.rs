@@ -1,0 +1,127 @@
+//! Roles: what the key in a certificate may be used for (2-wire.md section 5).
+
+use const_oid::ObjectIdentifier;
+use x509_cert::der::flagset::FlagSet;
+use x509_cert::ext::pkix::KeyUsages;
+
+/// The arc under which each role has its extended key usage.
+pub const ARC: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.4.1.32473.4711");
+
+/// Whether [`ARC`] is still under RFC 5612's example enterprise number, to be replaced by the project's own
+/// before a first release. The CA's tools say so while it is.
+pub const ARC_IS_EXAMPLE: bool = true;
+
+/// The role of a certificate; the number is the last arc of its extended key usage (2-wire.md section 5).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[repr(u8)]
+pub enum Role {
+    /// KMS work key: terminals encrypt their TK to it.
+    KmsWork = 1,
+    /// Key loading device: decrypts Rnd1 and signs keys with message recovery.
+    Downloader = 2,
+    /// RKS work key: terminals encrypt their factor and TK2 to it.
+    RksWork = 3,
+    /// Operator card: signs collected packages.
+    Operator = 4,
+    /// Administrator card: the second card that a station needs.
+    Administrator = 5,
+    /// The vendor's material tracking system: collects TKs, signs batches.
+    Mtms = 6,
+    /// Signs packages for download to terminals.
+    PackageSigning = 7,
+    /// Signs repair authorisations.
+    RepairAuthorisation = 8,
+}
+
+impl Role {
+    /// Every role, in the order of their numbers.
+    pub const ALL: [Self; 8] = [
+        Self::KmsWork,
+        Self::Downloader,
+        Self::RksWork,
+        Self::Operator,
+        Self::Administrator,
+        Self::Mtms,
+        Self::PackageSigning,
+        Self::RepairAuthorisation,
+    ];
+
+    /// The number of the role, the last arc of its object identifier.
+    #[must_use]
+    pub const fn number(self) -> u8 {
+        self as u8
+    }
+
+    /// The role with this number.
+    #[must_use]
+    pub fn from_number(number: u8) -> Option<Self> {
+        Self::ALL.into_iter().find(|role| role.number() == number)
+    }
+
+    /// The role's extended key usage.
+    #[must_use]
+    pub const fn oid(self) -> ObjectIdentifier {
+        ObjectIdentifier::new_unwrap(match self {
+            Self::KmsWork => "1.3.6.1.4.1.32473.4711.1",
+            Self::Downloader => "1.3.6.1.4.1.32473.4711.2",
+            Self::RksWork => "1.3.6.1.4.1.32473.4711.3",
+            Self::Operator => "1.3.6.1.4.1.32473.4711.4",
+            Self::Administrator => "1.3.6.1.4.1.32473.4711.5",
+            Self::Mtms => "1.3.6.1.4.1.32473.4711.6",
+            Self::PackageSigning => "1.3.6.1.4.1.32473.4711.7",
+            Self::RepairAuthorisation => "1.3.6.1.4.1.32473.4711.8",
+        })
+    }
+
+    /// The role with this extended key usage.
+    #[must_use]
+    pub fn from_oid(oid: &ObjectIdentifier) -> Option<Self> {
+        Self::ALL.into_iter().find(|role| role.oid() == *oid)
+    }
+
+    /// The word by which configuration files and commands name the role.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::KmsWork => "kms-work",
+            Self::Downloader => "downloader",
+            Self::RksWork => "rks-work",
+            Self::Operator => "operator",
+            Self::Administrator => "administrator",
+            Self::Mtms => "mtms",
+            Self::PackageSigning => "package-signing",
+            Self::RepairAuthorisation => "repair-authorisation",
+        }
+    }
+
+    /// The key usage that a certificate of this role has, no more and no less (2-wire.md section 5).
+    pub(crate) fn key_usage(self) -> FlagSet<KeyUsages> {
+        match self {
+            Self::KmsWork | Self::RksWork => KeyUsages::KeyEncipherment.into(),
+            Self::Downloader => KeyUsages::KeyEncipherment | KeyUsages::DigitalSignature,
+            Self::Operator
+            | Self::Administrator
+            | Self::Mtms
+            | Self::PackageSigning
+            | Self::RepairAuthorisation => KeyUsages::DigitalSignature.into(),
+        }
+    }
+}
+
+impl std::fmt::Display for Role {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.word())
+    }
+}
+
+impl std::str::FromStr for Role {
+    type Err = crate::Error;
+
+    /// Reads the word of [`Role::word`].
+    fn from_str(word: &str) -> Result<Self, Self::Err> {
+        Self::ALL.into_iter().find(|role| role.word() == word).ok_or_else(|| {
+            let words: Vec<_> = Self::ALL.iter().map(|role| role.word()).collect();
+            crate::Error::Request(format!("{word:?} is no role; use one of {}", words.join(", ")))
+        })
+    }
+}
