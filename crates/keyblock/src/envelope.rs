@@ -42,12 +42,12 @@ impl<'a> Envelope<'a> {
         if hex::number(mac.as_bytes()).is_none() {
             return Err(Error::MacHex);
         }
+        if hex::number(ciphertext.as_bytes()).is_none() {
+            return Err(Error::CiphertextHex);
+        }
         let whole = if version == Version::E { 2 } else { 2 * multiple };
         if ciphertext.is_empty() || !ciphertext.len().is_multiple_of(whole) {
             return Err(Error::CiphertextLength { version, characters: ciphertext.len() });
-        }
-        if hex::number(ciphertext.as_bytes()).is_none() {
-            return Err(Error::CiphertextHex);
         }
         Ok(Self { header, header_text, ciphertext, mac })
     }

@@ -1,15 +1,13 @@
-//! The header of a key block: read and written as text, with no cryptography.
+//! The header of a key block, and how it is read. No cryptography.
 
+use crate::Error;
 use crate::fields::{Algorithm, Exportability, KeyContext, KeyVersion, Mode, Usage, Version};
-use crate::optional::{OptionalBlock, PADDING_ID};
-use crate::{Error, MAX_BLOCK_LENGTH};
+use crate::optional::OptionalBlock;
 
 /// Characters of the header without optional blocks.
 pub const FIXED_HEADER_LENGTH: usize = 16;
 /// The most optional blocks that a header can count, `PB` included.
 pub const MAX_OPTIONAL_BLOCKS: usize = 99;
-/// Characters of a padding block with no text.
-const PADDING_OVERHEAD: usize = 4;
 
 /// What a key block says in the clear about its key.
 ///
@@ -81,66 +79,6 @@ impl Header {
     pub fn optional(&self, id: &str) -> Option<&str> {
         self.optional.iter().find(|block| block.id() == id).map(OptionalBlock::text)
     }
-
-    /// Characters of this header in a block, padding block included.
-    pub(crate) fn encoded_len(&self) -> usize {
-        let bare = self.unpadded_len();
-        bare.saturating_add(self.padding(bare))
-    }
-
-    /// Writes the header of a block of `block_length` characters to `text`.
-    pub(crate) fn encode(&self, block_length: usize, text: &mut String) -> Result<(), Error> {
-        if block_length > MAX_BLOCK_LENGTH {
-            return Err(Error::BlockTooLong);
-        }
-        self.check_optional()?;
-        let padding = self.padding(self.unpadded_len());
-        let count = self.optional.len() + usize::from(padding > 0);
-        if count > MAX_OPTIONAL_BLOCKS {
-            return Err(Error::TooManyOptionalBlocks);
-        }
-        text.push(self.version.letter());
-        text.push_str(&format!("{block_length:04}"));
-        text.push_str(self.usage.as_str());
-        text.push_str(self.algorithm.as_str());
-        text.push_str(self.mode.as_str());
-        text.push_str(self.key_version.as_str());
-        text.push_str(self.exportability.as_str());
-        text.push_str(&format!("{count:02}"));
-        text.push(self.key_context.digit());
-        text.push('0');
-        for block in &self.optional {
-            block.encode(text);
-        }
-        if padding > 0 {
-            text.push_str(PADDING_ID);
-            text.push_str(&format!("{padding:02X}"));
-            text.extend(core::iter::repeat_n('0', padding - PADDING_OVERHEAD));
-        }
-        Ok(())
-    }
-
-    fn unpadded_len(&self) -> usize {
-        self.optional.iter().fold(FIXED_HEADER_LENGTH, |sum, block| sum.saturating_add(block.encoded_len()))
-    }
-
-    /// Characters of the padding block that brings a header of `length` to a multiple of the cipher's block; 0 for
-    /// none (X9.143 6.3.6: only optional blocks make it necessary).
-    fn padding(&self, length: usize) -> usize {
-        let multiple = self.version.cipher_block();
-        match length % multiple {
-            0 => 0,
-            over if multiple - over >= PADDING_OVERHEAD => multiple - over,
-            over => 2 * multiple - over,
-        }
-    }
-
-    fn check_optional(&self) -> Result<(), Error> {
-        if self.optional.iter().any(OptionalBlock::is_padding) {
-            return Err(Error::PaddingBlockGiven);
-        }
-        no_repetition(&self.optional)
-    }
 }
 
 /// A header as read, with what only the block's structure needs.
@@ -192,7 +130,7 @@ pub(crate) fn parse(text: &str) -> Result<Parsed, Error> {
     Ok(Parsed { header, header_length, stated_length })
 }
 
-fn no_repetition(blocks: &[OptionalBlock]) -> Result<(), Error> {
+pub(crate) fn no_repetition(blocks: &[OptionalBlock]) -> Result<(), Error> {
     for (index, block) in blocks.iter().enumerate() {
         if blocks.iter().take(index).any(|earlier| earlier.id() == block.id()) {
             return Err(Error::OptionalBlockRepeated { index });

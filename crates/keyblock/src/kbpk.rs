@@ -254,7 +254,7 @@ where
         C::new_from_slice(key)
             .map(|cipher| -> Cmac<C> { cmac::digest::common::InnerInit::inner_init(cipher) })
     };
-    let base = cmac(&*expand::<N>(kbpk)).map_err(|_| wrong)?;
+    let base = cmac(&expand::<N>(kbpk)).map_err(|_| wrong)?;
     let length = kbpk.len();
     let key_for = |usage| {
         let mut key = Zeroizing::new([0_u8; N]);

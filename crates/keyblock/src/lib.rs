@@ -62,6 +62,8 @@
 
 #[cfg(feature = "crypto")]
 mod binding;
+#[cfg(feature = "crypto")]
+mod encode;
 mod envelope;
 mod error;
 mod fields;
@@ -81,3 +83,8 @@ pub use optional::OptionalBlock;
 
 /// The longest block that the header's four digits can say, in characters (X9.143 6.2).
 pub const MAX_BLOCK_LENGTH: usize = 9999;
+
+/// The example of the README is a test, too.
+#[cfg(all(doctest, feature = "crypto"))]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -6,12 +6,7 @@ use crate::{Error, hex};
 pub(crate) const PADDING_ID: &str = "PB";
 
 /// Characters of identifier and short length.
-const SHORT_OVERHEAD: usize = 4;
-/// Characters of identifier, `00`, length of length and an extended length of two bytes, as this crate writes it.
-const EXTENDED_OVERHEAD: usize = 10;
-/// The longest block that a short length can say.
-const SHORT_MAXIMUM: usize = 0xFF;
-
+pub(crate) const SHORT_OVERHEAD: usize = 4;
 /// One optional block: a two-character identifier and a text of printable ASCII.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct OptionalBlock {
@@ -53,26 +48,8 @@ impl OptionalBlock {
         &self.text
     }
 
-    /// Characters of this block in a header.
-    pub(crate) fn encoded_len(&self) -> usize {
-        let short = self.text.len().saturating_add(SHORT_OVERHEAD);
-        if short <= SHORT_MAXIMUM { short } else { self.text.len().saturating_add(EXTENDED_OVERHEAD) }
-    }
-
     pub(crate) fn is_padding(&self) -> bool {
         self.id == PADDING_ID.as_bytes()
-    }
-
-    /// Appends the block to a header. The header's whole length was checked before, so two bytes of length suffice.
-    pub(crate) fn encode(&self, header: &mut String) {
-        let length = self.encoded_len();
-        header.push_str(self.id());
-        if length <= SHORT_MAXIMUM {
-            header.push_str(&format!("{length:02X}"));
-        } else {
-            header.push_str(&format!("0002{length:04X}"));
-        }
-        header.push_str(&self.text);
     }
 
     /// Reads the block at the front of `bytes`; gives it and the characters that it takes.
