@@ -1,1 +1,29 @@
 //! The flows of Keyferry as pure roles: no socket, no clock, no runtime, no log.
+//!
+//! One folder per flow, every role of it inside. A role takes a frame and gives the next one; what it needs from
+//! outside (a PIN pad, an HSM, a store) it asks its driver for. Server, terminal, station, simulator and fuzzer run the
+//! same code.
+//!
+//! A state is a struct that its own step consumes, named by what it waits for, and it carries what the checks before it
+//! yielded: a step cannot be skipped or done twice. A step that refuses gives a [`Fault`]: the exact reason for the
+//! audit, the code of 2-wire.md section 8 and the ERROR for the peer.
+
+#![no_std]
+#![warn(clippy::indexing_slicing)]
+#![cfg_attr(
+    test,
+    allow(clippy::indexing_slicing, reason = "a test that indexes wrongly fails, as it should")
+)]
+
+extern crate alloc;
+#[cfg(test)]
+extern crate std;
+
+pub mod collect;
+mod fault;
+mod refusal_record;
+pub mod tmk_download;
+pub mod transcript;
+
+pub use fault::{Fault, HasCode, ProtocolError};
+pub use transcript::{Context, Transcript};

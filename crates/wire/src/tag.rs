@@ -170,7 +170,7 @@ mod tests {
             assert_eq!(bits & tag.bit(), 0, "{tag}");
             bits |= tag.bit();
         }
-        assert_eq!(Tag::LISTED.len(), 62);
+        assert_eq!(Tag::LISTED.len(), 60);
     }
 
     #[test]

@@ -1,0 +1,176 @@
+//! COLLECT and COLLECTED (2-wire.md section 3, types 51 and 52).
+
+use alloc::{borrow::ToOwned, string::String, vec::Vec};
+
+use wire::{Device, Fields, Frame, Malformed, MessageType, ModelId, Suite, Tag, VendorId};
+
+use crate::{
+    ProtocolError,
+    fault::{expect, write},
+    refusal_record,
+};
+
+/// Most intermediate certificates that DF0D may bring.
+pub const MAX_INTERMEDIATES: usize = 8;
+
+/// First byte of a certificate in DER: SEQUENCE.
+const DER_SEQUENCE: u8 = 0x30;
+
+/// COLLECT: station, KMS or MTMS → terminal.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Collect {
+    /// The suite asked for (DF01), which may be one that this side has not.
+    pub suite: Suite,
+    /// What protects TK on its way.
+    pub key: CollectKey,
+}
+
+/// The public key that TK is to be encrypted with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum CollectKey {
+    /// In a certificate (DF0C) with its intermediates (DF0D), nearest to it first; all X.509 DER.
+    Certificate {
+        /// The certificate.
+        leaf: Vec<u8>,
+        /// Those between it and the root.
+        intermediates: Vec<Vec<u8>>,
+    },
+    /// Bare (DF12): SubjectPublicKeyInfo, DER. Only where the terminal's production settings allow it.
+    BareKey(Vec<u8>),
+}
+
+impl Collect {
+    /// Reads a COLLECT. Certificates are cut apart here and checked by the driver.
+    ///
+    /// # Errors
+    /// When the frame is another message or malformed, has both a certificate and a bare key, or neither.
+    pub fn read(frame: &Frame) -> Result<Collect, ProtocolError> {
+        let fields = expect(frame, MessageType::Collect)?;
+        let key =
+            match (fields.get(Tag::CERTIFICATE), fields.get(Tag::INTERMEDIATES), fields.get(Tag::BARE_KEY)) {
+                (Some(leaf), intermediates, None) => CollectKey::Certificate {
+                    leaf: not_empty(Tag::CERTIFICATE, leaf)?.to_owned(),
+                    intermediates: split_der(intermediates.unwrap_or_default())?,
+                },
+                (None, None, Some(key)) => CollectKey::BareKey(not_empty(Tag::BARE_KEY, key)?.to_owned()),
+                (None, None, None) => return Err(Malformed::MissingField { tag: Tag::CERTIFICATE }.into()),
+                (None, Some(_), _) => return Err(Malformed::UnwantedField { tag: Tag::INTERMEDIATES }.into()),
+                (Some(_), _, Some(_)) => return Err(Malformed::UnwantedField { tag: Tag::BARE_KEY }.into()),
+            };
+        Ok(Collect { suite: fields.suite()?, key })
+    }
+
+    /// Writes it.
+    ///
+    /// # Errors
+    /// [`ProtocolError::Unwritable`] when the certificates fit into no frame.
+    pub fn write(&self) -> Result<Frame, ProtocolError> {
+        write(MessageType::Collect, |fields| {
+            fields.push(Tag::SUITE, &[self.suite.byte()])?;
+            match &self.key {
+                CollectKey::Certificate { leaf, intermediates } => {
+                    fields.push(Tag::CERTIFICATE, leaf)?;
+                    if intermediates.is_empty() {
+                        return Ok(());
+                    }
+                    fields.push(Tag::INTERMEDIATES, &intermediates.concat())
+                }
+                CollectKey::BareKey(key) => fields.push(Tag::BARE_KEY, key),
+            }
+        })
+    }
+}
+
+/// COLLECTED: terminal → who asked. Also what the station has when it is done.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Collected {
+    /// Terminal and PIN pad (DF02, DF03).
+    pub device: Device,
+    /// The vendor (DF30), together with the model.
+    pub vendor: Option<VendorId>,
+    /// The model (DF31), together with the vendor.
+    pub model: Option<ModelId>,
+    /// Ctk_Pu (DF09): TK under the public key, as long as its modulus.
+    pub ctk_pu: Vec<u8>,
+    /// Records of refusals (FF23), as they came.
+    pub refusals: Vec<Fields>,
+}
+
+impl Collected {
+    /// Reads a COLLECTED.
+    ///
+    /// # Errors
+    /// When the frame is another message or malformed, or has a vendor without a model or the reverse.
+    pub fn read(frame: &Frame) -> Result<Collected, ProtocolError> {
+        let fields = expect(frame, MessageType::Collected)?;
+        let (vendor, model) = (fields.vendor()?, fields.model()?);
+        match (&vendor, &model) {
+            (Some(_), None) => return Err(Malformed::MissingField { tag: Tag::MODEL_ID }.into()),
+            (None, Some(_)) => return Err(Malformed::MissingField { tag: Tag::VENDOR_ID }.into()),
+            (Some(_), Some(_)) | (None, None) => {}
+        }
+        Ok(Collected {
+            device: fields.device()?,
+            vendor,
+            model,
+            ctk_pu: not_empty(Tag::CTK_PU, fields.required(Tag::CTK_PU)?)?.to_owned(),
+            refusals: refusal_record::read(&fields)?,
+        })
+    }
+
+    /// Writes it.
+    ///
+    /// # Errors
+    /// [`ProtocolError::Unwritable`] when it fits into no frame.
+    pub fn write(&self) -> Result<Frame, ProtocolError> {
+        write(MessageType::Collected, |fields| {
+            fields.push_device(&self.device)?;
+            if let Some(vendor) = &self.vendor {
+                fields.push(Tag::VENDOR_ID, vendor.as_bytes())?;
+            }
+            if let Some(model) = &self.model {
+                fields.push(Tag::MODEL_ID, model.as_bytes())?;
+            }
+            fields.push(Tag::CTK_PU, &self.ctk_pu)?;
+            refusal_record::push(fields, &self.refusals)
+        })
+    }
+
+    /// The fingerprint that station, terminal display and KMS show: 20 upper-case hex digits.
+    pub fn fingerprint(&self) -> String {
+        wire::fingerprint(self.device.sn(), &self.ctk_pu)
+    }
+}
+
+fn not_empty(tag: Tag, value: &[u8]) -> Result<&[u8], Malformed> {
+    if value.is_empty() { Err(Malformed::FieldLength { tag, found: 0 }) } else { Ok(value) }
+}
+
+/// Cuts concatenated DER certificates apart, without looking into them.
+fn split_der(mut rest: &[u8]) -> Result<Vec<Vec<u8>>, Malformed> {
+    let malformed = Malformed::FieldValue { tag: Tag::INTERMEDIATES };
+    let mut certificates = Vec::new();
+    while !rest.is_empty() {
+        let (certificate, after) =
+            der_length(rest).and_then(|length| rest.split_at_checked(length)).ok_or(malformed)?;
+        if certificates.len() == MAX_INTERMEDIATES {
+            return Err(malformed);
+        }
+        certificates.push(certificate.to_owned());
+        rest = after;
+    }
+    Ok(certificates)
+}
+
+/// Bytes that the DER SEQUENCE at the start takes, header included. A frame cannot carry one whose length takes more
+/// than two bytes.
+fn der_length(bytes: &[u8]) -> Option<usize> {
+    match *bytes {
+        [DER_SEQUENCE, length @ ..=0x7F, ..] => Some(2 + usize::from(length)),
+        [DER_SEQUENCE, 0x81, length @ 0x80..=0xFF, ..] => Some(3 + usize::from(length)),
+        [DER_SEQUENCE, 0x82, high @ 1..=0xFF, low, ..] => {
+            Some(4 + usize::from(u16::from_be_bytes([high, low])))
+        }
+        _ => None,
+    }
+}
