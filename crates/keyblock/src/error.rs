@@ -192,3 +192,47 @@ pub enum Error {
     #[error("the operating system gave no random numbers")]
     Random,
 }
+
+impl Error {
+    /// The variant's name in kebab case, for programs: it stays what it is, while messages may change.
+    #[must_use]
+    pub const fn code(self) -> &'static str {
+        match self {
+            Error::HeaderTruncated { .. } => "header-truncated",
+            Error::UnknownVersion => "unknown-version",
+            Error::LengthDigits => "length-digits",
+            Error::LengthMismatch { .. } => "length-mismatch",
+            Error::Alignment { .. } => "alignment",
+            Error::Usage => "usage",
+            Error::Algorithm => "algorithm",
+            Error::Mode => "mode",
+            Error::KeyVersion => "key-version",
+            Error::Exportability => "exportability",
+            Error::KeyContext => "key-context",
+            Error::Reserved => "reserved",
+            Error::OptionalBlockCount => "optional-block-count",
+            Error::OptionalBlockId { .. } => "optional-block-id",
+            Error::OptionalBlockLength { .. } => "optional-block-length",
+            Error::OptionalBlockLengthOfLength { .. } => "optional-block-length-of-length",
+            Error::OptionalBlockLengthOfLengthZero { .. } => "optional-block-length-of-length-zero",
+            Error::OptionalBlockLengthTooSmall { .. } => "optional-block-length-too-small",
+            Error::OptionalBlockTruncated { .. } => "optional-block-truncated",
+            Error::OptionalBlockText { .. } => "optional-block-text",
+            Error::OptionalBlockRepeated { .. } => "optional-block-repeated",
+            Error::PaddingBlockNotLast { .. } => "padding-block-not-last",
+            Error::PaddingBlockGiven => "padding-block-given",
+            Error::TooManyOptionalBlocks => "too-many-optional-blocks",
+            Error::MacTruncated { .. } => "mac-truncated",
+            Error::MacHex => "mac-hex",
+            Error::CiphertextLength { .. } => "ciphertext-length",
+            Error::CiphertextHex => "ciphertext-hex",
+            Error::NotAuthentic => "not-authentic",
+            Error::KbpkLength { .. } => "kbpk-length",
+            Error::VersionMismatch { .. } => "version-mismatch",
+            Error::LegacyVersion(_) => "legacy-version",
+            Error::KeyEmpty => "key-empty",
+            Error::BlockTooLong => "block-too-long",
+            Error::Random => "random",
+        }
+    }
+}

@@ -180,3 +180,13 @@ fn nothing_printed_holds_a_key() {
     );
     assert!(printed.contains("16 BYTES"));
 }
+
+#[test]
+fn codes_are_the_names_in_kebab_case() {
+    assert_eq!(Error::NotAuthentic.code(), "not-authentic");
+    assert_eq!(
+        Error::OptionalBlockLengthOfLengthZero { index: 3 }.code(),
+        "optional-block-length-of-length-zero"
+    );
+    assert_eq!(Error::LegacyVersion(Version::A).code(), "legacy-version");
+}
