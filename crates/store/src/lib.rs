@@ -17,6 +17,7 @@
 mod audit;
 mod error;
 mod records;
+mod sqlite;
 mod store;
 
 pub use audit::{AuditBreak, AuditFault, AuditRow, AuditVerdict};
@@ -35,6 +36,7 @@ pub use records::key::{
 };
 pub use records::overview::Overview;
 pub use records::terminal::{AcquirerRecord, NewAcquirer, TerminalRecord, TkRecord};
+pub use sqlite::{SqliteOptions, SqliteStore, verify_audit_file};
 pub use store::Store;
 
 /// Sizes that the store refuses to exceed, so that no caller can fill it with one act.

@@ -5,6 +5,6 @@ mod chain;
 mod verdict;
 
 pub(crate) use canonical::canonical_json;
-pub(crate) use chain::{GENESIS, Hash, Link, hex};
+pub(crate) use chain::{Hash, Link, hex};
 pub(crate) use verdict::Checker;
 pub use verdict::{AuditBreak, AuditFault, AuditRow, AuditVerdict};

@@ -85,9 +85,7 @@ fn first_read<T: rusqlite::types::FromSql>(
 ) -> Result<T, StoreError> {
     connection.query_row(pragma, [], |row| row.get(0)).map_err(|e| match e.sqlite_error_code() {
         Some(ErrorCode::NotADatabase) => StoreError::NotAStore { path: path.to_owned() },
-        Some(ErrorCode::CannotOpen) => {
-            StoreError::CannotOpen { path: path.to_owned(), why: e.to_string() }
-        }
+        Some(ErrorCode::CannotOpen) => StoreError::CannotOpen { path: path.to_owned(), why: e.to_string() },
         _ => name(&e),
     })
 }

@@ -28,8 +28,7 @@ pub(super) struct Readers {
 
 impl Readers {
     pub(super) fn open(path: &Path, count: usize) -> Result<Readers, StoreError> {
-        let pool =
-            (0..count.max(1)).map(|_| open::reader(path).map(Mutex::new)).collect::<Result<_, _>>()?;
+        let pool = (0..count.max(1)).map(|_| open::reader(path).map(Mutex::new)).collect::<Result<_, _>>()?;
         let connection = open::reader(path)?;
         let (long, mut reads) = mpsc::channel::<LongRead>(QUEUE);
         std::thread::Builder::new()
@@ -60,6 +59,19 @@ impl Readers {
         // A caller that has gone needs no answer.
         let job: LongRead = Box::new(move |connection| drop(reply.send(read(connection))));
         self.long.send(job).await.map_err(|_| StoreError::Closed)?;
+        answer.await.map_err(|_| StoreError::Closed)?
+    }
+
+    /// Runs the longest of all, the check of a whole audit, on a thread that it has for itself.
+    pub(super) async fn apart<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let (reply, answer) = oneshot::channel();
+        std::thread::Builder::new()
+            .name("store-audit".into())
+            .spawn(move || drop(reply.send(work())))
+            .map_err(|e| StoreError::Io(format!("no thread for the audit: {e}")))?;
         answer.await.map_err(|_| StoreError::Closed)?
     }
 

@@ -5,7 +5,7 @@ use std::cell::RefCell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::thread::JoinHandle;
 
-use rusqlite::{Connection, params};
+use rusqlite::{CachedStatement, Connection, params};
 use tokio::sync::{mpsc, oneshot};
 
 use super::error::Db;
@@ -62,8 +62,7 @@ impl Drop for Writer {
 
 /// The transaction that a batch of acts runs in.
 pub(super) struct Tx<'c> {
-    /// For the acts' statements. No act begins, commits or rolls back by itself.
-    pub(super) connection: &'c Connection,
+    connection: &'c Connection,
     /// The chain's end: as recorded when the batch began, and with this batch's events.
     end: RefCell<End>,
 }
@@ -84,11 +83,18 @@ impl<'c> Tx<'c> {
         Ok(Tx { connection, end: RefCell::new(end) })
     }
 
+    /// A statement for an act, prepared once for the connection. No act begins, commits or rolls back by itself.
+    pub(super) fn prepare(&self, sql: &str) -> Result<CachedStatement<'_>, StoreError> {
+        self.connection.prepare_cached(sql).db()
+    }
+
     /// Appends an event to the audit and gives its number.
     pub(super) fn append(&self, event: &Event) -> Result<i64, StoreError> {
-        for (what, text) in
-            [("an event's kind", &*event.kind), ("an event's actor", &event.actor), ("an event's subject", &event.subject)]
-        {
+        for (what, text) in [
+            ("an event's kind", &*event.kind),
+            ("an event's actor", &event.actor),
+            ("an event's subject", &event.subject),
+        ] {
             if text.len() > limits::EVENT_TEXT {
                 return Err(StoreError::TooLarge { what, limit: limits::EVENT_TEXT });
             }
@@ -109,24 +115,12 @@ impl<'c> Tx<'c> {
             prev: &before.hash,
         };
         let hash = link.hash();
-        self.connection
-            .prepare_cached(
-                "INSERT INTO audit (seq, at, kind, actor, subject, detail, prev_hash, hash)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
-            )
-            .and_then(|mut s| {
-                s.execute(params![
-                    seq,
-                    event.at,
-                    event.kind,
-                    event.actor,
-                    event.subject,
-                    detail,
-                    before.hash,
-                    hash
-                ])
-            })
-            .db()?;
+        self.prepare(
+            "INSERT INTO audit (seq, at, kind, actor, subject, detail, prev_hash, hash)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+        )?
+        .execute(params![seq, event.at, event.kind, event.actor, event.subject, detail, before.hash, hash])
+        .db()?;
         *self.end.borrow_mut() = End { seq, hash };
         Ok(seq)
     }
@@ -150,16 +144,15 @@ impl<'c> Tx<'c> {
     fn commit(self, recorded: i64) -> Result<(), StoreError> {
         let end = *self.end.borrow();
         if end.seq != recorded {
-            self.connection
-                .prepare_cached("UPDATE audit_end SET seq = ?1, hash = ?2")
-                .and_then(|mut s| s.execute(params![end.seq, end.hash]))
+            self.prepare("UPDATE audit_end SET seq = ?1, hash = ?2")?
+                .execute(params![end.seq, end.hash])
                 .db()?;
         }
         self.run("COMMIT")
     }
 
     fn run(&self, sql: &str) -> Result<(), StoreError> {
-        self.connection.prepare_cached(sql).and_then(|mut s| s.execute([])).db().map(|_| ())
+        self.prepare(sql)?.execute([]).db().map(|_| ())
     }
 }
 

@@ -1,0 +1,126 @@
+//! The second person's word on a replacement.
+
+use rusqlite::{OptionalExtension, params};
+use serde_json::json;
+use wire::Serial;
+
+use super::super::error::Db;
+use super::super::rows;
+use super::super::writer::Tx;
+use super::collections::pad_taken;
+use super::{tmks, with_facts};
+use crate::{Approval, ApprovalOutcome, Event, Person, StoreError};
+
+struct Waiting {
+    sn: Serial,
+    key_serial: Serial,
+    current_key_serial: Serial,
+    fingerprint: String,
+    signer: Person,
+}
+
+pub(in crate::sqlite) fn approve(
+    tx: &Tx<'_>,
+    approval: &Approval,
+    event: &Event,
+) -> Result<ApprovalOutcome, StoreError> {
+    let Some(waiting) = waiting(tx, approval.id)? else { return Ok(ApprovalOutcome::NotWaiting) };
+    if waiting.fingerprint != approval.fingerprint {
+        return Ok(ApprovalOutcome::OtherFingerprint);
+    }
+    if waiting.signer.may_be(&approval.approver) {
+        return Ok(ApprovalOutcome::SamePerson);
+    }
+    if let Some(by) = pad_taken(tx, &waiting.sn, &waiting.key_serial)? {
+        return Ok(ApprovalOutcome::SerialPairTaken { by });
+    }
+    decide(tx, approval, "approved", event.at)?;
+    let dropped = tmks::drop_all_pending(tx, &waiting.sn, event.at)?;
+    // Keys lie in the PIN pad: with another pad, what the old one holds is of no use to this terminal.
+    let retired = if waiting.key_serial == waiting.current_key_serial {
+        0
+    } else {
+        tmks::retire_all_active(tx, &waiting.sn, event.at)?
+    };
+    let tk_generation = give_new_tk(tx, approval.id, event.at)?;
+    tx.append(&with_facts(
+        event,
+        json!({
+            "replacement": approval.id,
+            "fingerprint": waiting.fingerprint,
+            "signer": waiting.signer.subject,
+            "approver": approval.approver.subject,
+            "approver_serial": approval.approver.certificate_serial,
+            "tk_generation": tk_generation,
+            "dropped": dropped,
+            "retired": retired,
+        }),
+    ))?;
+    Ok(ApprovalOutcome::Approved { tk_generation, dropped, retired })
+}
+
+pub(in crate::sqlite) fn reject(
+    tx: &Tx<'_>,
+    approval: &Approval,
+    event: &Event,
+) -> Result<ApprovalOutcome, StoreError> {
+    let Some(waiting) = waiting(tx, approval.id)? else { return Ok(ApprovalOutcome::NotWaiting) };
+    if waiting.fingerprint != approval.fingerprint {
+        return Ok(ApprovalOutcome::OtherFingerprint);
+    }
+    decide(tx, approval, "rejected", event.at)?;
+    tx.append(&with_facts(
+        event,
+        json!({
+            "replacement": approval.id,
+            "fingerprint": waiting.fingerprint,
+            "rejecter": approval.approver.subject,
+            "rejecter_serial": approval.approver.certificate_serial,
+        }),
+    ))?;
+    Ok(ApprovalOutcome::Rejected)
+}
+
+fn waiting(tx: &Tx<'_>, id: i64) -> Result<Option<Waiting>, StoreError> {
+    tx.prepare(
+        "SELECT r.sn, r.key_serial, t.key_serial, r.fingerprint, c.signer, c.signer_serial
+         FROM replacements r JOIN terminals t ON t.sn = r.sn JOIN collections c ON c.id = r.collection
+         WHERE r.id = ?1 AND r.state = 'waiting'",
+    )?
+    .query_row([id], |row| {
+        Ok(Waiting {
+            sn: rows::serial(row, 0)?,
+            key_serial: rows::serial(row, 1)?,
+            current_key_serial: rows::serial(row, 2)?,
+            fingerprint: row.get(3)?,
+            signer: Person { subject: row.get(4)?, certificate_serial: row.get(5)? },
+        })
+    })
+    .optional()
+    .db()
+}
+
+fn decide(tx: &Tx<'_>, approval: &Approval, state: &str, at: i64) -> Result<(), StoreError> {
+    tx.prepare(
+        "UPDATE replacements SET state = ?2, decided_by = ?3, decided_by_serial = ?4, decided_at = ?5
+         WHERE id = ?1",
+    )?
+    .execute(params![approval.id, state, approval.approver.subject, approval.approver.certificate_serial, at])
+    .db()
+    .map(|_| ())
+}
+
+fn give_new_tk(tx: &Tx<'_>, id: i64, at: i64) -> Result<i64, StoreError> {
+    tx.prepare(
+        "UPDATE terminals SET
+            key_serial = r.key_serial, vendor = coalesce(r.vendor, terminals.vendor),
+            model = coalesce(r.model, terminals.model), suite = r.suite, ctk_pu = r.ctk_pu,
+            work_certificate_sha256 = r.work_certificate_sha256, tek = NULL, auk = NULL,
+            tk_generation = terminals.tk_generation + 1, fingerprint = r.fingerprint,
+            collection = r.collection, changed_at = ?2
+         FROM replacements r WHERE r.id = ?1 AND terminals.sn = r.sn
+         RETURNING tk_generation",
+    )?
+    .query_row(params![id, at], |row| row.get(0))
+    .db()
+}

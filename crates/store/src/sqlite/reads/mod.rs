@@ -1,0 +1,14 @@
+//! What only looks, one file for each group. A read is a function of a connection.
+
+use crate::limits;
+
+pub(super) mod audit;
+pub(super) mod certificates;
+pub(super) mod slots;
+pub(super) mod status;
+pub(super) mod terminals;
+
+/// A page's length as asked for, within what one page may hold.
+fn page(limit: u32) -> u32 {
+    limit.min(limits::PAGE)
+}

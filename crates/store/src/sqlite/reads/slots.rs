@@ -1,0 +1,83 @@
+//! TMK slots.
+
+use rusqlite::{Connection, Row, params};
+use wire::{Serial, Slot};
+
+use super::super::error::Db;
+use super::super::rows::{self, key_columns};
+use crate::{HeldKey, SlotRecord, StoreError, limits};
+
+pub(in crate::sqlite) fn slot(db: &Connection, sn: &Serial, slot: Slot) -> Result<SlotRecord, StoreError> {
+    let mut record = SlotRecord::default();
+    // Pending and active are the newest but for dropped ones, whose blocks are erased: newest first, the walk ends
+    // once enough retired keys have been seen.
+    db.prepare_cached(concat!(
+        "SELECT ",
+        key_columns!(),
+        ", state FROM tmks WHERE sn = ?1 AND slot = ?2 AND state <> 'dropped' ORDER BY id DESC"
+    ))
+    .and_then(|mut s| {
+        let mut found = s.query(params![sn.as_str(), slot.index()])?;
+        while record.retired.len() < limits::RETIRED_SHOWN
+            && let Some(row) = found.next()?
+        {
+            let (key, state) = key_with_state(row)?;
+            put(&mut record, key, state);
+        }
+        Ok(())
+    })
+    .db()?;
+    Ok(record)
+}
+
+pub(in crate::sqlite) fn slots(db: &Connection, sn: &Serial) -> Result<Vec<(Slot, SlotRecord)>, StoreError> {
+    let mut records: Vec<(Slot, SlotRecord)> = Vec::new();
+    db.prepare_cached(concat!(
+        "SELECT ",
+        key_columns!(),
+        ", state, slot FROM tmks WHERE sn = ?1 AND state <> 'dropped' ORDER BY slot, id DESC"
+    ))
+    .and_then(|mut s| {
+        let mut found = s.query([sn.as_str()])?;
+        while let Some(row) = found.next()? {
+            let slot = rows::slot(row, 9)?;
+            let (key, state) = key_with_state(row)?;
+            match records.last_mut() {
+                Some((last, record)) if *last == slot => put(record, key, state),
+                _ => {
+                    let mut record = SlotRecord::default();
+                    put(&mut record, key, state);
+                    records.push((slot, record));
+                }
+            }
+        }
+        Ok(())
+    })
+    .db()?;
+    Ok(records)
+}
+
+#[derive(Clone, Copy)]
+enum State {
+    Pending,
+    Active,
+    Retired,
+}
+
+fn key_with_state(row: &Row<'_>) -> rusqlite::Result<(HeldKey, State)> {
+    let state = match row.get_ref(8)?.as_str()? {
+        "pending" => State::Pending,
+        "active" => State::Active,
+        _ => State::Retired,
+    };
+    Ok((rows::held_key(row)?, state))
+}
+
+fn put(record: &mut SlotRecord, key: HeldKey, state: State) {
+    match state {
+        State::Pending => record.pending = Some(key),
+        State::Active => record.active = Some(key),
+        State::Retired if record.retired.len() < limits::RETIRED_SHOWN => record.retired.push(key),
+        State::Retired => {}
+    }
+}

@@ -1,0 +1,122 @@
+//! Between columns and records.
+
+use rusqlite::Row;
+use rusqlite::types::Type;
+use wire::{Kcv, Malformed, Serial, Slot};
+
+use crate::{AuditRow, CertificateRecord, HeldKey, TerminalRecord, TkRecord, WorkKeyRecord, WorkKeyState};
+
+/// The columns that [`terminal`] reads, in its order.
+macro_rules! terminal_columns {
+    () => {
+        "sn, key_serial, acquirer, vendor, model, suite, ctk_pu, work_certificate_sha256, tek, auk, \
+         tk_generation, fingerprint, created_at, changed_at"
+    };
+}
+
+/// The columns that [`held_key`] reads, in its order.
+macro_rules! key_columns {
+    () => {
+        "id, key_serial, block, kcv, tk_generation, created_at, changed_at, sent_count"
+    };
+}
+
+pub(super) use {key_columns, terminal_columns};
+
+pub(super) fn serial(row: &Row<'_>, column: usize) -> rusqlite::Result<Serial> {
+    Serial::parse(row.get_ref(column)?.as_str()?).map_err(|e| unreadable(column, Type::Text, e))
+}
+
+pub(super) fn slot(row: &Row<'_>, column: usize) -> rusqlite::Result<Slot> {
+    Slot::new(row.get(column)?).map_err(|e| unreadable(column, Type::Integer, e))
+}
+
+pub(super) fn kcv(row: &Row<'_>, column: usize) -> rusqlite::Result<Kcv> {
+    Kcv::from_bytes(row.get_ref(column)?.as_blob()?).map_err(|e| unreadable(column, Type::Blob, e))
+}
+
+pub(super) fn terminal(row: &Row<'_>) -> rusqlite::Result<TerminalRecord> {
+    let sn = serial(row, 0)?;
+    let tk = match (row.get(6)?, row.get(7)?, row.get(8)?, row.get(9)?) {
+        (Some(ctk_pu), Some(work_certificate_sha256), ..) => {
+            TkRecord::Ciphertext { ctk_pu, work_certificate_sha256 }
+        }
+        (_, _, Some(tek), Some(auk)) => TkRecord::Blocks { tek, auk },
+        _ => TkRecord::None,
+    };
+    Ok(TerminalRecord {
+        pin_pad: external(&sn, serial(row, 1)?),
+        sn,
+        acquirer: row.get(2)?,
+        vendor: row.get(3)?,
+        model: row.get(4)?,
+        suite: row.get(5)?,
+        tk,
+        tk_generation: row.get(10)?,
+        fingerprint: row.get(11)?,
+        created_at: row.get(12)?,
+        changed_at: row.get(13)?,
+    })
+}
+
+/// A PIN pad with a serial of its own; a built-in one's is SN.
+pub(super) fn external(sn: &Serial, key_serial: Serial) -> Option<Serial> {
+    (key_serial != *sn).then_some(key_serial)
+}
+
+pub(super) fn held_key(row: &Row<'_>) -> rusqlite::Result<HeldKey> {
+    Ok(HeldKey {
+        id: row.get(0)?,
+        key_serial: serial(row, 1)?,
+        block: row.get(2)?,
+        kcv: kcv(row, 3)?,
+        tk_generation: row.get(4)?,
+        created_at: row.get(5)?,
+        changed_at: row.get(6)?,
+        sent_count: row.get(7)?,
+    })
+}
+
+pub(super) fn certificate(row: &Row<'_>) -> rusqlite::Result<CertificateRecord> {
+    Ok(CertificateRecord {
+        role: row.get("role")?,
+        sha256: row.get("sha256")?,
+        der: row.get("der")?,
+        created_at: row.get("created_at")?,
+    })
+}
+
+pub(super) fn work_key(row: &Row<'_>) -> rusqlite::Result<WorkKeyRecord> {
+    let active = row.get_ref("state")?.as_str()? == work_key_state_text(WorkKeyState::Active);
+    Ok(WorkKeyRecord {
+        certificate_sha256: row.get("certificate_sha256")?,
+        private_block: row.get("private_block")?,
+        spki: row.get("spki")?,
+        state: if active { WorkKeyState::Active } else { WorkKeyState::OpeningOnly },
+        created_at: row.get("created_at")?,
+    })
+}
+
+pub(super) fn work_key_state_text(state: WorkKeyState) -> &'static str {
+    match state {
+        WorkKeyState::Active => "active",
+        WorkKeyState::OpeningOnly => "opening-only",
+    }
+}
+
+pub(super) fn event(row: &Row<'_>) -> rusqlite::Result<AuditRow> {
+    Ok(AuditRow {
+        seq: row.get("seq")?,
+        at: row.get("at")?,
+        kind: row.get("kind")?,
+        actor: row.get("actor")?,
+        subject: row.get("subject")?,
+        detail: row.get("detail")?,
+        prev_hash: row.get("prev_hash")?,
+        hash: row.get("hash")?,
+    })
+}
+
+fn unreadable(column: usize, held: Type, why: Malformed) -> rusqlite::Error {
+    rusqlite::Error::FromSqlConversionFailure(column, held, Box::new(why))
+}
