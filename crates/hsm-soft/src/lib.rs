@@ -1,1 +1,34 @@
-//! The software HSM: local master key, usage policy, sealed storage, its own process.
+//! The software HSM: the one home of clear keys on the servers' side.
+//!
+//! It runs as its own process ([`serve::Server`], `keyferry hsm`) and carries out the commands of the `hsm` crate,
+//! each in one file of `acts`, refusing by default. It gives physical protection to nothing: whoever owns the machine
+//! owns the keys while it runs. It keeps them from the rest of the system: other users, the database, the servers'
+//! own processes, logs, core dumps, swap.
+
+mod acts;
+mod error;
+mod lmk;
+mod process;
+mod purpose;
+mod sealed;
+mod self_test;
+pub mod serve;
+mod soft_hsm;
+mod state;
+mod tickets;
+mod work_keys;
+
+pub use error::HsmSoftError;
+pub use process::protect;
+pub use sealed::MIN_PASSPHRASE;
+pub use soft_hsm::SoftHsm;
+pub use state::{create, next_generation};
+
+/// Upper-case hex, as the blocks' texts have it.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write as _;
+    bytes.iter().fold(String::with_capacity(2 * bytes.len()), |mut text, byte| {
+        let _ = write!(text, "{byte:02X}");
+        text
+    })
+}

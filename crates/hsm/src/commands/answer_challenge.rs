@@ -1,6 +1,6 @@
 use serde::{Deserialize, Serialize};
 
-use crate::KeyBlock;
+use super::TransportKeyBlocks;
 
 /// Answers a terminal's Rnd1 under its AUK, and challenges it in turn.
 ///
@@ -8,8 +8,8 @@ use crate::KeyBlock;
 /// (attack `reflection`).
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct AnswerChallenge {
-    /// The terminal's AUK.
-    pub auk: KeyBlock,
+    /// The terminal's transport key, both parts: its hash is checked at every use.
+    pub transport_key: TransportKeyBlocks,
     /// The PIN pad it must belong to.
     pub pin_pad: String,
     /// The acquirer it must belong to.

@@ -1,0 +1,180 @@
+//! The HSM's socket: one thread a connection for the quick commands, a pool for the slow ones.
+//!
+//! A symmetric command takes microseconds, an RSA private operation hundreds of them, making an RSA key up to
+//! seconds. Quick ones are answered where they are read, many to a write; slow ones go to the pool and are answered
+//! when they are done, so that none holds up another.
+
+use std::{
+    fs,
+    io::{self, Read, Write},
+    os::unix::{
+        fs::{FileTypeExt, PermissionsExt},
+        net::{UnixListener, UnixStream},
+    },
+    path::{Path, PathBuf},
+    sync::{
+        Arc, Mutex, PoisonError,
+        mpsc::{Receiver, SyncSender, sync_channel},
+    },
+    thread,
+};
+
+use hsm::{
+    commands::Request,
+    protocol::{self, Decoder, Outcome},
+};
+
+use crate::{HsmSoftError, SoftHsm};
+
+/// Slow commands waiting at once; past that, reading waits.
+const POOL_QUEUE: usize = 4096;
+/// Connections at once: a server needs one.
+const MAX_CONNECTIONS: usize = 64;
+const READ_BYTES: usize = 64 * 1024;
+
+/// A bound socket, ready to serve.
+pub struct Server {
+    listener: UnixListener,
+    path: PathBuf,
+    hsm: Arc<SoftHsm>,
+}
+
+impl Server {
+    /// Binds the socket: mode 0600, an old socket file of a dead process replaced, one of a living process left alone.
+    ///
+    /// # Errors
+    /// [`HsmSoftError::File`] when the path cannot be bound or somebody serves there already.
+    pub fn bind(path: &Path, hsm: Arc<SoftHsm>) -> Result<Self, HsmSoftError> {
+        let file = |source| HsmSoftError::File { path: path.into(), source };
+        if let Ok(meta) = fs::symlink_metadata(path) {
+            if !meta.file_type().is_socket() {
+                return Err(file(io::Error::new(
+                    io::ErrorKind::AlreadyExists,
+                    "is there and is not a socket",
+                )));
+            }
+            if UnixStream::connect(path).is_ok() {
+                return Err(file(io::Error::new(io::ErrorKind::AddrInUse, "another HSM serves here")));
+            }
+            fs::remove_file(path).map_err(file)?;
+        }
+        // Bound under a private name first: between bind and chmod nobody can connect under the public one.
+        let hidden = path.with_extension(format!("{}.binding", std::process::id()));
+        let _ = fs::remove_file(&hidden);
+        let listener = UnixListener::bind(&hidden).map_err(file)?;
+        fs::set_permissions(&hidden, fs::Permissions::from_mode(0o600)).map_err(file)?;
+        fs::rename(&hidden, path).map_err(file)?;
+        Ok(Self { listener, path: path.into(), hsm })
+    }
+
+    /// Serves until the process ends.
+    ///
+    /// # Errors
+    /// [`HsmSoftError::File`] when the socket fails.
+    pub fn run(self) -> Result<(), HsmSoftError> {
+        let pool = Pool::start(&self.hsm);
+        let open = Arc::new(());
+        loop {
+            let (stream, _) = self
+                .listener
+                .accept()
+                .map_err(|source| HsmSoftError::File { path: self.path.clone(), source })?;
+            if Arc::strong_count(&open) > MAX_CONNECTIONS || !same_user(&stream) {
+                continue; // dropping the stream closes it
+            }
+            let (hsm, pool, place) = (Arc::clone(&self.hsm), pool.clone(), Arc::clone(&open));
+            thread::spawn(move || {
+                let _place = place;
+                // An error ends this connection only; its peer sees it closed.
+                let _ = converse(&hsm, &pool, stream);
+            });
+        }
+    }
+}
+
+fn same_user(stream: &UnixStream) -> bool {
+    rustix::net::sockopt::socket_peercred(stream)
+        .is_ok_and(|peer| peer.uid.as_raw() == rustix::process::geteuid().as_raw())
+}
+
+fn converse(hsm: &SoftHsm, pool: &Pool, mut stream: UnixStream) -> io::Result<()> {
+    let writer = Arc::new(Mutex::new(stream.try_clone()?));
+    let mut decoder = Decoder::default();
+    let mut buffer = vec![0; READ_BYTES];
+    let mut answers = Vec::new();
+    loop {
+        let read = stream.read(&mut buffer)?;
+        if read == 0 {
+            return Ok(());
+        }
+        decoder.push(buffer.get(..read).unwrap_or_default());
+        while let Some((id, request)) = decoder.take::<Request>().map_err(io::Error::other)? {
+            if is_slow(&request) {
+                pool.submit(Job { id, request, writer: Arc::clone(&writer) });
+            } else {
+                append(id, &hsm.handle(request), &mut answers)?;
+            }
+        }
+        if !answers.is_empty() {
+            write(&writer, &answers)?;
+            answers.clear();
+        }
+    }
+}
+
+/// What holds an RSA private operation or more.
+fn is_slow(request: &Request) -> bool {
+    matches!(
+        request,
+        Request::MakeWorkKey(_) | Request::CheckCollected(_) | Request::OpenCollected(_) | Request::Rewrap(_)
+    )
+}
+
+fn append(id: u64, outcome: &Outcome, answers: &mut Vec<u8>) -> io::Result<()> {
+    protocol::encode(id, outcome, answers).map_err(io::Error::other)
+}
+
+fn write(writer: &Mutex<UnixStream>, bytes: &[u8]) -> io::Result<()> {
+    writer.lock().unwrap_or_else(PoisonError::into_inner).write_all(bytes)
+}
+
+struct Job {
+    id: u64,
+    request: Request,
+    writer: Arc<Mutex<UnixStream>>,
+}
+
+#[derive(Clone)]
+struct Pool {
+    jobs: SyncSender<Job>,
+}
+
+impl Pool {
+    fn start(hsm: &Arc<SoftHsm>) -> Self {
+        let (jobs, queue) = sync_channel::<Job>(POOL_QUEUE);
+        let queue = Arc::new(Mutex::new(queue));
+        let threads = thread::available_parallelism().map_or(2, Into::into);
+        for _ in 0..threads {
+            let (hsm, queue) = (Arc::clone(hsm), Arc::clone(&queue));
+            thread::spawn(move || work(&hsm, &queue));
+        }
+        Self { jobs }
+    }
+
+    fn submit(&self, job: Job) {
+        // Fails only when every worker is gone, which they are not while this pool lives.
+        let _ = self.jobs.send(job);
+    }
+}
+
+fn work(hsm: &SoftHsm, queue: &Mutex<Receiver<Job>>) {
+    loop {
+        let job = queue.lock().unwrap_or_else(PoisonError::into_inner).recv();
+        let Ok(Job { id, request, writer }) = job else { return };
+        let mut answer = Vec::new();
+        if append(id, &hsm.handle(request), &mut answer).is_ok() {
+            // A peer that is gone needs no answer.
+            let _ = write(&writer, &answer);
+        }
+    }
+}
