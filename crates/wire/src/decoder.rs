@@ -4,6 +4,9 @@ use alloc::vec::Vec;
 
 use crate::{Frame, Malformed, frame, limits::MAX_BUFFERED};
 
+/// Room that an empty decoder keeps; more is given back, so that one long frame does not cost a link memory for ever.
+const KEPT_CAPACITY: usize = 4096;
+
 /// Cuts a byte stream into frames.
 ///
 /// Push what the link gave, then take frames until there is none. A stream that is broken once stays so: after an
@@ -11,6 +14,9 @@ use crate::{Frame, Malformed, frame, limits::MAX_BUFFERED};
 #[derive(Debug, Default)]
 pub struct FrameDecoder {
     buffer: Vec<u8>,
+    /// How much of `buffer` was given out in frames. It goes only at the next push, so that many short frames in one
+    /// push do not move the rest once for each.
+    taken: usize,
 }
 
 impl FrameDecoder {
@@ -25,10 +31,12 @@ impl FrameDecoder {
     /// # Errors
     /// [`Malformed::DecoderFull`] when more than [`MAX_BUFFERED`] would be held; nothing is added then.
     pub fn push(&mut self, bytes: &[u8]) -> Result<(), Malformed> {
-        let held = self.buffer.len();
+        let held = self.waiting().len();
         if bytes.len() > MAX_BUFFERED.saturating_sub(held) {
             return Err(Malformed::DecoderFull { held, pushed: bytes.len() });
         }
+        self.buffer.drain(..self.taken);
+        self.taken = 0;
         self.buffer.extend_from_slice(bytes);
         Ok(())
     }
@@ -42,18 +50,27 @@ impl FrameDecoder {
         reason = "here `None` means not yet, an iterator's means never again"
     )]
     pub fn next(&mut self) -> Result<Option<Frame>, Malformed> {
-        let Some(length) = frame::frame_length(&self.buffer)? else { return Ok(None) };
-        if self.buffer.len() < length {
-            return Ok(None);
+        let waiting = self.waiting();
+        let Some(length) = frame::frame_length(waiting)? else { return Ok(None) };
+        let Some(bytes) = waiting.get(..length) else { return Ok(None) };
+        let frame = Frame::from_checked(bytes.to_vec());
+        self.taken += length;
+        if self.taken == self.buffer.len() {
+            self.buffer.clear();
+            self.buffer.shrink_to(KEPT_CAPACITY);
+            self.taken = 0;
         }
-        let rest = self.buffer.split_off(length);
-        Ok(Some(Frame::from_checked(core::mem::replace(&mut self.buffer, rest))))
+        Ok(Some(frame))
     }
 
-    /// Whether a frame has begun and is incomplete, so that the time for one message runs
-    /// ([`MESSAGE_SECONDS`](crate::limits::MESSAGE_SECONDS)); also, whether an end of the stream here cuts one.
+    /// Whether bytes are held that were not given out: a frame has begun, so that the time for one message runs
+    /// ([`MESSAGE_SECONDS`](crate::limits::MESSAGE_SECONDS)), and an end of the stream here would cut it.
     pub fn is_inside_frame(&self) -> bool {
-        !self.buffer.is_empty()
+        !self.waiting().is_empty()
+    }
+
+    fn waiting(&self) -> &[u8] {
+        self.buffer.get(self.taken..).unwrap_or_default()
     }
 }
 
@@ -113,5 +130,21 @@ mod tests {
         assert_eq!(decoder.push(&[0]), Err(full));
         decoder.next().unwrap().unwrap();
         assert_eq!(decoder.push(&[0]), Ok(()));
+    }
+
+    #[test]
+    fn a_push_of_one_frame_fits_whenever_the_frames_were_taken() {
+        let mut decoder = FrameDecoder::new();
+        decoder.push(&[0xFF; MAX_FRAME - 1]).unwrap();
+        assert_eq!(decoder.next(), Ok(None));
+        assert_eq!(decoder.push(&[0xFF; MAX_FRAME]), Ok(()));
+    }
+
+    #[test]
+    fn memory_of_a_long_frame_is_given_back() {
+        let mut decoder = FrameDecoder::new();
+        decoder.push(&[0xFF; MAX_FRAME]).unwrap();
+        decoder.next().unwrap().unwrap();
+        assert!(decoder.buffer.capacity() <= KEPT_CAPACITY);
     }
 }
