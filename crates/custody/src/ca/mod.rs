@@ -1,0 +1,238 @@
+//! A small certificate authority in a folder. No network, no database: files that a person can read.
+//!
+//! ```text
+//! root.key.pem   the root's key, encrypted under the passphrase (0600)
+//! root.pem       the root certificate, to be put into trust lists
+//! issued/0001.pem, …   every certificate it issued, by number
+//! crl.pem        the newest revocation list
+//! log            every signature: numbered JSON lines, each with the hash of the one before
+//! lock           held while the CA is open
+//! ```
+//!
+//! The log comes first: what is signed is given out only after its line is on disk. Whoever can write to the
+//! folder can write a whole new log; so keep [`Record::head`] elsewhere (on paper, in the minutes of a
+//! ceremony), and compare.
+
+mod act;
+mod log;
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+
+use pki::issue::{self, Issuer, Validity};
+use pki::{Certificate, Crl, Name, Signer as _};
+
+use crate::error::Error;
+use crate::files::{self, Mode};
+use crate::keyfile::{self, SoftSigner};
+
+use log::{Act, Log};
+pub use log::{Issued, Record, Use};
+
+/// Fewest characters of a CA's passphrase.
+pub const MIN_PASSPHRASE_CHARS: usize = 12;
+/// Bits of a root key unless asked otherwise.
+pub const DEFAULT_ROOT_BITS: usize = 3072;
+/// Days until a revocation list must be renewed, unless asked otherwise.
+pub const DEFAULT_CRL_DAYS: u32 = 30;
+/// How far certificates and lists are dated back, in seconds, so that a terminal whose clock is a little late
+/// takes them at once.
+pub const CLOCK_SKEW: i64 = 300;
+
+const KEY_FILE: &str = "root.key.pem";
+const ROOT_FILE: &str = "root.pem";
+const CRL_FILE: &str = "crl.pem";
+const LOCK_FILE: &str = "lock";
+const ISSUED: &str = "issued";
+/// Longest certificate or list file read, in bytes.
+const MAX_PEM_LEN: u64 = 24 * 1024 * 1024;
+
+/// What a new root is to be.
+#[derive(Debug, Clone)]
+pub struct NewCa {
+    /// Its name.
+    pub subject: Name,
+    /// How long it is valid.
+    pub days: u32,
+    /// Bits of its key: 2 048, 3 072 or 4 096.
+    pub bits: usize,
+    /// How many CAs may stand below it in a chain.
+    pub path_len: u8,
+}
+
+impl NewCa {
+    /// A root of [`DEFAULT_ROOT_BITS`] bits for ten years, with room for one intermediate.
+    #[must_use]
+    pub fn new(subject: Name) -> Self {
+        Self { subject, days: 3653, bits: DEFAULT_ROOT_BITS, path_len: 1 }
+    }
+}
+
+/// An open CA. One process at a time has it; its key is wiped when this is dropped.
+#[derive(Debug)]
+pub struct Ca {
+    dir: PathBuf,
+    root: Certificate,
+    key: SoftSigner,
+    log: Log,
+    _lock: File,
+}
+
+impl Ca {
+    /// Makes a CA in a folder that is empty or does not exist: key, root certificate, log, and a first (empty)
+    /// revocation list. `now` is the time in unix seconds. The folder appears whole or not at all.
+    ///
+    /// # Errors
+    /// [`Error::Exists`], [`Error::ShortPin`], [`Error::KeySize`], [`Error::Io`], [`Error::Pki`].
+    pub fn create(dir: &Path, new: &NewCa, passphrase: &str, now: i64) -> Result<Self, Error> {
+        keyfile::check_new_pin(passphrase, MIN_PASSPHRASE_CHARS)?;
+        if fs::read_dir(dir).is_ok_and(|mut entries| entries.next().is_some()) {
+            return Err(Error::Exists { path: dir.to_owned() });
+        }
+        fs::create_dir_all(files::parent(dir)).map_err(Error::io("create", files::parent(dir)))?;
+        let part = files::beside(dir)?;
+        let made = Self::fill(&part, new, passphrase, now)
+            .and_then(|()| fs::rename(&part, dir).map_err(Error::io("create", dir)))
+            .and_then(|()| files::sync_parent(dir));
+        if let Err(error) = made {
+            // Nobody has seen the folder yet; the first error is the one that tells.
+            let _ = fs::remove_dir_all(&part);
+            return Err(error);
+        }
+        Self::open(dir, passphrase)
+    }
+
+    fn fill(dir: &Path, new: &NewCa, passphrase: &str, now: i64) -> Result<(), Error> {
+        let issued = dir.join(ISSUED);
+        fs::create_dir_all(&issued).map_err(Error::io("create", &issued))?;
+        let (key, key_pem) = keyfile::generate(new.bits, passphrase)?;
+        let root = issue::root(&new.subject, &key, validity(now, new.days), new.path_len)?;
+        keyfile::write(&dir.join(KEY_FILE), &key_pem)?;
+        files::create(&dir.join(ROOT_FILE), root.pem().as_bytes(), Mode::Public)?;
+        files::create(&dir.join(LOCK_FILE), b"", Mode::Public)?;
+        let lock = lock(dir)?;
+        let mut log = Log::create(&dir.join(log::FILE))?;
+        log.append(now, Act::root(&root))?;
+        let mut ca = Self { dir: dir.to_owned(), root, key, log, _lock: lock };
+        ca.crl(DEFAULT_CRL_DAYS, now)?;
+        Ok(())
+    }
+
+    /// Opens the CA with its passphrase, checks its log and that its files agree with it.
+    ///
+    /// # Errors
+    /// [`Error::NoCa`], [`Error::WrongPin`], [`Error::Busy`], [`Error::Log`], [`Error::Inconsistent`].
+    pub fn open(dir: &Path, passphrase: &str) -> Result<Self, Error> {
+        if !dir.join(KEY_FILE).is_file() {
+            return Err(Error::NoCa { path: dir.to_owned() });
+        }
+        let lock = lock(dir)?;
+        let (root, log) = load(dir)?;
+        let key = keyfile::open(&keyfile::read(&dir.join(KEY_FILE))?, passphrase)?;
+        if key.spki_der() != root.spki_der() {
+            return Err(Error::KeyMismatch { subject: root.subject().to_string() });
+        }
+        let ca = Self { dir: dir.to_owned(), root, key, log, _lock: lock };
+        ca.restore_missing()?;
+        Ok(ca)
+    }
+
+    /// Reads what the CA has done without its passphrase: for listings and checks.
+    ///
+    /// # Errors
+    /// [`Error::NoCa`], [`Error::Log`], [`Error::Inconsistent`], [`Error::Io`].
+    pub fn read(dir: &Path) -> Result<Record, Error> {
+        if !dir.join(ROOT_FILE).is_file() {
+            return Err(Error::NoCa { path: dir.to_owned() });
+        }
+        load(dir).map(|(_, log)| log.into_record())
+    }
+
+    /// The root certificate.
+    #[must_use]
+    pub fn root(&self) -> &Certificate {
+        &self.root
+    }
+
+    /// The folder.
+    #[must_use]
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// Everything that the CA has done.
+    #[must_use]
+    pub fn record(&self) -> &Record {
+        self.log.record()
+    }
+
+    fn issuer(&self) -> Result<Issuer<'_>, Error> {
+        Ok(Issuer::new(&self.root, &self.key)?)
+    }
+
+    /// A crash between a log line and its file leaves the file missing: the line holds it.
+    fn restore_missing(&self) -> Result<(), Error> {
+        for issued in self.record().issued() {
+            let path = issued_path(&self.dir, issued.number);
+            if !path.exists() {
+                files::create(&path, issued.certificate.pem().as_bytes(), Mode::Public)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn validity(now: i64, days: u32) -> Validity {
+    let validity = Validity::days(now, days);
+    Validity { not_before: validity.not_before.saturating_sub(CLOCK_SKEW).max(0), ..validity }
+}
+
+fn issued_path(dir: &Path, number: u64) -> PathBuf {
+    dir.join(ISSUED).join(format!("{number:04}.pem"))
+}
+
+fn lock(dir: &Path) -> Result<File, Error> {
+    let path = dir.join(LOCK_FILE);
+    let file = File::options()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(&path)
+        .map_err(Error::io("open", &path))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(fs::TryLockError::WouldBlock) => Err(Error::Busy { path: dir.to_owned() }),
+        Err(fs::TryLockError::Error(error)) => Err(Error::io("lock", &path)(error)),
+    }
+}
+
+/// Root and log, each checked, and checked against each other and the other files.
+fn load(dir: &Path) -> Result<(Certificate, Log), Error> {
+    let root = Certificate::from_pem(&files::read(&dir.join(ROOT_FILE), MAX_PEM_LEN)?)?;
+    let log = Log::read(&dir.join(log::FILE))?;
+    let record = log.record();
+    let inconsistent = |why: String| Error::Inconsistent { path: dir.to_owned(), why };
+    if record.root_sha256() != Some(root.sha256_hex().as_str()) {
+        return Err(inconsistent("root.pem is not the root that the log begins with".into()));
+    }
+    for issued in record.issued() {
+        let path = issued_path(dir, issued.number);
+        if path.exists() && Certificate::from_pem(&files::read(&path, MAX_PEM_LEN)?)? != issued.certificate {
+            return Err(inconsistent(format!("issued/{:04}.pem is not what was issued", issued.number)));
+        }
+    }
+    // A log cut short at its end would still hang together: files that it does not know give it away.
+    let next = record.issued().len() as u64 + 1;
+    if issued_path(dir, next).exists() {
+        return Err(inconsistent(format!("issued/{next:04}.pem is not in the log")));
+    }
+    let crl = dir.join(CRL_FILE);
+    if crl.is_file() {
+        let crl = Crl::from_pem(&files::read(&crl, MAX_PEM_LEN)?)?;
+        crl.verify(&root)?;
+        if crl.number() > record.crl_number() {
+            return Err(inconsistent(format!("revocation list {} is not in the log", crl.number())));
+        }
+    }
+    Ok((root, log))
+}

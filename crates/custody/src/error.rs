@@ -1,0 +1,128 @@
+//! The crate's error: what went wrong, and what to do next.
+
+use std::path::{Path, PathBuf};
+
+/// Why an act with a key file, a card or the CA did not happen. No text holds a PIN or key material.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The PIN or passphrase does not open the key.
+    #[error("the PIN or passphrase is wrong (or the key file is damaged); nothing was opened")]
+    WrongPin,
+    /// The PIN or passphrase chosen for a new key is too short.
+    #[error(
+        "the PIN or passphrase has fewer than {min} characters; choose a longer one: a file cannot lock itself"
+    )]
+    ShortPin {
+        /// The least number of characters.
+        min: usize,
+    },
+    /// A key size that is not made.
+    #[error("RSA keys of {bits} bits are not made; choose 2048, 3072 or 4096")]
+    KeySize {
+        /// Bits asked for.
+        bits: usize,
+    },
+    /// The key file is not an encrypted PKCS #8 key of a kind that is read here.
+    #[error("the key file cannot be read: {0}")]
+    KeyFile(&'static str),
+    /// The key and the certificate beside it do not belong together.
+    #[error("the key is not the one that the certificate of {subject} was issued for")]
+    KeyMismatch {
+        /// Whose certificate.
+        subject: String,
+    },
+    /// A card file without a certificate.
+    #[error("the card {path} holds no certificate; write the card again with the certificate the CA issued")]
+    NoCertificate {
+        /// The card's file.
+        path: PathBuf,
+    },
+    /// The library made no key or signature, or the operating system gave no random numbers.
+    #[error("{0}; try again")]
+    Crypto(&'static str),
+    /// A file or folder that must be new exists.
+    #[error("{path} exists already; nothing was changed: choose another place, or move it away first")]
+    Exists {
+        /// The file or folder.
+        path: PathBuf,
+    },
+    /// The operating system refused.
+    #[error("cannot {action} {path}: {source}")]
+    Io {
+        /// What was tried.
+        action: &'static str,
+        /// On what.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// A file is longer than any of its kind.
+    #[error("{path} has more than {max} bytes: it is not what it should be")]
+    TooLong {
+        /// The file.
+        path: PathBuf,
+        /// The limit in bytes.
+        max: u64,
+    },
+    /// Another process has the CA open.
+    #[error("the CA in {path} is in use by another process; wait until it is done")]
+    Busy {
+        /// The CA's folder.
+        path: PathBuf,
+    },
+    /// The folder holds no CA.
+    #[error("there is no CA in {path}; make one with `keyferry ca root`")]
+    NoCa {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// The CA's log does not hang together: someone changed it.
+    #[error("line {line} of the CA's log {path}: {why}; compare with a backup before issuing anything")]
+    Log {
+        /// The log.
+        path: PathBuf,
+        /// Counted from 1.
+        line: u64,
+        /// What is wrong.
+        why: String,
+    },
+    /// Files of the CA do not agree with its log.
+    #[error("the CA in {path} does not agree with its log: {why}; compare with a backup")]
+    Inconsistent {
+        /// The folder.
+        path: PathBuf,
+        /// What is wrong.
+        why: String,
+    },
+    /// No certificate with this serial number was issued here.
+    #[error("this CA issued no certificate with the serial number {serial}; `keyferry ca list` shows them")]
+    UnknownSerial {
+        /// What was asked for.
+        serial: String,
+    },
+    /// The certificate is revoked already.
+    #[error("the certificate {serial} is revoked already; `keyferry ca crl` renews the list")]
+    AlreadyRevoked {
+        /// Its serial number.
+        serial: String,
+    },
+    /// The key has a certificate for another use: one key, one use.
+    #[error("this key has the {found} certificate {serial} already; make a new key for another use")]
+    KeyInUse {
+        /// What it is certified for.
+        found: String,
+        /// By which certificate.
+        serial: String,
+    },
+    /// A certificate, request or list could not be read or made.
+    #[error(transparent)]
+    Pki(#[from] pki::Error),
+}
+
+impl Error {
+    pub(crate) fn io(action: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> Self {
+        let path = path.to_owned();
+        move |source| Self::Io { action, path, source }
+    }
+}
