@@ -138,3 +138,67 @@ fn forget_errors() {
     // SAFETY: takes nothing and touches this thread's queue only.
     unsafe { sys::ERR_clear_error() }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SIZE: usize = 256;
+
+    fn key() -> RsaKey {
+        RsaKey::from_pkcs8(include_bytes!("../../tests/vectors/rsa_test_key.p8")).unwrap()
+    }
+
+    /// What a holder of the private key who pads as he likes can make.
+    fn sign_block(block: &[u8]) -> Vec<u8> {
+        key().operate(block, sys::RSA_sign_raw, sys::RSA_NO_PADDING).unwrap()
+    }
+
+    /// `start ‖ FF × padding ‖ separator ‖ message`, filled up to the modulus with the message's last byte.
+    fn block(start: &[u8], padding: usize, separator: &[u8]) -> Vec<u8> {
+        let mut block = [start, &vec![0xFF; padding], separator].concat();
+        block.resize(SIZE, 0x4D);
+        block
+    }
+
+    #[test]
+    fn badly_padded_blocks_of_the_true_signer_are_refused_by_name() {
+        use Type1Defect as D;
+        for (block, wanted) in [
+            (block(&[0, 1], 8, &[0]), Ok(vec![0x4D; SIZE - 11])),
+            (block(&[0, 1], 7, &[0]), Err(D::ShortPadding)),
+            (block(&[0, 1], 0, &[0]), Err(D::ShortPadding)),
+            (block(&[0, 2], 8, &[0]), Err(D::BlockType)),
+            (block(&[0, 0], 8, &[0]), Err(D::BlockType)),
+            (block(&[1, 1], 8, &[0]), Err(D::BlockType)),
+            (block(&[0, 1], SIZE - 2, &[]), Err(D::Separator)),
+            (block(&[0, 1], 8, &[0xFE, 0xFF, 0]), Err(D::Separator)),
+            (block(&[0, 1], SIZE - 3, &[0]), Ok(vec![])),
+        ] {
+            assert_eq!(key().type1_recover(&sign_block(&block)), wanted);
+        }
+    }
+
+    #[test]
+    fn trailing_bytes_are_part_of_the_message_and_nothing_is_cut() {
+        let mut bytes = block(&[0, 1], 200, &[0]);
+        bytes.truncate(SIZE - 20);
+        bytes.resize(SIZE, 0);
+        let message = key().type1_recover(&sign_block(&bytes)).unwrap();
+        assert_eq!(message.len(), SIZE - 203);
+        assert!(message.ends_with(&[0; 20]), "a parser that minds its last byte sees these");
+    }
+
+    #[test]
+    fn size_and_exponent_are_told() {
+        let key = key();
+        assert_eq!((key.bits(), key.size(), key.exponent()), (2048, SIZE, Some(65_537)));
+    }
+
+    #[test]
+    fn refused_operations_leave_no_error_behind() {
+        assert!(key().type1_recover(&[0xFF; SIZE]).is_err());
+        // SAFETY: takes nothing and only reads this thread's queue.
+        assert_eq!(unsafe { sys::ERR_peek_error() }, 0);
+    }
+}

@@ -1,0 +1,83 @@
+//! The table of 2-wire.md section 4: each key under each key that may protect it, header as written there.
+
+use keyblock::{Exportability, Header, KeyVersion, Version};
+use paycrypto::blocks::{self, BlockKey, Protects, WrapError};
+use paycrypto::keys::{Dik2, Dmk, Dwk, Mak, Pik, Rnd1, SessionKey, Tdk, Tek, Tmk};
+use paycrypto::{TdesKey, TdesLength};
+
+const PLACE: &str = "SN-1001/03";
+const CONTEXT: [u8; 16] = *b"0123456789abcdef";
+
+/// Wraps and opens, and compares the header with the table's line.
+fn line<K: BlockKey, U: Protects<K>>(under: &U, key: &K, usage: &str, mode: &str) {
+    let block = blocks::wrap(under, key, PLACE, &CONTEXT).unwrap();
+    let (header, _) = Header::parse(&block).unwrap();
+    assert_eq!(header.version, Version::B);
+    assert_eq!((header.usage.as_str(), header.algorithm.as_str(), header.mode.as_str()), (usage, "T", mode));
+    assert_eq!(header.key_version, KeyVersion::UNUSED);
+    assert_eq!(header.exportability, Exportability::NOT_EXPORTABLE);
+    let texts: Vec<(&str, &str)> = header.optional.iter().map(|o| (o.id(), o.text())).collect();
+    assert_eq!(texts, [("10", PLACE), ("11", "30313233343536373839616263646566")]);
+    let opened: K = blocks::unwrap(under, &block, PLACE, &CONTEXT).unwrap();
+    assert_eq!(opened.key().expose(), key.key().expose());
+}
+
+#[test]
+fn every_line_of_the_table() {
+    let tek = Tek::generate().unwrap();
+    let tmk = Tmk::generate().unwrap();
+    let rnd1 = Rnd1::generate().unwrap();
+    let dmk = Dmk::generate().unwrap();
+    let dwk = Dwk::generate().unwrap();
+    line(&tek, &tmk, "K1", "B");
+    line(&rnd1, &tmk, "K1", "B");
+    line(&dwk, &tmk, "K1", "B");
+    line(&tmk, &Pik::generate().unwrap(), "P0", "E");
+    line(&tmk, &Mak::generate().unwrap(), "M3", "C");
+    line(&tmk, &Tdk::generate().unwrap(), "D0", "E");
+    line(&dmk, &dwk, "K1", "B");
+    line(&dwk, &SessionKey::generate().unwrap(), "D0", "B");
+    line(&rnd1, &dmk, "11", "N");
+    line(&rnd1, &Dik2::generate().unwrap(), "12", "N");
+}
+
+#[test]
+fn both_lengths_of_a_pik_travel_in_blocks_of_one_length() {
+    let tmk = Tmk::generate().unwrap();
+    let lengths = Pik::LENGTHS.iter().map(|length| {
+        let key = match length {
+            TdesLength::Double => TdesKey::generate16().unwrap(),
+            TdesLength::Triple => TdesKey::generate24().unwrap(),
+        };
+        let pik = Pik::from_key(key).unwrap();
+        line(&tmk, &pik, "P0", "E");
+        blocks::wrap(&tmk, &pik, PLACE, &CONTEXT).unwrap().len()
+    });
+    let lengths: Vec<usize> = lengths.collect();
+    assert_eq!(lengths, [152, 152]);
+}
+
+#[test]
+fn every_length_of_place_travels() {
+    let (tek, tmk) = (Tek::generate().unwrap(), Tmk::generate().unwrap());
+    for len in 1..=32 {
+        let place = format!("{}/99", "S".repeat(len));
+        let block = blocks::wrap_tmk(&tek, &tmk, &place, &CONTEXT).unwrap();
+        assert_eq!(block.contains("PB"), !(59 + len).is_multiple_of(8), "PB where the standard needs it");
+        let opened = blocks::unwrap_tmk(&tek, &block, &place, &CONTEXT).unwrap();
+        assert_eq!(opened.expose(), tmk.expose());
+    }
+}
+
+#[test]
+fn a_place_that_is_none_is_not_wrapped() {
+    let (tek, tmk) = (Tek::generate().unwrap(), Tmk::generate().unwrap());
+    let long = format!("{}/03", "S".repeat(33));
+    for place in ["", "/", "/03", "SN-1001", "SN-1001/", "SN-1001/3", "SN-1001/003", "SN-1001/0x", "SN 1/03"]
+        .into_iter()
+        .chain(["SN/1/03", "S\u{e9}/03", "SN-1001/٣٣", "SN-1001/+3", "SN-1001/03\n", &long])
+    {
+        let refused = blocks::wrap_tmk(&tek, &tmk, place, &CONTEXT);
+        assert_eq!(refused, Err(WrapError::Place), "{place:?}");
+    }
+}
