@@ -32,16 +32,19 @@ impl AesKey {
     /// # Errors
     /// [`Error::KeyLength`].
     pub fn from_bytes(key: &[u8]) -> Result<Self, Error> {
-        let bytes = if let Ok(key) = key.try_into() {
-            Bytes::K16(key)
-        } else if let Ok(key) = key.try_into() {
-            Bytes::K24(key)
-        } else if let Ok(key) = key.try_into() {
-            Bytes::K32(key)
-        } else {
-            return Err(Error::KeyLength { algorithm: "AES", allowed: "16, 24 or 32", found: key.len() });
+        let mut bytes = Box::new(match key.len() {
+            16 => Bytes::K16([0; 16]),
+            24 => Bytes::K24([0; 24]),
+            32 => Bytes::K32([0; 32]),
+            found => return Err(Error::KeyLength { algorithm: "AES", allowed: "16, 24 or 32", found }),
+        });
+        let place: &mut [u8] = match &mut *bytes {
+            Bytes::K16(place) => place,
+            Bytes::K24(place) => place,
+            Bytes::K32(place) => place,
         };
-        Ok(Self(Box::new(bytes)))
+        place.copy_from_slice(key); // filled in its place on the heap; the lengths are equal
+        Ok(Self(bytes))
     }
 
     /// Makes a key of 16 bytes.

@@ -10,8 +10,34 @@
 //! * [`keys`]: the named keys of `docs/spec/1-systems.md`, a type each; [`tk`]: the terminal key pair
 //!   TEK and AUK, usable only once it was checked.
 //! * [`blocks`]: which key travels in which key block (2-wire.md section 4), and the strict receiver.
-//! * [`mac`], [`digest`], [`gcm`], [`rsa`], [`derive`]: the primitives.
+//! * [`mac`], [`digest`], [`gcm`], [`rsa`], [`mod@derive`]: the primitives.
 //! * [`random`]: the operating system's random numbers behind a continuous health test.
+//!
+//! # What does not compile
+//!
+//! A key has no copy and no `==`:
+//! ```compile_fail,E0599
+//! let key = paycrypto::TdesKey::generate24()?;
+//! let copy = key.clone();
+//! # Ok::<(), paycrypto::Error>(())
+//! ```
+//! ```compile_fail,E0369
+//! let key = paycrypto::keys::Tmk::generate()?;
+//! let same = key == paycrypto::keys::Tmk::generate()?;
+//! # Ok::<(), paycrypto::Error>(())
+//! ```
+//! A TK that was not checked lends out no keys:
+//! ```compile_fail,E0599
+//! let tk = paycrypto::tk::UncheckedTk::from_slice(b"80 bytes from a stranger");
+//! let tek = tk.tek();
+//! ```
+//! A key protects only what 2-wire.md section 4 lets it protect; here, a PIK under TEK:
+//! ```compile_fail,E0277
+//! use paycrypto::{blocks, keys::{Pik, Tek}};
+//! let (tek, pik) = (Tek::generate()?, Pik::generate()?);
+//! let block = blocks::wrap(&tek, &pik, "SN-1001/03", &[0; 16]);
+//! # Ok::<(), paycrypto::Error>(())
+//! ```
 
 pub mod blocks;
 pub mod derive;

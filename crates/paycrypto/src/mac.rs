@@ -1,7 +1,7 @@
 //! Message authentication codes: ANSI X9.9, ISO/IEC 9797-1 algorithms 1 and 3 with paddings 1 to 3, and
 //! CMAC (SP 800-38B) over TDES and AES.
 //!
-//! Compare a received value with [`matches`], which takes the same time wherever the difference is.
+//! Compare a received value with [`matches()`], which takes the same time wherever the difference is.
 
 use aes::{Aes128, Aes192, Aes256};
 use cmac::{Cmac, KeyInit, Mac};
@@ -33,8 +33,7 @@ impl Padding {
     pub fn pad(self, data: &[u8]) -> Result<Vec<u8>, Error> {
         let mut padded = Vec::with_capacity(data.len() + 2 * BLOCK);
         if self == Self::Three {
-            let bits = u64::try_from(data.len()).ok().and_then(|bytes| bytes.checked_mul(8));
-            padded.extend_from_slice(&bits.ok_or(Error::MessageTooLong)?.to_be_bytes());
+            padded.extend_from_slice(&length_block(data.len())?);
         }
         padded.extend_from_slice(data);
         if self == Self::Two {
@@ -119,6 +118,12 @@ pub fn matches(a: &[u8], b: &[u8]) -> bool {
     a.ct_eq(b).into()
 }
 
+/// The first block of padding method 3: the length in bits (ISO/IEC 9797-1:2011 section 6.3.4).
+fn length_block(bytes: usize) -> Result<[u8; BLOCK], Error> {
+    let bits = u64::try_from(bytes).ok().and_then(|bytes| bytes.checked_mul(8));
+    bits.map(u64::to_be_bytes).ok_or(Error::MessageTooLong)
+}
+
 /// The key's three DES parts.
 fn parts(key: &impl Sealed) -> [Des; 3] {
     std::array::from_fn(|number| {
@@ -132,4 +137,17 @@ fn parts(key: &impl Sealed) -> [Des; 3] {
 
 fn chain(padded: &[u8], encrypt: impl Fn([u8; BLOCK]) -> [u8; BLOCK]) -> [u8; BLOCK] {
     padded.as_chunks().0.iter().fold([0; BLOCK], |last, block| encrypt(xor(last, *block)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    #[cfg(target_pointer_width = "64")]
+    fn padding_3_takes_what_its_length_field_can_say_and_no_more() {
+        let most = (1 << 61) - 1;
+        assert_eq!(length_block(most), Ok(0xFFFF_FFFF_FFFF_FFF8_u64.to_be_bytes()));
+        assert_eq!(length_block(most + 1), Err(Error::MessageTooLong));
+    }
 }

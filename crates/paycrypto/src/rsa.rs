@@ -25,7 +25,8 @@ pub const MIN_EXPONENT: u64 = 65_537;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum RsaError {
-    /// Not an RSA key in the form asked for, its parts do not fit together, or something follows it.
+    /// Not an RSA key in the form asked for, its parts do not fit together, something follows it, or its
+    /// public exponent is even or has more than 33 bits.
     #[error("this is no RSA key in the form expected (SubjectPublicKeyInfo or PKCS #8, DER)")]
     Malformed,
     /// The modulus has too few or too many bits.

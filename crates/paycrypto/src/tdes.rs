@@ -1,11 +1,12 @@
 //! DES and TDES keys, ECB and CBC (SP 800-67, SP 800-38A).
 //!
 //! RustCrypto's `des` is used because aws-lc refuses keys that a legacy terminal or a test vector can hold
-//! (K1 = K2 = K3, weak parts).
+//! (K1 = K2 = K3, weak parts). It looks S-boxes up in tables, so whoever shares the processor's cache with
+//! this process may learn something of a key: run the HSM process on a machine of its own.
 
 use des::TdesEde3;
 use des::cipher::{BlockCipherDecrypt, BlockCipherEncrypt, KeyInit};
-use zeroize::{Zeroize, Zeroizing};
+use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
 use crate::Error;
 use crate::hygiene::{KeyQuality, PoorKey, set_odd_parity};
@@ -51,13 +52,20 @@ impl Inner {
         for (to, from) in full.iter_mut().zip(key.iter().cycle()) {
             *to = *from;
         }
-        Box::new(Self { full: *full, len: key.len().min(24), cipher: TdesEde3::new((&*full).into()) })
+        let cipher = TdesEde3::new((&*full).into());
+        let mut inner = Box::new(Self { full: [0; 24], len: key.len().min(24), cipher });
+        inner.full.copy_from_slice(&*full); // filled in its place on the heap
+        inner
     }
 
     fn bytes(&self) -> &[u8] {
         self.full.get(..self.len).unwrap_or(&self.full)
     }
 }
+
+/// Does not build if the cipher's round keys stop wiping themselves (a feature of `des`).
+const fn wipes_itself<T: ZeroizeOnDrop>() {}
+const _: () = wipes_itself::<TdesEde3>();
 
 impl Drop for Inner {
     fn drop(&mut self) {
