@@ -14,9 +14,9 @@ use super::{RsaError, Type1Defect, type1};
 /// A parsed RSA key, private or public, owned.
 pub(super) struct RsaKey(NonNull<sys::EVP_PKEY>);
 
-// SAFETY: aws-lc's EVP_PKEY and RSA may be used from several threads at once as long as none changes the
-// key (openssl/rsa.h, "Thread safety"); nothing here changes it after parsing, and the blinding cache and
-// Montgomery values inside have locks of their own.
+// SAFETY: openssl/rsa.h: an RSA "may be used concurrently on multiple threads by non-mutating functions",
+// and says of every operation used here that it is non-mutating; so does openssl/evp.h of EVP_PKEY. Nothing
+// here changes the key after parsing.
 unsafe impl Send for RsaKey {}
 // SAFETY: as above.
 unsafe impl Sync for RsaKey {}
