@@ -52,15 +52,18 @@ fn stage() -> Stage {
     }
 }
 
+/// Gives a state, brought to its point afresh, a frame.
+type Take = fn(&Frame) -> Result<(), Fault>;
+
 /// Every state by name, what it waits for, and what it makes of a frame.
-fn states() -> [(&'static str, MessageType, fn(&Frame) -> Result<(), Fault>); 6] {
+fn states() -> [(&'static str, MessageType, Take); 6] {
     /// Gives the frame to a terminal's state and checks that a refused one never reaches the PIN pad.
     macro_rules! terminal {
         ($state:tt) => {
             |frame| {
                 let mut stage = stage();
                 let result = stage.terminal.$state.on_frame(&mut stage.pad, frame).map(drop);
-                if result.as_ref().is_err_and(|fault| fault.code != ErrorCode::NotPermittedNow) {
+                if result.is_err() {
                     assert!(stage.pad.calls.is_empty());
                 }
                 result
@@ -156,7 +159,6 @@ fn unlisted_field_is_skipped_in_every_state() {
         let right = stage().frames.into_iter().find(|frame| frame.kind() == Ok(expected)).unwrap();
         let more = [right.payload(), &[0xDF, 0x7F, 1, 0]].concat();
         let frame = Frame::from_payload(&more).unwrap();
-        // TK_KEY with one byte more is another transcript only for what comes after it.
         assert_eq!(take(&frame), Ok(()), "{name}");
     }
 }
