@@ -1,1 +1,51 @@
-//! The operator station: cards, collection, packages, upload.
+//! The operator station: collects terminals' transport keys under two cards, packs and signs them, uploads them
+//! (`docs/spec/1-systems.md` A, steps 3–6; `docs/spec/2-wire.md` sections 1–6).
+//!
+//! ```text
+//! FileCard ─┐                                    targets
+//! FileCard ─┴► BothCards ─► collect() ◄─ WorkCertificate
+//!                  │            │
+//!                  │            ▼ CollectionRun: collected, failed (each with a reason and advice), missing
+//!                  └──► Package::sign() ─► Spool::keep() ─► upload() ─► a result and a fingerprint for each terminal
+//! ```
+//!
+//! Nothing here ever holds a clear key: a terminal's TK arrives encrypted to the KMS's work certificate. The crate
+//! blocks and uses threads; it needs no runtime.
+
+pub mod approve;
+mod both_cards;
+mod card;
+pub mod cards;
+mod checks;
+mod clock;
+pub mod collect;
+mod error;
+mod files;
+mod http;
+pub mod link;
+mod package;
+mod progress;
+mod results;
+mod revocation;
+mod spool;
+mod text;
+mod upload;
+mod work_certificate;
+
+pub use both_cards::BothCards;
+pub use card::{AdministratorCard, Card};
+pub use cards::FileCard;
+pub use checks::Checks;
+pub use collect::{
+    CollectFault, CollectSettings, CollectedTerminal, CollectionRun, FailedTerminal, Target, collect,
+};
+pub use error::Error;
+pub use http::{Server, ServerSettings};
+pub use link::LinkLimits;
+pub use package::{MAX_STATION_NAME, PackSettings, Package, Packed};
+pub use progress::{Bar, Progress, Quiet};
+pub use results::{FingerprintCheck, TerminalResult};
+pub use revocation::RevocationFile;
+pub use spool::{Spool, Spooled};
+pub use upload::{Delivery, Upload, upload, upload_waiting};
+pub use work_certificate::WorkCertificate;

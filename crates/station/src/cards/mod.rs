@@ -1,0 +1,5 @@
+//! Kinds of cards.
+
+mod file;
+
+pub use file::FileCard;

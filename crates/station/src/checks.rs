@@ -1,0 +1,39 @@
+//! What the station believes certificates by.
+
+use pki::{Certificate, CertificateRefusal, CrlPolicy, CrlSet, Policy, Role, TrustList, Verified};
+
+/// Roots, revocation lists, and how strict the station is without a list.
+///
+/// 1-systems.md A, step 5: both cards must pass validation by the CA: chain, dates, revocation, role. So a missing
+/// revocation list is refused unless the station is set up to do without.
+#[derive(Debug, Clone)]
+pub struct Checks {
+    /// Root → the roles that it may issue.
+    pub trust: TrustList,
+    /// The revocation lists at hand; see [`RevocationFile`](crate::RevocationFile).
+    pub crls: CrlSet,
+    /// What a missing list means, and how long chains may be.
+    pub policy: Policy,
+}
+
+impl Checks {
+    /// Checks under which every issuer needs a revocation list.
+    pub fn new(trust: TrustList, crls: CrlSet) -> Checks {
+        Checks { trust, crls, policy: Policy { missing_crl: CrlPolicy::Required, ..Policy::default() } }
+    }
+
+    /// The same for a station that has no revocation lists: a list that is at hand still counts.
+    pub fn without_required_lists(trust: TrustList, crls: CrlSet) -> Checks {
+        Checks { trust, crls, policy: Policy::default() }
+    }
+
+    pub(crate) fn verify(
+        &self,
+        leaf: &Certificate,
+        chain: &[Certificate],
+        role: Role,
+        at: i64,
+    ) -> Result<Verified, CertificateRefusal> {
+        self.policy.verify_chain(leaf, chain, &self.trust, role, at, &self.crls)
+    }
+}

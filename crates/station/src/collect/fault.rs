@@ -1,0 +1,131 @@
+//! Why a terminal was not collected, and what to do about it.
+
+use flows::{ProtocolError, collect::Reason};
+use wire::{ErrorCode, ErrorMessage, Serial};
+
+use crate::{Error, link::LinkError};
+
+/// Why one terminal was not collected. None of these spoils the others.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum CollectFault {
+    /// A card was taken out, or is no longer good.
+    #[error("not asked: {0}")]
+    Cards(#[source] Error),
+    /// The same address stands twice in the run.
+    #[error("its address stands twice in this run; it was asked once")]
+    TargetTwice,
+    /// No connection, silence, or a line that broke.
+    #[error(transparent)]
+    Link(#[from] LinkError),
+    /// The terminal answered ERROR.
+    #[error("the terminal refused: {0}")]
+    Refused(ErrorMessage),
+    /// The answer cannot be read, came in the wrong order, or has a Ctk_Pu of the wrong length.
+    #[error("its answer is refused: {0}")]
+    Answer(#[source] Reason),
+    /// Another serial answered than the one that the run expects there.
+    #[error("{found} answered where {expected} was expected")]
+    OtherSerial {
+        /// The one in the run.
+        expected: Serial,
+        /// The one that answered.
+        found: Serial,
+    },
+    /// The serial is not on the run's list.
+    #[error("{sn} is not on the list of this run")]
+    Unlisted {
+        /// The serial.
+        sn: Serial,
+    },
+    /// Two addresses answered with one serial: neither is believed.
+    #[error("{sn} answered at {other} too; neither answer is used")]
+    SerialTwice {
+        /// The serial, of the terminal or its PIN pad.
+        sn: Serial,
+        /// The other address.
+        other: String,
+    },
+    /// Two terminals gave the same Ctk_Pu: neither is believed.
+    #[error("its transport key is the one of {other} too; neither is used")]
+    SameTransportKey {
+        /// The other serial.
+        other: Serial,
+    },
+    /// The thread that asked ended without an answer.
+    #[error("the station's own thread failed")]
+    Internal,
+}
+
+impl CollectFault {
+    /// The serial that answered, where that is why it was refused.
+    pub(crate) fn answered_by(&self) -> Option<&Serial> {
+        match self {
+            Self::OtherSerial { found: sn, .. } | Self::Unlisted { sn } => Some(sn),
+            _ => None,
+        }
+    }
+
+    /// What the person at the station does next.
+    pub fn advice(&self) -> &'static str {
+        match self {
+            Self::Cards(_) => "insert both cards again and collect the rest in another run",
+            Self::TargetTwice => "write each address once",
+            Self::Link(LinkError::Unreachable(_)) => {
+                "check that it is on, in its collecting menu, and at this address"
+            }
+            Self::Link(LinkError::Malformed(_)) => {
+                "check that a terminal listens there and which version it has"
+            }
+            Self::Link(_) => "check its cable or network, then collect it again: it gives the same answer",
+            Self::Refused(message) => refused(message.known_code()),
+            Self::Answer(Reason::CtkPuLength { .. }) => {
+                "do not deploy it: it encrypted to another key than this work certificate's"
+            }
+            Self::Answer(Reason::Protocol(
+                ProtocolError::Unexpected { .. } | ProtocolError::Malformed(_),
+            )) => "check which version of the protocol it has, then collect it again",
+            Self::Answer(_) => "collect it again; if it stays so, send it to the workshop",
+            Self::OtherSerial { .. } => {
+                "check which terminal is at this address; do not deploy one that lies"
+            }
+            Self::Unlisted { .. } => {
+                "add it to the list if it belongs there; otherwise find out where it came from"
+            }
+            Self::SerialTwice { .. } => {
+                "at least one of the two is not what it says: look at both serial plates"
+            }
+            Self::SameTransportKey { .. } => {
+                "keys are unique: one of the two copied an answer, deploy neither"
+            }
+            Self::Internal => "collect it again",
+        }
+    }
+}
+
+/// What to do about a terminal's ERROR.
+fn refused(code: Option<ErrorCode>) -> &'static str {
+    match code {
+        Some(ErrorCode::NotPermittedNow) => {
+            "it is not in production or repair, its sensors object, or it was collected under another certificate"
+        }
+        Some(ErrorCode::CertificateRefused) => {
+            "check its burnt-in root and date against the work certificate's chain, dates and role"
+        }
+        Some(ErrorCode::SuiteNotSupported) => "its software lacks the TDES suite: update it",
+        Some(ErrorCode::Busy | ErrorCode::Timeout) => "wait a minute and collect it again",
+        Some(ErrorCode::Malformed | ErrorCode::UnexpectedMessage) => {
+            "it does not understand this station: compare their versions"
+        }
+        _ => "see the terminal's own display or log",
+    }
+}
+
+impl From<flows::collect::Fault> for CollectFault {
+    fn from(fault: flows::collect::Fault) -> CollectFault {
+        match fault.reason {
+            Reason::Protocol(ProtocolError::Peer(message)) => CollectFault::Refused(message),
+            reason => CollectFault::Answer(reason),
+        }
+    }
+}

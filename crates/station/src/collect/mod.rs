@@ -1,0 +1,312 @@
+//! Collecting transport keys from many terminals at once, under two cards.
+
+mod fault;
+mod settle;
+mod target;
+
+use std::{
+    collections::HashSet,
+    fmt,
+    sync::{
+        OnceLock,
+        atomic::{AtomicUsize, Ordering},
+    },
+    thread,
+};
+
+use flows::collect::{Collected, station::Start};
+use wire::{Device, ErrorCode, Fields, ModelId, Serial, VendorId};
+
+use crate::{
+    BothCards, Error, Progress, WorkCertificate,
+    link::{Link, LinkError, LinkLimits},
+};
+
+pub use fault::CollectFault;
+pub use target::Target;
+
+/// Most terminals in one run: with RSA-4096 their package stays below the 16 MiB that a CMS package may have.
+pub const MAX_TERMINALS: usize = 10_000;
+/// Most terminals asked at the same time.
+pub const MAX_PARALLEL: usize = 256;
+/// Terminals asked at the same time unless the run says otherwise.
+pub const DEFAULT_PARALLEL: usize = 16;
+
+/// How a run is done.
+#[derive(Debug, Clone)]
+pub struct CollectSettings {
+    /// Terminals asked at the same time, 1 to [`MAX_PARALLEL`].
+    pub parallel: usize,
+    /// The serials that may be collected, where the run has a list.
+    pub allowed: Option<Vec<Serial>>,
+    /// How long each link waits.
+    pub limits: LinkLimits,
+}
+
+impl Default for CollectSettings {
+    fn default() -> CollectSettings {
+        CollectSettings { parallel: DEFAULT_PARALLEL, allowed: None, limits: LinkLimits::default() }
+    }
+}
+
+/// A terminal that was collected.
+#[derive(Debug, Clone)]
+pub struct CollectedTerminal {
+    target: Target,
+    answer: Collected,
+    work_certificate_sha256: String,
+}
+
+impl CollectedTerminal {
+    pub(crate) fn new(
+        target: Target,
+        answer: Collected,
+        work_certificate_sha256: String,
+    ) -> CollectedTerminal {
+        CollectedTerminal { target, answer, work_certificate_sha256 }
+    }
+
+    /// Where it was.
+    pub fn target(&self) -> &Target {
+        &self.target
+    }
+
+    /// Its serial and its PIN pad's.
+    pub fn device(&self) -> &Device {
+        &self.answer.device
+    }
+
+    /// The vendor.
+    pub fn vendor(&self) -> Option<&VendorId> {
+        self.answer.vendor.as_ref()
+    }
+
+    /// The model.
+    pub fn model(&self) -> Option<&ModelId> {
+        self.answer.model.as_ref()
+    }
+
+    /// Ctk_Pu: TK under the work certificate's key.
+    pub fn ctk_pu(&self) -> &[u8] {
+        &self.answer.ctk_pu
+    }
+
+    /// Records of refusals that the terminal sent along (FF23).
+    pub fn refusals(&self) -> &[Fields] {
+        &self.answer.refusals
+    }
+
+    /// The fingerprint, 20 upper-case hex digits: the terminal's display shows the same (2-wire.md section 4).
+    pub fn fingerprint(&self) -> String {
+        self.answer.fingerprint()
+    }
+
+    /// SHA-256 of the certificate that it encrypted to, lower-case hex.
+    pub fn work_certificate_sha256(&self) -> &str {
+        &self.work_certificate_sha256
+    }
+
+    fn refuse(self, fault: CollectFault) -> FailedTerminal {
+        FailedTerminal {
+            target: self.target,
+            sn: Some(self.answer.device.sn().clone()),
+            fault: Box::new(fault),
+        }
+    }
+}
+
+/// A terminal that was not collected, with its reason. Its `Display` has both, and what to do next.
+#[derive(Debug)]
+pub struct FailedTerminal {
+    target: Target,
+    sn: Option<Serial>,
+    fault: Box<CollectFault>,
+}
+
+impl FailedTerminal {
+    /// Where it was, or should have been.
+    pub fn target(&self) -> &Target {
+        &self.target
+    }
+
+    /// The serial that it gave, if it came so far.
+    pub fn sn(&self) -> Option<&Serial> {
+        self.sn.as_ref()
+    }
+
+    /// Why it was not collected; [`CollectFault::advice`] says what to do next.
+    pub fn fault(&self) -> &CollectFault {
+        &self.fault
+    }
+}
+
+impl fmt::Display for FailedTerminal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}  FAILED: {} -> {}", self.target, self.fault, self.fault.advice())
+    }
+}
+
+/// What a run brought, each list in the order of its targets.
+#[derive(Debug, Default)]
+pub struct CollectionRun {
+    /// To be packed.
+    pub collected: Vec<CollectedTerminal>,
+    /// Each with its reason.
+    pub failed: Vec<FailedTerminal>,
+    /// Serials on the list that were not collected.
+    pub missing: Vec<Serial>,
+}
+
+/// Asks every target for its TK under the work certificate, several at a time. Both cards must stay: they are checked
+/// before each terminal is asked.
+///
+/// # Errors
+/// [`Error::TooManyTerminals`]; what [`BothCards::check`] says when no terminal has been asked yet. Later troubles are
+/// each terminal's own, in [`CollectionRun::failed`].
+pub fn collect(
+    cards: &BothCards,
+    work: &WorkCertificate,
+    targets: &[Target],
+    settings: &CollectSettings,
+    progress: &dyn Progress,
+) -> Result<CollectionRun, Error> {
+    if targets.len() > MAX_TERMINALS {
+        return Err(Error::TooManyTerminals { found: targets.len(), max: MAX_TERMINALS });
+    }
+    cards.check()?;
+    let allowed: Option<HashSet<&Serial>> = settings.allowed.as_ref().map(|list| list.iter().collect());
+    let run = Run { cards, work, limits: settings.limits, allowed: allowed.as_ref() };
+
+    let mut run_result = CollectionRun::default();
+    progress.started(targets.len());
+    for outcome in ask_all(&run, targets, settings.parallel, progress) {
+        match outcome {
+            Ok(terminal) => run_result.collected.push(terminal),
+            Err(failed) => run_result.failed.push(failed),
+        }
+    }
+    let (collected, refused) = settle::settle(run_result.collected);
+    refused.iter().for_each(|failed| progress.withdrawn(failed));
+    progress.finished();
+    run_result.collected = collected;
+    run_result.failed.extend(refused);
+    run_result.missing = missing(settings.allowed.as_deref().unwrap_or_default(), &run_result.collected);
+    Ok(run_result)
+}
+
+type Outcome = Result<CollectedTerminal, FailedTerminal>;
+
+/// What all threads of a run share.
+struct Run<'a> {
+    cards: &'a BothCards,
+    work: &'a WorkCertificate,
+    limits: LinkLimits,
+    allowed: Option<&'a HashSet<&'a Serial>>,
+}
+
+/// Asks all, by as many threads as may work at a time; answers come back in the order of the targets.
+fn ask_all(run: &Run<'_>, targets: &[Target], parallel: usize, progress: &dyn Progress) -> Vec<Outcome> {
+    let mut seen = HashSet::new();
+    let first: Vec<bool> = targets.iter().map(|target| seen.insert(target.address())).collect();
+    let answers: Vec<OnceLock<Outcome>> = targets.iter().map(|_| OnceLock::new()).collect();
+    let next = AtomicUsize::new(0);
+    let work = || {
+        loop {
+            let place = next.fetch_add(1, Ordering::Relaxed);
+            let (Some(target), Some(first), Some(answer)) =
+                (targets.get(place), first.get(place), answers.get(place))
+            else {
+                return;
+            };
+            let ask = || {
+                if *first { run.ask(target) } else { Err(failed(target, None, CollectFault::TargetTwice)) }
+            };
+            // Kept before anyone is told: a display that fails must not lose an answer.
+            match answer.get_or_init(ask) {
+                Ok(terminal) => progress.collected(terminal),
+                Err(failed) => progress.failed(failed),
+            }
+        }
+    };
+    let threads = parallel.clamp(1, MAX_PARALLEL).min(targets.len());
+    thread::scope(|scope| {
+        let threads: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
+        // A thread that failed leaves its terminal without an answer, which is told below.
+        threads.into_iter().for_each(|thread| drop(thread.join()));
+    });
+    let unasked = |target| Err(failed(target, None, CollectFault::Internal));
+    answers
+        .into_iter()
+        .zip(targets)
+        .map(|(answer, target)| answer.into_inner().unwrap_or_else(|| unasked(target)))
+        .collect()
+}
+
+impl Run<'_> {
+    fn ask(&self, target: &Target) -> Outcome {
+        self.cards.check().map_err(|error| failed(target, None, CollectFault::Cards(error)))?;
+        let answer = self.exchange(target).map_err(|fault| {
+            let sn = fault.answered_by().cloned();
+            failed(target, sn, fault)
+        })?;
+        Ok(CollectedTerminal::new(target.clone(), answer, self.work.sha256_hex()))
+    }
+
+    /// COLLECT and its answer.
+    fn exchange(&self, target: &Target) -> Result<Collected, CollectFault> {
+        let (collect, expect) = Start::new(self.work.collect_key(), self.work.modulus_bytes()).begin()?;
+        let mut link = Link::connect(target.address(), self.limits)?;
+        link.send(&collect)?;
+        let frame = match link.receive() {
+            Ok(frame) => frame,
+            Err(error) => {
+                match &error {
+                    LinkError::Timeout => link.end_with(ErrorCode::Timeout),
+                    LinkError::Malformed(malformed) => link.end_with(malformed.code()),
+                    _ => {}
+                }
+                return Err(error.into());
+            }
+        };
+        match expect.on_frame(&frame) {
+            Ok(answer) => match self.unwanted(target, &answer) {
+                None => Ok(answer),
+                Some(fault) => {
+                    link.end_with(ErrorCode::UnknownTerminal);
+                    Err(fault)
+                }
+            },
+            Err(fault) => {
+                // An ERROR is not answered.
+                if fault.peer_error().is_none() {
+                    link.end_with(fault.code);
+                }
+                Err(fault.into())
+            }
+        }
+    }
+
+    /// Whether this is a terminal that the run does not want.
+    fn unwanted(&self, target: &Target, answer: &Collected) -> Option<CollectFault> {
+        let sn = answer.device.sn();
+        match target.expected() {
+            Some(expected) if expected != sn => {
+                return Some(CollectFault::OtherSerial { expected: expected.clone(), found: sn.clone() });
+            }
+            _ => {}
+        }
+        let listed = self.allowed.is_none_or(|allowed| allowed.contains(sn));
+        (!listed).then(|| CollectFault::Unlisted { sn: sn.clone() })
+    }
+}
+
+fn failed(target: &Target, sn: Option<Serial>, fault: CollectFault) -> FailedTerminal {
+    FailedTerminal { target: target.clone(), sn, fault: Box::new(fault) }
+}
+
+/// The serials of the list that no terminal brought.
+fn missing(allowed: &[Serial], collected: &[CollectedTerminal]) -> Vec<Serial> {
+    let brought: HashSet<&Serial> = collected.iter().map(|terminal| terminal.device().sn()).collect();
+    let mut named = HashSet::new();
+    allowed.iter().filter(|sn| !brought.contains(sn) && named.insert(*sn)).cloned().collect()
+}

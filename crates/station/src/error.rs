@@ -1,0 +1,253 @@
+//! The crate's error: what is wrong and what to do next, for the person at the station.
+
+use std::{io, path::PathBuf};
+
+use pki::{CertificateRefusal, Role};
+
+/// Why the station refused or could not go on. No text holds key material or a PIN.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A card cannot be read.
+    #[error("the card {card} cannot be read: {why}")]
+    CardUnreadable {
+        /// The card's name.
+        card: String,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// The card is not there (any more).
+    #[error("the card {card} is not present: insert it and begin again")]
+    CardMissing {
+        /// The card's name.
+        card: String,
+    },
+    /// The card's PIN is wrong, or the card does not open.
+    #[error("the card {card} does not open: {why}")]
+    CardPin {
+        /// The card's name.
+        card: String,
+        /// What it said.
+        why: String,
+    },
+    /// The key on the card is not the one that its certificate was issued for.
+    #[error("the key on the card {card} does not belong to its certificate: have the card issued again")]
+    CardKey {
+        /// The card's name.
+        card: String,
+    },
+    /// The card's certificate does not make it this role's card.
+    #[error("the card {card} is refused as {role} card: {reason}")]
+    CardRefused {
+        /// The card's name.
+        card: String,
+        /// What it was presented as.
+        role: Role,
+        /// Why it is not.
+        #[source]
+        reason: CertificateRefusal,
+    },
+    /// Operator and administrator card are one, or one person's.
+    #[error(
+        "operator and administrator card have the same {what}: two people must come, each with a card of their own"
+    )]
+    SameCard {
+        /// What both have: certificate, key or subject.
+        what: &'static str,
+    },
+    /// The certificate that terminals would encrypt their TK to is refused.
+    #[error("the work certificate is refused, nothing was sent to a terminal: {0}")]
+    WorkCertificate(#[source] CertificateRefusal),
+    /// A target is no `host:port`.
+    #[error("{text:?} is no address of a terminal: write host:port, or SERIAL@host:port")]
+    Target {
+        /// What was written.
+        text: String,
+    },
+    /// More terminals than fit into one package.
+    #[error("{found} terminals are more than the {max} of one run: collect them in several runs")]
+    TooManyTerminals {
+        /// How many were asked for.
+        found: usize,
+        /// The limit.
+        max: usize,
+    },
+    /// A package without a terminal.
+    #[error("nothing was collected, so there is nothing to pack")]
+    NothingCollected,
+    /// The station's name cannot stand in a package.
+    #[error("the station's name must have 1 to {max} characters, none of them a control character")]
+    StationName {
+        /// The limit in characters.
+        max: usize,
+    },
+    /// The package was not signed.
+    #[error("the card {card} did not sign: {why}")]
+    Signing {
+        /// The card's name.
+        card: String,
+        /// What it said.
+        why: String,
+    },
+    /// A file or folder of the station.
+    #[error("cannot {act} {}: {source}", path.display())]
+    File {
+        /// What was tried.
+        act: &'static str,
+        /// With what.
+        path: PathBuf,
+        /// What the system said.
+        #[source]
+        source: io::Error,
+    },
+    /// Another process has the spool.
+    #[error("another station uses the spool {}: wait until it is done", path.display())]
+    SpoolInUse {
+        /// The spool's folder.
+        path: PathBuf,
+    },
+    /// A package on disk is not what was written.
+    #[error("the package {} is damaged: {why}; collect these terminals again", path.display())]
+    PackageDamaged {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// The server's address is none.
+    #[error("{url:?} is no server address: write https://host or https://host:port")]
+    ServerAddress {
+        /// What was written.
+        url: String,
+    },
+    /// The server's CA file holds no certificate.
+    #[error("the CA file for the server holds no certificate: {why}")]
+    ServerCa {
+        /// What is wrong with it.
+        why: String,
+    },
+    /// No answer from the server; what was to be sent may have arrived.
+    #[error("no answer from {server}: {why}; the package stays in the spool, upload it again later")]
+    ServerUnreachable {
+        /// Its address.
+        server: String,
+        /// What happened.
+        why: String,
+    },
+    /// TLS: the server did not prove itself under the one CA that is trusted.
+    #[error(
+        "{server} did not prove that it is the KMS: {why}; check address and CA file, and do not go on if both are right"
+    )]
+    ServerNotTrusted {
+        /// Its address.
+        server: String,
+        /// What happened.
+        why: String,
+    },
+    /// 403: signature, chain, role or revocation of the signer's card.
+    #[error(
+        "the server refused the signature (403): {text}; nothing was stored: check the card's role, dates and revocation and the server's roots"
+    )]
+    Forbidden {
+        /// What the server wrote.
+        text: String,
+    },
+    /// 409 where it does not mean that a package arrived before.
+    #[error("the server refused (409): {text}; list the replacements again: this one was decided already")]
+    Conflict {
+        /// What the server wrote.
+        text: String,
+    },
+    /// 413.
+    #[error("the package is too large for the server (413): collect fewer terminals in one run")]
+    TooLarge,
+    /// 429 or 503.
+    #[error("the server is busy ({status}): upload again in a few minutes")]
+    ServerBusy {
+        /// The HTTP status.
+        status: u16,
+    },
+    /// Any other status.
+    #[error("the server answered {status}, which was not expected: {text}; see its log")]
+    ServerStatus {
+        /// The HTTP status.
+        status: u16,
+        /// What the server wrote.
+        text: String,
+    },
+    /// The answer is longer than is read.
+    #[error("the server's answer is longer than {max} bytes: check that the address is the KMS's")]
+    AnswerTooLong {
+        /// The limit in bytes.
+        max: u64,
+    },
+    /// The answer cannot be read.
+    #[error("the server's answer cannot be read: {why}; check that both sides have fitting versions")]
+    AnswerMalformed {
+        /// What is wrong with it.
+        why: String,
+    },
+    /// The answer is not about the terminals that were sent.
+    #[error("the server's answer does not fit what was sent: {why}; the package stays in the spool")]
+    AnswerDoesNotFit {
+        /// What does not fit.
+        why: String,
+    },
+    /// The one who signed the collection may not approve it.
+    #[error("{signer} signed this collection and cannot approve it: another person must")]
+    OwnCollection {
+        /// The name in both certificates.
+        signer: String,
+    },
+    /// There is no revocation list yet.
+    #[error("there is no revocation list at {}: fetch it from the server first", path.display())]
+    CrlMissing {
+        /// Where it would be.
+        path: PathBuf,
+    },
+    /// The revocation list was fetched too long ago.
+    #[error(
+        "the revocation list was fetched {hours} hours ago, more than the {max_hours} allowed: fetch it again"
+    )]
+    CrlTooOld {
+        /// Its age.
+        hours: u64,
+        /// The limit.
+        max_hours: u64,
+    },
+    /// The revocation list was fetched later than it is now.
+    #[error("the revocation list was fetched at {fetched}, which is in the future: set the station's clock")]
+    CrlFromFuture {
+        /// When, RFC 3339.
+        fetched: String,
+    },
+    /// The revocation list cannot be read.
+    #[error("the revocation list cannot be read: {why}; fetch it again")]
+    CrlMalformed {
+        /// What is wrong with it.
+        why: String,
+    },
+    /// A newly fetched list is older than the one at hand, or lacks an issuer.
+    #[error(
+        "the server's revocation list of {issuer} has number {found}, the one at hand {known}: someone may hide a revocation; ask the CA"
+    )]
+    CrlWentBack {
+        /// Whose list.
+        issuer: String,
+        /// The number at hand.
+        known: u64,
+        /// The number that came; 0 where none came.
+        found: u64,
+    },
+    /// A time that no calendar has.
+    #[error("{0} is no time that can be written as RFC 3339")]
+    Time(i64),
+}
+
+impl Error {
+    /// An error of the file system.
+    pub(crate) fn file(act: &'static str, path: &std::path::Path) -> impl FnOnce(io::Error) -> Error {
+        let path = path.to_owned();
+        move |source| Error::File { act, path, source }
+    }
+}
