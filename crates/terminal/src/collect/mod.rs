@@ -1,0 +1,16 @@
+//! Being collected: the terminal listens, a station asks for its TK (1-systems.md A and D; 2-wire.md sections 4 and 5).
+//!
+//! | file | what |
+//! |---|---|
+//! | `accept.rs` | whether a public key may get the TK |
+//! | `answer.rs` | one COLLECT and its answer, without a socket |
+//! | `serve.rs` | listening |
+
+mod accept;
+mod answer;
+mod serve;
+#[cfg(test)]
+mod tests;
+
+pub use answer::{Answer, Refusal, answer};
+pub use serve::{Event, serve, serve_with};

@@ -1,0 +1,206 @@
+//! Fetching a TMK from the KMS: drives the terminal's role of flow A over a link.
+
+use flows::tmk_download::{Fault, Reason, terminal::Start};
+use flows::{HasCode, ProtocolError};
+use wire::{ErrorMessage, Frame, Kcv, Slot, error_frame};
+
+use crate::{Link, LinkError, PinPad, Stream, Terminal};
+
+/// A key that arrived.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Downloaded {
+    /// Where it is.
+    pub slot: Slot,
+    /// Its check value, which the KMS shows too.
+    pub kcv: Kcv,
+}
+
+/// The messages of a TMK download, in order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Step {
+    /// TK_HELLO, sent.
+    Hello,
+    /// TK_CHALLENGE, received.
+    Challenge,
+    /// TK_REPLY, sent.
+    Reply,
+    /// TK_KEY, received.
+    Key,
+    /// KEY_CONFIRM, sent.
+    Confirm,
+    /// DONE, received.
+    Done,
+}
+
+impl Step {
+    /// Every step, in order.
+    pub const ALL: [Step; 6] =
+        [Step::Hello, Step::Challenge, Step::Reply, Step::Key, Step::Confirm, Step::Done];
+
+    /// Its message, by the name of 2-wire.md.
+    #[must_use]
+    pub fn message(self) -> &'static str {
+        match self {
+            Step::Hello => "TK_HELLO",
+            Step::Challenge => "TK_CHALLENGE",
+            Step::Reply => "TK_REPLY",
+            Step::Key => "TK_KEY",
+            Step::Confirm => "KEY_CONFIRM",
+            Step::Done => "DONE",
+        }
+    }
+}
+
+/// Cuts the line right after this message went by, to show and to test that nothing is lost. The terminal goes on
+/// until it needs the line again: a key that came just before the cut is stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CutAfter(
+    /// The last message that goes by.
+    pub Step,
+);
+
+/// Why no key arrived.
+///
+/// After [`Step::Key`] the new key may be in its slot all the same, beside the old one; the next download tells, since
+/// the KMS sends a pending key again.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum DownloadError {
+    /// The server refused.
+    #[error("the server refused: {0}")]
+    Refused(ErrorMessage),
+    /// The terminal refused; the server was told the code where it was there to be told.
+    #[error("{}: {reason}", .reason.code())]
+    Fault {
+        /// The exact reason.
+        reason: Reason,
+    },
+    /// The connection failed.
+    #[error(transparent)]
+    Link(#[from] LinkError),
+    /// The line was cut on purpose.
+    #[error("the line was cut after {}", .0.message())]
+    Cut(Step),
+}
+
+impl From<Fault> for DownloadError {
+    fn from(fault: Fault) -> DownloadError {
+        match fault.reason {
+            Reason::Protocol(ProtocolError::Peer(message)) => DownloadError::Refused(message),
+            reason => DownloadError::Fault { reason },
+        }
+    }
+}
+
+/// Fetches the key for a slot over a fresh connection to the server's terminal port.
+///
+/// # Errors
+/// [`DownloadError`]. Try again: a broken download changes nothing that the next one does not mend.
+pub fn download<P: PinPad, S: Stream>(
+    terminal: &mut Terminal<P>,
+    stream: S,
+    slot: Slot,
+) -> Result<Downloaded, DownloadError> {
+    download_over(terminal, Link::new(stream), slot, None).map(|(downloaded, _)| downloaded)
+}
+
+/// As [`download`], over a link with limits of one's own, the line cut where asked. Gives the link back, for another
+/// flow after this one.
+///
+/// # Errors
+/// [`DownloadError`]; the link is closed then.
+pub fn download_over<P: PinPad, S: Stream>(
+    terminal: &mut Terminal<P>,
+    link: Link<S>,
+    slot: Slot,
+    cut: Option<CutAfter>,
+) -> Result<(Downloaded, Link<S>), DownloadError> {
+    let start = Start::new(terminal.device().clone(), slot);
+    let mut line = Line { link, cut, was_cut: false };
+    match line.run(start, &mut terminal.pad) {
+        Ok(downloaded) => Ok((downloaded, line.link)),
+        Err(Stop::Fault(fault)) => {
+            if let Some(error) = fault.answer().filter(|_| !line.was_cut) {
+                line.link.end_with(&error);
+            }
+            Err(fault.into())
+        }
+        Err(Stop::Error(error)) => {
+            if let DownloadError::Link(link_error) = &error
+                && let Some(code) = link_error.code()
+            {
+                line.link.end_with(&error_frame(code, code.text()));
+            }
+            Err(error)
+        }
+    }
+}
+
+/// Why a run stopped: a fault has an answer, an error may have one by its code.
+enum Stop {
+    Fault(Fault),
+    Error(DownloadError),
+}
+
+impl From<Fault> for Stop {
+    fn from(fault: Fault) -> Stop {
+        Stop::Fault(fault)
+    }
+}
+
+impl From<DownloadError> for Stop {
+    fn from(error: DownloadError) -> Stop {
+        Stop::Error(error)
+    }
+}
+
+/// A link that may be cut on purpose.
+struct Line<S> {
+    link: Link<S>,
+    cut: Option<CutAfter>,
+    was_cut: bool,
+}
+
+impl<S: Stream> Line<S> {
+    fn run<P: PinPad>(&mut self, start: Start, pad: &mut P) -> Result<Downloaded, Stop> {
+        let (hello, expect_challenge) = start.begin(pad)?;
+        self.send(Step::Hello, &hello)?;
+        let challenge = self.receive(Step::Challenge)?;
+        let (reply, expect_key) = expect_challenge.on_frame(pad, &challenge)?;
+        self.send(Step::Reply, &reply)?;
+        let key = self.receive(Step::Key)?;
+        let (confirm, expect_done) = expect_key.on_frame(pad, &key)?;
+        self.send(Step::Confirm, &confirm)?;
+        let done = self.receive(Step::Done)?;
+        let finished = expect_done.on_frame(pad, &done)?;
+        Ok(Downloaded { slot: finished.slot(), kcv: finished.kcv() })
+    }
+
+    fn send(&mut self, step: Step, frame: &Frame) -> Result<(), DownloadError> {
+        self.check_cut()?;
+        let sent = self.link.send(frame);
+        self.passed(step);
+        Ok(sent?)
+    }
+
+    fn receive(&mut self, step: Step) -> Result<Frame, DownloadError> {
+        self.check_cut()?;
+        let frame = self.link.receive()?;
+        self.passed(step);
+        Ok(frame)
+    }
+
+    fn check_cut(&self) -> Result<(), DownloadError> {
+        match self.cut {
+            Some(CutAfter(step)) if self.was_cut => Err(DownloadError::Cut(step)),
+            _ => Ok(()),
+        }
+    }
+
+    fn passed(&mut self, step: Step) {
+        if self.cut == Some(CutAfter(step)) {
+            self.link.cut();
+            self.was_cut = true;
+        }
+    }
+}

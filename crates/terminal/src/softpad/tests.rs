@@ -1,0 +1,1 @@
+//! Refusals of the software PIN pad, and power cuts.

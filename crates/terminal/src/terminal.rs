@@ -1,0 +1,125 @@
+//! The terminal: its device, its PIN pad and its clock together.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use wire::Device;
+
+use crate::device::DeviceState;
+use crate::storage::{Folder, Memory, Storage};
+use crate::vault::Vault;
+use crate::{Clock, Error, NewTerminal, PinPad, SoftPad, Status, SystemClock};
+
+/// A terminal.
+///
+/// Its folder is locked while it lives: one process at a time. [`collect`](crate::collect) serves a station with it,
+/// [`download`](crate::download()) fetches a key.
+pub struct Terminal<P: PinPad = SoftPad> {
+    pub(crate) device: DeviceState,
+    pub(crate) pad: P,
+    pub(crate) clock: Box<dyn Clock>,
+    pub(crate) vault: Arc<Vault>,
+}
+
+impl Terminal<SoftPad> {
+    /// Makes a terminal in this folder, which is made unless it is there; its parent must be.
+    ///
+    /// # Errors
+    /// [`Error::AlreadyATerminal`], [`Error::InUse`], [`Error::VendorWithoutModel`], [`Error::NotARoot`],
+    /// [`Error::Malformed`], [`Error::Io`].
+    pub fn new(folder: &Path, new: NewTerminal) -> Result<Terminal, Error> {
+        // Checked before anything is on disk.
+        let device = DeviceState::new(new, SystemClock.now())?;
+        Self::create(Folder::create(folder)?, device)
+    }
+
+    /// Opens the terminal in this folder.
+    ///
+    /// # Errors
+    /// [`Error::NotATerminal`], [`Error::InUse`], [`Error::BatteryRemoved`] and what else can be wrong with its files.
+    pub fn open(folder: &Path) -> Result<Terminal, Error> {
+        Self::open_from(Folder::open(folder)?)
+    }
+
+    /// Makes a terminal without a disk, for simulators and benches: the same code, gone with the process.
+    ///
+    /// # Errors
+    /// As [`Terminal::new`], as far as they can happen in memory.
+    pub fn in_memory(new: NewTerminal) -> Result<Terminal, Error> {
+        Self::new_in(Memory::new()?, new)
+    }
+
+    /// Makes a terminal in any storage.
+    ///
+    /// # Errors
+    /// As [`Terminal::new`].
+    pub fn new_in(storage: impl Storage + 'static, new: NewTerminal) -> Result<Terminal, Error> {
+        Self::create(storage, DeviceState::new(new, SystemClock.now())?)
+    }
+
+    /// Opens the terminal in this storage.
+    ///
+    /// # Errors
+    /// As [`Terminal::open`].
+    pub fn open_from(storage: impl Storage + 'static) -> Result<Terminal, Error> {
+        let vault = Arc::new(Vault::new(storage)?);
+        let device = DeviceState::load(&vault)?;
+        let pad = SoftPad::open(Arc::clone(&vault))?;
+        let (expected, found) = (device.device.pin_pad(), pad.serial());
+        if expected != found {
+            return Err(Error::OtherPinPad { expected: expected.clone(), found: found.clone() });
+        }
+        Ok(Terminal { device, pad, clock: Box::new(SystemClock), vault })
+    }
+
+    fn create(storage: impl Storage + 'static, device: DeviceState) -> Result<Terminal, Error> {
+        let vault = Arc::new(Vault::new(storage)?);
+        let pad = SoftPad::create(Arc::clone(&vault), device.device.pin_pad().clone())?;
+        device.store(&vault)?;
+        Ok(Terminal { device, pad, clock: Box::new(SystemClock), vault })
+    }
+}
+
+impl<P: PinPad> Terminal<P> {
+    /// Its serial and its PIN pad's.
+    pub fn device(&self) -> &Device {
+        &self.device.device
+    }
+
+    /// Its PIN pad.
+    pub fn pad(&self) -> &P {
+        &self.pad
+    }
+
+    /// Its PIN pad, for a driver of one's own.
+    pub fn pad_mut(&mut self) -> &mut P {
+        &mut self.pad
+    }
+
+    /// Leaves production by command. No TK is made and none is collected from then on.
+    ///
+    /// # Errors
+    /// [`Error::Pad`].
+    pub fn deploy(&mut self) -> Result<(), Error> {
+        Ok(self.pad.deploy()?)
+    }
+
+    /// What it is and what it holds, for a person or a program.
+    pub fn status(&self) -> Status {
+        Status::of(&self.device, &self.pad)
+    }
+
+    /// Gives it another clock. The last known time stays.
+    pub fn set_clock(&mut self, clock: impl Clock + 'static) {
+        self.clock = Box::new(clock);
+    }
+}
+
+impl<P: PinPad + std::fmt::Debug> std::fmt::Debug for Terminal<P> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Terminal")
+            .field("device", &self.device.device)
+            .field("pad", &self.pad)
+            .finish_non_exhaustive()
+    }
+}
