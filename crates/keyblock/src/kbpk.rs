@@ -268,14 +268,19 @@ where
     Ok(Box::new(DerivedBinding::new(cipher, mac, mode)))
 }
 
-/// The variants of versions A and C: every byte XOR 45 to encrypt, XOR 4D to authenticate (X9.143 7.3.1).
+/// What every byte is XORed with for the encryption key of versions A and C, `E` (X9.143 7.3.1).
+const ENCRYPTION_VARIANT: u8 = 0x45;
+/// The same for their authentication key, `M`.
+const AUTHENTICATION_VARIANT: u8 = 0x4D;
+
+/// The variants of versions A and C.
 fn variants(kbpk: &[u8]) -> Option<VariantBinding> {
     let variant = |mask: u8| {
         let mut key = expand::<24>(kbpk);
         key.iter_mut().for_each(|byte| *byte ^= mask);
         TdesEde3::new_from_slice(&*key).ok()
     };
-    Some(VariantBinding::new(variant(0x45)?, variant(0x4D)?))
+    Some(VariantBinding::new(variant(ENCRYPTION_VARIANT)?, variant(AUTHENTICATION_VARIANT)?))
 }
 
 /// Fills `N` bytes with the key, over and over: K1 K2 becomes K1 K2 K1, and single DES becomes K1 K1 K1, which is the
