@@ -1,1 +1,139 @@
-//! The servers: terminal port, upload endpoint, configuration.
+//! The servers of an acquirer: the terminal port and the upload endpoint, in one process that holds no clear key.
+//!
+//! Keys are key blocks here; whatever needs one in clear is a command to the HSM's own process. The crate graph says
+//! so: this crate cannot reach the clear-key crate (`cargo tree -p keyferry-server -e normal`).
+
+mod clock;
+pub mod config;
+mod connections;
+mod https;
+mod kms;
+mod link;
+mod terminal_port;
+mod tls;
+mod trust;
+
+use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+
+use hsm::Hsm;
+use store::{Event, Store};
+use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
+
+pub use config::{Config, ConfigError};
+pub use tls::TlsError;
+pub use trust::TrustError;
+
+/// How often refusals of strangers go to the audit (2-wire.md section 8).
+const STRANGERS_EVERY: Duration = Duration::from_secs(60);
+
+/// A running server.
+pub struct Running {
+    /// Where terminals connect.
+    pub terminal_port: SocketAddr,
+    /// Where stations connect.
+    pub https: SocketAddr,
+    stop: watch::Sender<bool>,
+    tasks: Vec<JoinHandle<()>>,
+    report: Box<dyn FnOnce() -> JoinHandle<()> + Send>,
+}
+
+/// Why the server does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// A port cannot be bound.
+    #[error("cannot listen on {address} ({name}): {source}")]
+    Listen {
+        /// The setting.
+        name: &'static str,
+        /// The address.
+        address: SocketAddr,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The TLS files cannot be used.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    /// The trust settings cannot be used.
+    #[error(transparent)]
+    Trust(#[from] TrustError),
+    /// The audit cannot be written: nothing may be done.
+    #[error("the audit cannot be written: {0}")]
+    Store(#[from] store::StoreError),
+}
+
+/// Starts serving.
+///
+/// # Errors
+/// [`StartError`], before anything is served.
+pub async fn start<S: Store, H: Hsm>(config: &Config, store: Arc<S>, hsm: H) -> Result<Running, StartError> {
+    let trust = trust::Trust::load(config)?;
+    let (terminal_tls, https_tls) =
+        tls::acceptors(&config.path(&config.https.certificate), &config.path(&config.https.key))?;
+    let terminals = listen("terminal_port.listen", config.terminal_port.listen).await?;
+    let people = listen("https.listen", config.https.listen).await?;
+    let detail = serde_json::json!({ "version": env!("CARGO_PKG_VERSION") });
+    store
+        .audit_append(Event::new(
+            clock::now_ms(),
+            "server.started",
+            "server",
+            config.acquirer.id.as_str(),
+            detail,
+        ))
+        .await?;
+
+    let (stop, stopping) = watch::channel(false);
+    let kms = Arc::new(kms::Kms::new(store, hsm, config.acquirer.clone(), trust));
+    let (terminal_port, https) = (local(&terminals), local(&people));
+    let port = terminal_port::TerminalPort {
+        listener: terminals,
+        tls: config.terminal_port.tls.then_some(terminal_tls),
+        settings: config.terminal_port.clone(),
+        kms: Arc::clone(&kms),
+    };
+    let router = https::router(Arc::clone(&kms), config.https.max_body_mib << 20);
+    let tasks = vec![
+        tokio::spawn(port.run(stopping.clone())),
+        tokio::spawn(https::run(people, https_tls, router, stopping.clone())),
+        tokio::spawn(report_strangers(Arc::clone(&kms), stopping)),
+    ];
+    let report = Box::new(move || tokio::spawn(async move { kms.stopped().await }));
+    Ok(Running { terminal_port, https, stop, tasks, report })
+}
+
+impl Running {
+    /// Stops: no new connections, running flows end, the last refusals go to the audit.
+    pub async fn stop(self) {
+        let _ = self.stop.send(true);
+        for task in self.tasks {
+            // A task that panicked has said so in the log; the others still stop in order.
+            let _ = task.await;
+        }
+        let _ = (self.report)().await;
+    }
+}
+
+async fn report_strangers<S: Store, H: Hsm>(kms: Arc<kms::Kms<S, H>>, mut stop: watch::Receiver<bool>) {
+    let mut every = tokio::time::interval(STRANGERS_EVERY);
+    loop {
+        tokio::select! {
+            _ = every.tick() => kms.report_strangers().await,
+            () = crate::stopped(&mut stop) => return,
+        }
+    }
+}
+
+/// Returns when the server is to stop.
+pub(crate) async fn stopped(stop: &mut watch::Receiver<bool>) {
+    // An error means that the sender is gone: the server's owner dropped it, so it stops as well.
+    let _ = stop.wait_for(|stop| *stop).await;
+}
+
+async fn listen(name: &'static str, address: SocketAddr) -> Result<TcpListener, StartError> {
+    TcpListener::bind(address).await.map_err(|source| StartError::Listen { name, address, source })
+}
+
+fn local(listener: &TcpListener) -> SocketAddr {
+    // A bound listener has an address.
+    listener.local_addr().unwrap_or_else(|_| SocketAddr::from(([0, 0, 0, 0], 0)))
+}

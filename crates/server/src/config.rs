@@ -1,0 +1,237 @@
+//! The configuration file: `keyferry.toml`, written with comments by `keyferry init`.
+
+use std::{
+    fs,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+};
+
+use serde::Deserialize;
+use wire::{Serial, Slot, limits};
+
+/// Everything an operator sets. Unknown names are errors: a setting that is misspelt must not be silently ignored.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// The acquirer this server works for.
+    pub acquirer: Acquirer,
+    /// Where terminals connect.
+    pub terminal_port: TerminalPort,
+    /// Where stations and people connect.
+    pub https: Https,
+    /// The HSM.
+    pub hsm: Hsm,
+    /// The database.
+    pub store: Store,
+    /// Who is believed.
+    pub trust: Trust,
+    /// What is logged.
+    #[serde(default)]
+    pub log: Log,
+    /// The folder of the configuration file; relative paths start here.
+    #[serde(skip)]
+    folder: PathBuf,
+}
+
+/// `[acquirer]`
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Acquirer {
+    /// Short name, 1–32 of `A-Z a-z 0-9 - . _`; bound into every key as its owner.
+    pub id: String,
+    /// Full name, for people.
+    pub name: String,
+    /// Slots that terminals may fill, first and last.
+    #[serde(default = "default_slots")]
+    pub slots: [u8; 2],
+    /// Whether a terminal may replace a TMK that is active by a new one.
+    #[serde(default = "yes")]
+    pub replace_active: bool,
+}
+
+/// `[terminal_port]`
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TerminalPort {
+    /// Address and port; 7801 is the protocol's default.
+    pub listen: SocketAddr,
+    /// TLS 1.3 in front of the protocol, with the certificate of `[https]`.
+    #[serde(default)]
+    pub tls: bool,
+    /// Connections at once, over all addresses.
+    #[serde(default = "default_connections")]
+    pub max_connections: usize,
+    /// Connections at once from one address; 0 sets no limit (terminals behind one gateway share an address).
+    #[serde(default)]
+    pub max_connections_per_address: usize,
+    /// Seconds without a byte after which a connection is closed, 1–300.
+    #[serde(default = "default_idle")]
+    pub idle_seconds: u64,
+}
+
+/// `[https]`
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Https {
+    /// Address and port.
+    pub listen: SocketAddr,
+    /// Certificate chain, PEM.
+    pub certificate: PathBuf,
+    /// Its private key, PKCS #8 PEM, readable by the owner only.
+    pub key: PathBuf,
+    /// The largest upload in MiB.
+    #[serde(default = "default_body")]
+    pub max_body_mib: usize,
+}
+
+/// `[hsm]`
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Hsm {
+    /// The Unix socket.
+    pub socket: PathBuf,
+    /// The software HSM's folder.
+    pub folder: PathBuf,
+    /// Whether the server starts the software HSM as its child; otherwise it must be running.
+    #[serde(default = "yes")]
+    pub start: bool,
+}
+
+/// `[store]`
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Store {
+    /// The SQLite file.
+    pub path: PathBuf,
+}
+
+/// `[trust]`
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Trust {
+    /// Root certificates with the roles that each may issue.
+    pub roots: Vec<TrustRoot>,
+    /// Revocation lists, PEM or DER; read again when they change.
+    #[serde(default)]
+    pub crls: Vec<PathBuf>,
+    /// Whether a certificate whose issuer has no revocation list here is refused.
+    #[serde(default = "yes")]
+    pub crl_required: bool,
+}
+
+/// One of `[[trust.roots]]`
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TrustRoot {
+    /// The root, PEM.
+    pub certificate: PathBuf,
+    /// Roles it may issue, by name: `operator`, `administrator`, `kms-work`, …
+    pub roles: Vec<String>,
+}
+
+/// `[log]`
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Log {
+    /// `error`, `warn`, `info` (the default), `debug` or `trace`.
+    pub level: Option<String>,
+    /// One JSON object a line instead of text.
+    #[serde(default)]
+    pub json: bool,
+}
+
+/// Why a configuration cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The file cannot be read.
+    #[error("cannot read {path}: {source}; `keyferry init` writes one")]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The file is not what it should be.
+    #[error("{path}: {message}")]
+    Syntax {
+        /// The file.
+        path: PathBuf,
+        /// Where, and what is wrong.
+        message: String,
+    },
+    /// A value is out of its range.
+    #[error("{path}: {name} {problem}")]
+    Value {
+        /// The file.
+        path: PathBuf,
+        /// The setting.
+        name: &'static str,
+        /// What its range is.
+        problem: &'static str,
+    },
+}
+
+impl Config {
+    /// Reads and checks a configuration file.
+    ///
+    /// # Errors
+    /// [`ConfigError`], naming the file and the setting.
+    pub fn read(path: &Path) -> Result<Self, ConfigError> {
+        let text =
+            fs::read_to_string(path).map_err(|source| ConfigError::Read { path: path.into(), source })?;
+        let mut config: Self = toml::from_str(&text)
+            .map_err(|e| ConfigError::Syntax { path: path.into(), message: e.to_string() })?;
+        config.folder = path.parent().map(Path::to_path_buf).unwrap_or_default();
+        config.check().map_err(|(name, problem)| ConfigError::Value { path: path.into(), name, problem })?;
+        Ok(config)
+    }
+
+    /// A path of the file, relative to the file's folder.
+    #[must_use]
+    pub fn path(&self, path: &Path) -> PathBuf {
+        self.folder.join(path)
+    }
+
+    fn check(&self) -> Result<(), (&'static str, &'static str)> {
+        if Serial::parse(&self.acquirer.id).is_err() {
+            return Err(("acquirer.id", "must be 1 to 32 of A-Z a-z 0-9 - . _"));
+        }
+        let [first, last] = self.acquirer.slots;
+        if first > last || Slot::new(last).is_err() {
+            return Err(("acquirer.slots", "must be [first, last] within 0 to 99"));
+        }
+        if self.terminal_port.max_connections == 0 {
+            return Err(("terminal_port.max_connections", "must be at least 1"));
+        }
+        if !(1..=300).contains(&self.terminal_port.idle_seconds) {
+            return Err(("terminal_port.idle_seconds", "must be 1 to 300"));
+        }
+        if !(1..=1024).contains(&self.https.max_body_mib) {
+            return Err(("https.max_body_mib", "must be 1 to 1024"));
+        }
+        if self.trust.roots.is_empty() {
+            return Err(("trust.roots", "must name at least one root certificate"));
+        }
+        Ok(())
+    }
+}
+
+fn yes() -> bool {
+    true
+}
+
+fn default_slots() -> [u8; 2] {
+    [0, 9]
+}
+
+fn default_connections() -> usize {
+    4096
+}
+
+fn default_idle() -> u64 {
+    limits::IDLE_SECONDS
+}
+
+fn default_body() -> usize {
+    64
+}

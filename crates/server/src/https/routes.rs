@@ -1,0 +1,147 @@
+use std::sync::Arc;
+
+use axum::{
+    Json, Router,
+    body::{Body, Bytes},
+    extract::{DefaultBodyLimit, State, rejection::BytesRejection},
+    http::{HeaderMap, StatusCode, header::CONTENT_TYPE},
+    response::{IntoResponse, Response},
+    routing::{get, post},
+};
+use hsm::Hsm;
+use pki::Certificate;
+use serde_json::json;
+use store::Store;
+
+use crate::kms::{ApprovalRefusal, Kms, UploadRefusal};
+
+const CMS: &str = "application/cms";
+const PEM: &str = "application/x-pem-file";
+
+/// All routes, with the largest body in bytes.
+pub(crate) fn router<S: Store, H: Hsm>(kms: Arc<Kms<S, H>>, max_body: usize) -> Router {
+    Router::new()
+        .route("/v1/collections", post(collections))
+        .route("/v1/replacements", get(replacements))
+        .route("/v1/approvals", post(approvals))
+        .route("/v1/work-certificate", get(work_certificate))
+        .route("/v1/crl", get(revocation_lists))
+        .route("/v1/health", get(health))
+        .layer(DefaultBodyLimit::max(max_body))
+        .with_state(kms)
+}
+
+async fn collections<S: Store, H: Hsm>(
+    State(kms): State<Arc<Kms<S, H>>>,
+    headers: HeaderMap,
+    body: Result<Bytes, BytesRejection>,
+) -> Response {
+    let body = match cms_body(&headers, body) {
+        Ok(body) => body,
+        Err(refused) => return *refused,
+    };
+    match kms.take_collection(&body).await {
+        Ok(results) => Json(json!({ "results": results })).into_response(),
+        Err(refusal) => refuse_upload(&refusal),
+    }
+}
+
+async fn approvals<S: Store, H: Hsm>(
+    State(kms): State<Arc<Kms<S, H>>>,
+    headers: HeaderMap,
+    body: Result<Bytes, BytesRejection>,
+) -> Response {
+    let body = match cms_body(&headers, body) {
+        Ok(body) => body,
+        Err(refused) => return *refused,
+    };
+    match kms.take_approval(&body).await {
+        Ok(text) => Json(json!({ "ok": true, "text": text })).into_response(),
+        Err(ApprovalRefusal::Upload(refusal)) => refuse_upload(&refusal),
+        Err(refusal @ ApprovalRefusal::SamePerson) => refuse(StatusCode::FORBIDDEN, refusal.code(), &refusal),
+        Err(refusal) => refuse(StatusCode::CONFLICT, refusal.code(), &refusal),
+    }
+}
+
+async fn replacements<S: Store, H: Hsm>(State(kms): State<Arc<Kms<S, H>>>) -> Response {
+    match kms.replacements().await {
+        Ok(waiting) => Json(waiting).into_response(),
+        Err(failure) => fail(&failure),
+    }
+}
+
+/// The work certificate that new collections use, PEM.
+async fn work_certificate<S: Store, H: Hsm>(State(kms): State<Arc<Kms<S, H>>>) -> Response {
+    let read = async {
+        let Some(key) = kms.store.active_work_key().await? else { return Ok(None) };
+        kms.store.certificate(&key.certificate_sha256).await
+    };
+    match read.await {
+        Ok(Some(record)) => match Certificate::from_der(&record.der) {
+            Ok(certificate) => pem(certificate.pem()),
+            Err(error) => fail(&error),
+        },
+        Ok(None) => {
+            refuse(StatusCode::NOT_FOUND, "no-work-key", &"there is no active work key; install one first")
+        }
+        Err(error) => fail(&error),
+    }
+}
+
+async fn revocation_lists<S: Store, H: Hsm>(State(kms): State<Arc<Kms<S, H>>>) -> Response {
+    pem(kms.trust.crls().iter().map(pki::Crl::pem).collect())
+}
+
+async fn health<S: Store, H: Hsm>(State(kms): State<Arc<Kms<S, H>>>) -> Response {
+    match kms.healthy().await {
+        Ok(()) => Json(json!({ "ok": true })).into_response(),
+        Err(failure) => fail(&failure),
+    }
+}
+
+fn cms_body(headers: &HeaderMap, body: Result<Bytes, BytesRejection>) -> Result<Bytes, Box<Response>> {
+    let media = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let media = media.split(';').next().unwrap_or_default().trim();
+    if !media.eq_ignore_ascii_case(CMS) {
+        let text = format!("send the package as {CMS}");
+        return Err(Box::new(refuse(StatusCode::UNSUPPORTED_MEDIA_TYPE, "wrong-media-type", &text)));
+    }
+    body.map_err(|rejected| {
+        let status = rejected.status();
+        Box::new(match status {
+            StatusCode::PAYLOAD_TOO_LARGE => {
+                refuse(status, "too-large", &"the package is larger than this server takes; split it")
+            }
+            _ => refuse(status, "body", &"the package did not arrive whole"),
+        })
+    })
+}
+
+fn refuse_upload(refusal: &UploadRefusal) -> Response {
+    let status = match refusal {
+        UploadRefusal::Signature(_) | UploadRefusal::Certificate(_) => StatusCode::FORBIDDEN,
+        UploadRefusal::Content(_) => StatusCode::UNPROCESSABLE_ENTITY,
+        UploadRefusal::Duplicate => StatusCode::CONFLICT,
+        UploadRefusal::Failure(failure) => return fail(failure),
+    };
+    tracing::warn!(code = refusal.code(), %refusal, "upload refused");
+    refuse(status, refusal.code(), refusal)
+}
+
+fn refuse(status: StatusCode, code: &str, text: &dyn std::fmt::Display) -> Response {
+    (status, Json(json!({ "error": { "code": code, "text": text.to_string() } }))).into_response()
+}
+
+/// Our own failure: the reason goes to the log, not to a peer whom we need not know.
+fn fail(failure: &dyn std::fmt::Display) -> Response {
+    tracing::error!(%failure, "request failed");
+    refuse(
+        StatusCode::INTERNAL_SERVER_ERROR,
+        "internal",
+        &"the server failed; its log says why. Try again later",
+    )
+}
+
+fn pem(text: String) -> Response {
+    ([(CONTENT_TYPE, PEM)], Body::from(text)).into_response()
+}

@@ -1,0 +1,252 @@
+//! Collected packages: checked terminal by terminal, so that one bad one does not spoil the others.
+
+use std::collections::HashSet;
+
+use base64ct::{Base64, Encoding};
+use futures_util::{StreamExt, TryStreamExt, stream};
+use hsm::{Hsm, HsmError, KeyBlock, Refusal as HsmRefusal, commands::CheckCollected};
+use pki::Role;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use store::{CollectedTerminal, CollectionImport, ImportOutcome, PerTerminal, Refusal, Store};
+use time::{OffsetDateTime, format_description::well_known::Rfc3339};
+use wire::{Device, ModelId, Serial, Suite, VendorId};
+
+use super::{
+    Failure, Kms, event,
+    package::{Signed, UploadRefusal, open},
+};
+
+/// Terminals in one package at most.
+const MAX_TERMINALS: usize = 20_000;
+/// Characters of a station's name for itself.
+const MAX_STATION: usize = 128;
+/// Checks in the HSM at once for one upload.
+const CHECKS_AT_ONCE: usize = 16;
+
+/// The content of a collected package.
+#[derive(Debug, Deserialize)]
+struct Package {
+    version: u32,
+    station: String,
+    collected_at: String,
+    terminals: Vec<Entry>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Entry {
+    sn: String,
+    pin_pad_sn: Option<String>,
+    vendor: Option<String>,
+    model: Option<String>,
+    ctk_pu: String,
+    work_certificate_sha256: String,
+    #[serde(default)]
+    replaces: bool,
+}
+
+/// One line of the answer.
+#[derive(Debug, Serialize)]
+pub(crate) struct TerminalResult {
+    sn: String,
+    ok: bool,
+    code: String,
+    text: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    fingerprint: Option<String>,
+}
+
+impl<S: Store, H: Hsm> Kms<S, H> {
+    /// Takes a collected package and answers for each terminal, in order.
+    pub(crate) async fn take_collection(&self, package: &[u8]) -> Result<Vec<TerminalResult>, UploadRefusal> {
+        let Signed { content, signer, digest } = open::<Package>(&self.trust, package, Role::Operator)?;
+        let collected_at = content.check()?;
+        let mut seen = HashSet::new();
+        let checks: Vec<_> = content
+            .terminals
+            .iter()
+            .map(|entry| self.check(entry, !seen.insert(entry.sn.as_str())))
+            .collect();
+        let checked: Vec<Result<CollectedTerminal, Refusal>> =
+            stream::iter(checks).buffered(CHECKS_AT_ONCE).try_collect().await?;
+
+        let terminals: Vec<_> = checked.iter().filter_map(|entry| entry.as_ref().ok().cloned()).collect();
+        let detail = json!({
+            "station": content.station,
+            "card": signer.certificate_serial,
+            "terminals": terminals.len(),
+            "unreadable": checked.len() - terminals.len(),
+        });
+        let received = event("collection.received", signer.subject.as_str(), hex_lower(&digest), detail);
+        let import = CollectionImport {
+            digest,
+            package: package.to_vec(),
+            signer,
+            acquirer: self.acquirer.id.clone(),
+            station: content.station.clone(),
+            collected_at,
+            terminals,
+        };
+        let outcome = self.store.import_collection(import, received).await.map_err(Failure::from)?;
+        let ImportOutcome::Stored(stored) = outcome else { return Err(UploadRefusal::Duplicate) };
+
+        let mut stored = stored.into_iter();
+        let results = content.terminals.iter().zip(checked).map(|(entry, checked)| match checked {
+            Ok(terminal) => TerminalResult::of(entry, stored.next(), terminal.fingerprint),
+            Err(refusal) => TerminalResult::refused(entry, refusal),
+        });
+        Ok(results.collect())
+    }
+
+    /// Checks one terminal. The outer error is ours, the inner one the entry's: not even its serial can be read. An
+    /// entry that can be read and is refused goes to the store with its refusal, for the audit.
+    async fn check(
+        &self,
+        entry: &Entry,
+        seen_before: bool,
+    ) -> Result<Result<CollectedTerminal, Refusal>, UploadRefusal> {
+        let mut terminal = match entry.read() {
+            Ok(terminal) => terminal,
+            Err(refusal) => return Ok(Err(refusal)),
+        };
+        terminal.refused = if seen_before {
+            Some(refusal("serial-twice", "the serial stands twice in this package; the first one counts"))
+        } else {
+            self.check_transport_key(&terminal).await?
+        };
+        Ok(Ok(terminal))
+    }
+
+    /// Has the HSM open TK, check it and forget it.
+    async fn check_transport_key(
+        &self,
+        terminal: &CollectedTerminal,
+    ) -> Result<Option<Refusal>, UploadRefusal> {
+        let certificate = &terminal.work_certificate_sha256;
+        let Some(work) = self.store.work_key(certificate).await.map_err(Failure::from)? else {
+            let text =
+                "the work certificate it was collected under is not of this KMS; collect it again under ours";
+            return Ok(Some(refusal("unknown-work-certificate", text)));
+        };
+        let command = CheckCollected {
+            work_key: KeyBlock::from_text(work.private_block),
+            ctk_pu: terminal.ctk_pu.clone(),
+            owner: self.acquirer.id.clone(),
+        };
+        match self.hsm.call(command).await {
+            Ok(()) => Ok(None),
+            Err(HsmError::Refused(refused @ HsmRefusal::TransportKey { .. })) => {
+                Ok(Some(refusal("transport-key-refused", &refused.to_string())))
+            }
+            Err(failed) => Err(Failure::from(failed).into()),
+        }
+    }
+}
+
+impl Package {
+    /// Checks what concerns the package as a whole, and gives the time of collection in Unix milliseconds.
+    fn check(&self) -> Result<i64, UploadRefusal> {
+        let bad = |text: String| Err(UploadRefusal::Content(text));
+        if self.version != 1 {
+            return bad(format!("version {} is not known; this server knows version 1", self.version));
+        }
+        if self.station.is_empty() || self.station.chars().count() > MAX_STATION {
+            return bad(format!("station must have 1 to {MAX_STATION} characters"));
+        }
+        if self.terminals.len() > MAX_TERMINALS {
+            return bad(format!(
+                "{} terminals; send at most {MAX_TERMINALS} in a package",
+                self.terminals.len()
+            ));
+        }
+        match OffsetDateTime::parse(&self.collected_at, &Rfc3339) {
+            Ok(at) => Ok(at.unix_timestamp() * 1000 + i64::from(at.millisecond())),
+            Err(_) => bad("collected_at is no RFC 3339 time".into()),
+        }
+    }
+}
+
+impl Entry {
+    fn read(&self) -> Result<CollectedTerminal, Refusal> {
+        let malformed = |what: &str| refusal("malformed", what);
+        let sn = Serial::parse(&self.sn).map_err(|_| malformed("sn is no serial"))?;
+        let pin_pad = self.pin_pad_sn.as_deref().map(Serial::parse).transpose();
+        let pin_pad = pin_pad.map_err(|_| malformed("pin_pad_sn is no serial"))?;
+        let device = Device::new(sn, pin_pad)
+            .map_err(|_| malformed("pin_pad_sn equals sn; leave it out when built in"))?;
+        let vendor = self.vendor.as_deref().map(VendorId::parse).transpose();
+        let model = self.model.as_deref().map(ModelId::parse).transpose();
+        vendor.map_err(|_| malformed("vendor is no vendor id"))?;
+        model.map_err(|_| malformed("model is no model id"))?;
+        let ctk_pu = Base64::decode_vec(&self.ctk_pu).map_err(|_| malformed("ctk_pu is no base64"))?;
+        if ctk_pu.is_empty() || ctk_pu.len() > store::limits::CTK_PU {
+            return Err(malformed("ctk_pu is not as long as an RSA modulus of 2048 to 4096 bits"));
+        }
+        let certificate = &self.work_certificate_sha256;
+        let is_digest =
+            certificate.len() == 64 && certificate.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
+        if !is_digest {
+            return Err(malformed("work_certificate_sha256 is not 64 lower-case hex digits"));
+        }
+        Ok(CollectedTerminal {
+            fingerprint: wire::fingerprint(device.sn(), &ctk_pu),
+            device,
+            vendor: self.vendor.clone(),
+            model: self.model.clone(),
+            suite: Suite::TDES.byte(),
+            ctk_pu,
+            work_certificate_sha256: certificate.clone(),
+            replaces: self.replaces,
+            refused: None,
+        })
+    }
+}
+
+impl TerminalResult {
+    fn of(entry: &Entry, stored: Option<PerTerminal>, fingerprint: String) -> Self {
+        let (ok, code, text) = match stored {
+            Some(PerTerminal::Stored) => (true, "stored", "stored; the terminal can download".to_owned()),
+            Some(PerTerminal::AwaitsApproval { id }) => {
+                (true, "awaits-approval", format!("kept as replacement {id} until a second person approves it"))
+            }
+            Some(PerTerminal::AlreadyKnown { same: true }) => {
+                (true, "already-stored", "this very key is stored already".to_owned())
+            }
+            Some(PerTerminal::AlreadyKnown { same: false }) => (
+                false,
+                "already-known",
+                "another key of this terminal is stored; to replace it, collect with --replace and have a second \
+                 person approve"
+                    .to_owned(),
+            ),
+            Some(PerTerminal::SerialPairTaken { by }) => {
+                (false, "pin-pad-taken", format!("the PIN pad is recorded with terminal {by}"))
+            }
+            Some(PerTerminal::OtherAcquirer) => {
+                (false, "other-acquirer", "the serial is recorded with another acquirer".to_owned())
+            }
+            Some(PerTerminal::Refused(refusal)) => return Self::refused(entry, refusal),
+            None => (false, "internal", "the store gave no answer for this terminal".to_owned()),
+        };
+        let sn = entry.sn.clone();
+        Self { sn, ok, code: code.to_owned(), text, fingerprint: Some(fingerprint) }
+    }
+
+    fn refused(entry: &Entry, refusal: Refusal) -> Self {
+        // Cut, since a malformed serial may be of any length.
+        let sn = entry.sn.chars().take(64).collect();
+        Self { sn, ok: false, code: refusal.code, text: refusal.text, fingerprint: None }
+    }
+}
+
+fn refusal(code: &str, text: &str) -> Refusal {
+    Refusal { code: code.to_owned(), text: text.to_owned() }
+}
+
+fn hex_lower(bytes: &[u8]) -> String {
+    use std::fmt::Write as _;
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}

@@ -1,0 +1,87 @@
+//! The KMS: takes collected transport keys in, gives TMKs out (1-systems.md A).
+
+mod approvals;
+mod collections;
+mod download;
+mod open_hellos;
+mod package;
+mod strangers;
+
+use std::sync::Arc;
+
+use hsm::{Hsm, HsmError};
+use store::{Event, Store, StoreError};
+
+pub(crate) use approvals::ApprovalRefusal;
+pub(crate) use package::UploadRefusal;
+
+use crate::{clock::now_ms, config::Acquirer, trust::Trust};
+
+/// What all downloads and uploads of one acquirer share.
+pub(crate) struct Kms<S, H> {
+    pub(crate) store: Arc<S>,
+    hsm: H,
+    acquirer: Acquirer,
+    pub(crate) trust: Trust,
+    open_hellos: open_hellos::OpenHellos,
+    strangers: strangers::Strangers,
+}
+
+/// Something behind the KMS failed: nobody's fault who asked.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Failure {
+    #[error("{0}")]
+    Hsm(#[from] HsmError),
+    #[error("{0}")]
+    Store(#[from] StoreError),
+    #[error("no work key {0} is in the store")]
+    NoWorkKey(String),
+}
+
+impl<S: Store, H: Hsm> Kms<S, H> {
+    pub(crate) fn new(store: Arc<S>, hsm: H, acquirer: Acquirer, trust: Trust) -> Self {
+        Self {
+            store,
+            hsm,
+            acquirer,
+            trust,
+            open_hellos: open_hellos::OpenHellos::default(),
+            strangers: strangers::Strangers::default(),
+        }
+    }
+
+    /// Whether store and HSM answer.
+    pub(crate) async fn healthy(&self) -> Result<(), Failure> {
+        self.store.active_work_key().await?;
+        self.hsm.call(hsm::commands::Status {}).await?;
+        Ok(())
+    }
+
+    /// The last entries before the end.
+    pub(crate) async fn stopped(&self) {
+        self.report_strangers().await;
+        let stopped = event("server.stopped", "server", self.acquirer.id.as_str(), serde_json::json!({}));
+        if let Err(error) = self.store.audit_append(stopped).await {
+            tracing::error!(%error, "the stop could not be written to the audit");
+        }
+    }
+
+    /// Writes what was counted of strangers to the audit.
+    pub(crate) async fn report_strangers(&self) {
+        for event in self.strangers.take() {
+            if let Err(error) = self.store.audit_append(event).await {
+                tracing::error!(%error, "refusals of the last minute could not be written to the audit");
+            }
+        }
+    }
+}
+
+/// An event of now.
+fn event(
+    kind: &'static str,
+    actor: impl Into<String>,
+    subject: impl Into<String>,
+    detail: serde_json::Value,
+) -> Event {
+    Event::new(now_ms(), kind, actor, subject, detail)
+}

@@ -1,0 +1,131 @@
+//! Who is believed: roots with their roles, and revocation lists that are read again when they change.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, PoisonError},
+    time::SystemTime,
+};
+
+use pki::{Certificate, CertificateRefusal, CrlPolicy, CrlSet, Policy, Role, TrustList, Verified};
+
+use crate::{clock::now_seconds, config};
+
+/// Roots and revocation lists.
+pub(crate) struct Trust {
+    roots: TrustList,
+    policy: Policy,
+    lists: Mutex<Lists>,
+}
+
+struct Lists {
+    files: Vec<(PathBuf, Option<SystemTime>)>,
+    crls: Arc<CrlSet>,
+}
+
+/// Why the trust settings cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum TrustError {
+    /// A file cannot be read.
+    #[error("cannot read {path}: {source}")]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// A file is not what it should be.
+    #[error("{path}: {source}")]
+    Content {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: pki::Error,
+    },
+    /// A role is not one.
+    #[error("trust.roots: {0:?} is no role; roles are kms-work, operator, administrator, mtms, …")]
+    Role(String),
+}
+
+impl Trust {
+    pub(crate) fn load(config: &config::Config) -> Result<Self, TrustError> {
+        let mut roots = TrustList::new();
+        for root in &config.trust.roots {
+            let path = config.path(&root.certificate);
+            let certificate = Certificate::from_pem(&read(&path)?)
+                .map_err(|source| TrustError::Content { path, source })?;
+            roots.add(certificate, &roles(&root.roles)?);
+        }
+        let missing_crl = if config.trust.crl_required { CrlPolicy::Required } else { CrlPolicy::Tolerated };
+        let files: Vec<_> = config.trust.crls.iter().map(|path| (config.path(path), None)).collect();
+        let mut lists = Lists { files, crls: Arc::default() };
+        lists.refresh()?;
+        Ok(Self { roots, policy: Policy { missing_crl, ..Policy::default() }, lists: Mutex::new(lists) })
+    }
+
+    /// Checks a chain for a role, now.
+    pub(crate) fn verify(
+        &self,
+        leaf: &Certificate,
+        intermediates: &[Certificate],
+        role: Role,
+    ) -> Result<Verified, CertificateRefusal> {
+        self.policy.verify_chain(leaf, intermediates, &self.roots, role, now_seconds(), &self.crls())
+    }
+
+    /// The revocation lists as they are now.
+    pub(crate) fn crls(&self) -> Arc<CrlSet> {
+        let mut lists = self.lists.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Err(error) = lists.refresh() {
+            // The lists that were good before stay in force.
+            tracing::error!(%error, "a revocation list cannot be read; the earlier one stays in force");
+        }
+        Arc::clone(&lists.crls)
+    }
+}
+
+impl Lists {
+    fn refresh(&mut self) -> Result<(), TrustError> {
+        let changed = |path: &Path| fs::metadata(path).and_then(|m| m.modified()).ok();
+        if self.files.iter().all(|(path, seen)| seen.is_some() && changed(path) == *seen) {
+            return Ok(());
+        }
+        let mut crls = CrlSet::new();
+        let mut times = Vec::new();
+        for (path, _) in &self.files {
+            times.push(changed(path));
+            let bytes = fs::read(path).map_err(|source| TrustError::Read { path: path.clone(), source })?;
+            match std::str::from_utf8(&bytes) {
+                Ok(pem) if pem.contains("-----BEGIN") => crls.add_pem(pem),
+                _ => crls.add_der(&bytes),
+            }
+            .map_err(|source| TrustError::Content { path: path.clone(), source })?;
+        }
+        // A file put back to an earlier list takes nothing back (R21): the higher number stays.
+        for known in self.crls.iter() {
+            let overtaken = crls.iter().any(|c| c.issuer() == known.issuer() && c.number() >= known.number());
+            if !overtaken {
+                crls.add(known.clone());
+            }
+        }
+        self.files.iter_mut().zip(times).for_each(|((_, seen), time)| *seen = time);
+        self.crls = Arc::new(crls);
+        Ok(())
+    }
+}
+
+fn roles(words: &[String]) -> Result<Vec<Role>, TrustError> {
+    words
+        .iter()
+        .map(|word| {
+            Role::ALL
+                .into_iter()
+                .find(|role| role.word() == word)
+                .ok_or_else(|| TrustError::Role(word.clone()))
+        })
+        .collect()
+}
+
+fn read(path: &Path) -> Result<String, TrustError> {
+    fs::read_to_string(path).map_err(|source| TrustError::Read { path: path.into(), source })
+}
