@@ -21,6 +21,9 @@ const STATEMENTS: usize = 64;
 /// SQLite's 1 000.
 const CHECKPOINT_PAGES: i64 = 4_000;
 
+/// Pages that the writer keeps in memory: negative, so SQLite takes it as KiB.
+const WRITER_CACHE_KIB: i64 = -32_768;
+
 /// How long a reader waits for a lock. WAL readers only meet one while another process recovers the file.
 const READER_WAIT: Duration = Duration::from_millis(250);
 
@@ -43,6 +46,9 @@ pub(super) fn writer(path: &Path, wait: Duration) -> Result<Connection, StoreErr
     set(&connection, "synchronous", "FULL")?;
     set(&connection, "foreign_keys", "ON")?;
     set(&connection, "recursive_triggers", "ON")?;
+    // What a savepoint may have to undo stays in memory: no temporary files, and none left behind.
+    set(&connection, "temp_store", "MEMORY")?;
+    connection.pragma_update(None, "cache_size", WRITER_CACHE_KIB).db()?;
     connection.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES).db()?;
     if empty {
         connection.pragma_update(None, "application_id", APPLICATION_ID).db()?;

@@ -1,0 +1,236 @@
+//! What every store must do, as cases generic over the store. A database's own test file makes the stores and calls
+//! [`suite!`]: see `tests/sqlite.rs`.
+
+use keyferry_store::{
+    Approval, CollectedTerminal, CollectionImport, Event, HeldKey, ImportOutcome, NewAcquirer,
+    NewCertificate, NewWorkKey, PendingOutcome, PerTerminal, Person, PutPending, Store, WorkKeyState,
+};
+use serde_json::json;
+use wire::{Device, Kcv, Serial, Slot};
+
+pub mod acquirers;
+pub mod audit;
+pub mod certificates;
+pub mod collections;
+pub mod replacements;
+pub mod slots;
+pub mod tks;
+
+/// One test for each case; `$make` is an async function that gives a fresh store and whatever must outlive it.
+macro_rules! suite {
+    ($make:path, $($group:ident :: { $($case:ident),+ $(,)? }),+ $(,)?) => {
+        $(mod $group {
+            $(#[tokio::test(flavor = "multi_thread")]
+            async fn $case() {
+                let (store, _keep) = $make().await;
+                crate::conformance::$group::$case(&store).await;
+            })+
+        })+
+    };
+    ($make:path) => {
+        crate::conformance::suite! {
+            $make,
+            acquirers::{ entered_once, listed_by_id },
+            audit::{
+                an_event_that_is_too_large_stops_its_act,
+                detail_is_canonical_and_chained,
+                events_are_numbered_without_gaps,
+                pages_go_on_where_the_last_one_ended,
+                verify_finds_a_good_chain_good,
+            },
+            certificates::{
+                a_work_key_needs_its_certificate,
+                a_work_key_is_entered_once,
+                only_one_work_key_is_active,
+                revocation_numbers_only_rise,
+                the_same_certificate_twice_is_one,
+            },
+            collections::{
+                a_known_terminal_is_not_replaced_unasked,
+                a_pin_pad_belongs_to_one_terminal,
+                a_refused_terminal_does_not_spoil_the_others,
+                an_unknown_acquirer_is_refused,
+                an_unknown_work_certificate_is_refused_and_nothing_is_kept,
+                another_acquirers_terminal_is_refused,
+                each_terminal_has_its_event,
+                the_same_bytes_are_taken_once,
+                the_same_terminal_twice_in_one_package_is_taken_once,
+                terminals_are_listed_in_pages,
+            },
+            replacements::{
+                a_later_collection_overtakes_a_waiting_one,
+                a_rejected_one_is_never_approved,
+                another_card_of_the_signer_may_not_approve,
+                another_pin_pad_retires_the_old_ones_keys,
+                approval_binds_the_fingerprint,
+                approval_drops_pending_keys_and_starts_a_new_generation,
+                approved_once_only,
+                the_signer_may_not_approve,
+                the_signers_card_under_another_name_may_not_approve,
+                two_approvers_at_once_one_wins,
+                waiting_ones_take_no_pin_pad_from_another_terminal,
+            },
+            slots::{
+                a_confirmed_key_confirms_again_without_change,
+                a_dropped_key_is_gone,
+                a_key_of_an_older_tk_is_refused,
+                a_pending_key_is_sent_again_and_counted,
+                a_second_pending_key_loses,
+                an_unknown_terminal_has_no_slots,
+                check_values_in_a_slot_differ,
+                ids_are_never_used_again,
+                many_requests_at_once_leave_one_pending_key,
+                many_confirmations_at_once_activate_once,
+                pending_then_active_then_retired,
+                retired_keys_are_shown_newest_first_up_to_the_limit,
+                slots_are_apart,
+            },
+            tks::{
+                blocks_take_the_place_of_the_ciphertext,
+                blocks_of_an_older_generation_are_refused,
+                blocks_of_an_unknown_terminal_are_refused,
+                blocks_are_set_once,
+            },
+        }
+    };
+}
+pub(crate) use suite;
+
+/// A moment; cases that need several count up from it.
+pub const NOW: i64 = 1_700_000_000_000;
+
+/// SHA-256 of the work certificate that [`estate`] enters.
+pub const WORK_CERTIFICATE: &str = "abababababababababababababababababababababababababababababababab";
+
+pub fn sn(text: &str) -> Serial {
+    Serial::parse(text).unwrap()
+}
+
+pub fn slot(index: u8) -> Slot {
+    Slot::new(index).unwrap()
+}
+
+pub fn kcv(n: u32) -> Kcv {
+    let [_, a, b, c] = n.to_be_bytes();
+    Kcv::Tdes([a, b, c])
+}
+
+pub fn event(kind: &'static str) -> Event {
+    Event::new(NOW, kind, "server", "subject", json!({ "why": "test" }))
+}
+
+pub fn operator() -> Person {
+    Person { subject: "CN=Olga Operator".into(), certificate_serial: "0A01".into() }
+}
+
+pub fn administrator() -> Person {
+    Person { subject: "CN=Adam Administrator".into(), certificate_serial: "0B02".into() }
+}
+
+/// An acquirer and a work key: what collections need.
+pub async fn estate(store: &impl Store) {
+    store
+        .put_acquirer(NewAcquirer { id: "acq".into(), name: "First".into() }, event("acquirer"))
+        .await
+        .unwrap();
+    let certificate =
+        NewCertificate { role: "kms-work".into(), sha256: WORK_CERTIFICATE.into(), der: vec![0x30, 1] };
+    store.put_certificate(certificate, event("certificate")).await.unwrap();
+    store.put_work_key(work_key(WORK_CERTIFICATE), event("work-key")).await.unwrap();
+}
+
+pub fn work_key(certificate_sha256: &str) -> NewWorkKey {
+    NewWorkKey {
+        certificate_sha256: certificate_sha256.into(),
+        private_block: "D0016RSA".into(),
+        spki: vec![0x30, 2],
+        state: WorkKeyState::Active,
+    }
+}
+
+pub fn collected(device: Device, n: u8) -> CollectedTerminal {
+    CollectedTerminal {
+        device,
+        vendor: Some("ACME".into()),
+        model: Some("T-1".into()),
+        suite: 1,
+        ctk_pu: vec![n; 256],
+        work_certificate_sha256: WORK_CERTIFICATE.into(),
+        fingerprint: format!("{n:020X}"),
+        replaces: false,
+        refused: None,
+    }
+}
+
+pub fn built_in(serial: &str, n: u8) -> CollectedTerminal {
+    collected(Device::built_in(sn(serial)), n)
+}
+
+pub fn external(serial: &str, pad: &str, n: u8) -> CollectedTerminal {
+    collected(Device::new(sn(serial), Some(sn(pad))).unwrap(), n)
+}
+
+pub fn replacing(terminal: CollectedTerminal) -> CollectedTerminal {
+    CollectedTerminal { replaces: true, ..terminal }
+}
+
+pub fn package(digest: u8, terminals: Vec<CollectedTerminal>) -> CollectionImport {
+    CollectionImport {
+        digest: [digest; 32],
+        package: vec![0x30, digest],
+        signer: operator(),
+        acquirer: "acq".into(),
+        station: "bench 3".into(),
+        collected_at: NOW - 1_000,
+        terminals,
+    }
+}
+
+/// Imports and unpacks the outcomes.
+pub async fn import(store: &impl Store, import: CollectionImport) -> Vec<PerTerminal> {
+    match store.import_collection(import, event("collection")).await.unwrap() {
+        ImportOutcome::Stored(outcomes) => outcomes,
+        ImportOutcome::Duplicate => panic!("these bytes are new"),
+    }
+}
+
+/// The estate with one terminal `SN-1`, PIN pad built in.
+pub async fn one_terminal(store: &impl Store) {
+    estate(store).await;
+    assert_eq!(import(store, package(1, vec![built_in("SN-1", 1)])).await, [PerTerminal::Stored]);
+}
+
+/// A replacement of `SN-1`'s TK, waiting; its id.
+pub async fn waiting(store: &impl Store, digest: u8, terminal: CollectedTerminal) -> i64 {
+    match import(store, package(digest, vec![replacing(terminal)])).await.as_slice() {
+        [PerTerminal::AwaitsApproval { id }] => *id,
+        other => panic!("should wait: {other:?}"),
+    }
+}
+
+pub fn approval(id: i64, n: u8, approver: Person) -> Approval {
+    Approval { id, fingerprint: format!("{n:020X}"), approver }
+}
+
+pub fn fresh(serial: &str, index: u8, generation: i64, n: u32) -> PutPending {
+    PutPending {
+        sn: sn(serial),
+        slot: slot(index),
+        tk_generation: generation,
+        block: format!("D0096BLOCK{n}"),
+        kcv: kcv(n),
+    }
+}
+
+/// Makes a pending key that must be stored.
+pub async fn pending(store: &impl Store, serial: &str, index: u8, n: u32) -> HeldKey {
+    match store.put_pending(fresh(serial, index, 1, n), event("tmk.pending")).await.unwrap() {
+        PendingOutcome::Stored(key) => key,
+        other => panic!("should be stored: {other:?}"),
+    }
+}
+
+/// How many events there are: to see that an act wrote none.
+pub async fn events(store: &impl Store) -> u64 {
+    store.overview().await.unwrap().events
+}
