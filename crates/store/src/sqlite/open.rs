@@ -136,7 +136,9 @@ fn check_audit_end(connection: &Connection) -> Result<(), StoreError> {
     if end == Some(last) {
         Ok(())
     } else {
-        Err(StoreError::Damaged("the audit does not end where its record says; verify it".into()))
+        Err(StoreError::Damaged(
+            "the audit does not end where its record says; run: keyferry audit verify".into(),
+        ))
     }
 }
 

@@ -7,6 +7,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
+use std::thread::JoinHandle;
 
 use rusqlite::Connection;
 use tokio::sync::{mpsc, oneshot};
@@ -22,7 +23,8 @@ type LongRead = Box<dyn FnOnce(&Connection) + Send>;
 pub(super) struct Readers {
     pool: Vec<Mutex<Connection>>,
     turn: AtomicUsize,
-    long: mpsc::Sender<LongRead>,
+    long: Option<mpsc::Sender<LongRead>>,
+    thread: Option<JoinHandle<()>>,
     path: PathBuf,
 }
 
@@ -31,7 +33,7 @@ impl Readers {
         let pool = (0..count.max(1)).map(|_| open::reader(path).map(Mutex::new)).collect::<Result<_, _>>()?;
         let connection = open::reader(path)?;
         let (long, mut reads) = mpsc::channel::<LongRead>(QUEUE);
-        std::thread::Builder::new()
+        let thread = std::thread::Builder::new()
             .name("store-reader".into())
             .spawn(move || {
                 while let Some(read) = reads.blocking_recv() {
@@ -39,7 +41,13 @@ impl Readers {
                 }
             })
             .map_err(|e| StoreError::Io(format!("no thread for long reads: {e}")))?;
-        Ok(Readers { pool, turn: AtomicUsize::new(0), long, path: path.to_owned() })
+        Ok(Readers {
+            pool,
+            turn: AtomicUsize::new(0),
+            long: Some(long),
+            thread: Some(thread),
+            path: path.to_owned(),
+        })
     }
 
     /// Runs a short read here and now.
@@ -58,7 +66,8 @@ impl Readers {
         let (reply, answer) = oneshot::channel();
         // A caller that has gone needs no answer.
         let job: LongRead = Box::new(move |connection| drop(reply.send(read(connection))));
-        self.long.send(job).await.map_err(|_| StoreError::Closed)?;
+        let queue = self.long.as_ref().ok_or(StoreError::Closed)?;
+        queue.send(job).await.map_err(|_| StoreError::Closed)?;
         answer.await.map_err(|_| StoreError::Closed)?
     }
 
@@ -95,5 +104,16 @@ impl Readers {
 
     fn slot(&self, turn: usize) -> Result<&Mutex<Connection>, StoreError> {
         turn.checked_rem(self.pool.len()).and_then(|i| self.pool.get(i)).ok_or(StoreError::Closed)
+    }
+}
+
+impl Drop for Readers {
+    /// Waits until the thread has closed its connection: the writer's must be the last, since only a connection
+    /// that writes can fold the write-ahead log into the file.
+    fn drop(&mut self) {
+        self.long = None;
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
     }
 }

@@ -83,6 +83,12 @@ impl<'c> Tx<'c> {
         Ok(Tx { connection, end: RefCell::new(end) })
     }
 
+    /// The bare connection, for tests that do what no act may.
+    #[cfg(test)]
+    pub(super) fn connection(&self) -> &Connection {
+        self.connection
+    }
+
     /// A statement for an act, prepared once for the connection. No act begins, commits or rolls back by itself.
     pub(super) fn prepare(&self, sql: &str) -> Result<CachedStatement<'_>, StoreError> {
         self.connection.prepare_cached(sql).db()
