@@ -192,6 +192,12 @@ fn check_names(path: &[&Certificate]) -> Result<(), CertificateRefusal> {
 
 /// The trusted root that issued `last`. Roots may share a name: the one whose key verifies is meant.
 fn find_root<'a>(last: &Certificate, trust: &'a TrustList) -> Result<&'a Certificate, CertificateRefusal> {
+    let unknown =
+        || CertificateRefusal::UnknownRoot { subject: text(last), issuer: last.issuer().to_string() };
+    // A root that was sent along must be the trusted one byte for byte, not just of its name and key.
+    if last.issuer() == last.subject() && !trust.contains(last) {
+        return Err(unknown());
+    }
     let mut named = None;
     for root in trust.roots().filter(|root| last.names_issuer(root)) {
         if last.signed().verify("the certificate", root.spki_der()).is_ok() {
@@ -200,10 +206,7 @@ fn find_root<'a>(last: &Certificate, trust: &'a TrustList) -> Result<&'a Certifi
         named = named.or(Some(root));
     }
     // With none that verifies, the first of that name tells the reason: its own weak key, or the signature.
-    named.ok_or_else(|| CertificateRefusal::UnknownRoot {
-        subject: text(last),
-        issuer: last.issuer().to_string(),
-    })
+    named.ok_or_else(unknown)
 }
 
 /// What holds for every certificate: algorithm, signature, key, dates, critical extensions.
@@ -258,7 +261,7 @@ fn check_ca(certificate: &Certificate, cas_below: usize) -> Result<(), Certifica
     }
     let ca_usage: FlagSet<KeyUsages> = KeyUsages::KeyCertSign | KeyUsages::CRLSign;
     match &extensions.key_usage {
-        Some(usage) if usage.critical && usage.value == ca_usage => {}
+        Some(usage) if usage.critical && usage.value.contains(ca_usage) => {}
         _ => return Err(CertificateRefusal::KeyUsage { subject }),
     }
     if extensions.extended_key_usage.is_some() {

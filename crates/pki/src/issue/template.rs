@@ -60,6 +60,12 @@ impl Template {
         Ok(())
     }
 
+    /// Any extension at all, for certificates that must be refused.
+    #[cfg(test)]
+    pub(crate) fn push_raw(&mut self, extension: Extension) {
+        self.extensions.push(extension);
+    }
+
     pub(crate) fn ca(&mut self, path_len: u8) -> Result<(), Error> {
         self.push(true, &BasicConstraints { ca: true, path_len_constraint: Some(path_len) })
     }

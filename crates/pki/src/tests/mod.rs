@@ -1,1 +1,12 @@
 //! Behaviour of the crate, by subject.
+
+mod chain;
+mod cms;
+mod cms_openssl;
+mod crl;
+mod garbage;
+mod issue;
+mod keys;
+mod openssl;
+mod roles;
+mod support;
