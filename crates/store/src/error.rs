@@ -6,7 +6,7 @@ use wire::Serial;
 
 /// Why the store could not do it. Whatever the variant: **nothing of the act happened.**
 ///
-/// The one exception is [`StoreError::Unanswered`], which says so.
+/// The exceptions are [`StoreError::Unanswered`] and [`StoreError::Io`], which say so.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum StoreError {
@@ -46,8 +46,9 @@ pub enum StoreError {
         "another process is writing to the store: nothing was written; stop it, or try again in a moment"
     )]
     Busy,
-    /// The disk failed.
-    #[error("the disk failed ({0}): nothing was written; check the disk before going on")]
+    /// The disk failed. The act shows nowhere; but if the machine goes down before the next commit, it may turn
+    /// out to have reached the disk after all.
+    #[error("the disk failed ({0}); check the disk before going on")]
     Io(String),
     /// The file is not what was once written to it.
     #[error("the store is damaged ({0}); stop the server and restore a backup")]

@@ -108,10 +108,10 @@ fn child(path: &Path, name: &str) -> Child {
 
 /// Kills with SIGKILL once `acts` acts have been acknowledged; gives all that had been by then.
 fn kill_after(mut child: Child, acts: usize) -> Vec<String> {
-    let mut lines = BufReader::new(child.stdout.take().unwrap()).split(b'\n');
+    let lines = BufReader::new(child.stdout.take().unwrap()).split(b'\n');
     let mut ids = Vec::new();
     let mut killed = false;
-    while let Some(line) = lines.next() {
+    for line in lines {
         let line = String::from_utf8(line.unwrap()).unwrap();
         if let Some(id) = line.strip_prefix(ACKNOWLEDGED) {
             ids.push(id.to_owned());

@@ -4,7 +4,7 @@ use std::fs::{File, OpenOptions};
 use std::io::ErrorKind;
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
@@ -27,16 +27,37 @@ const WRITER_CACHE_KIB: i64 = -32_768;
 /// How long a reader waits for a lock. WAL readers only meet one while another process recovers the file.
 const READER_WAIT: Duration = Duration::from_millis(250);
 
+/// How long to leave another program that starts at the same time before looking again.
+const BETWEEN_ATTEMPTS: Duration = Duration::from_millis(20);
+
 mod embedded {
     refinery::embed_migrations!("migrations");
 }
 
 /// Opens the file for writing, makes it if there is none, and brings it to this version's layout.
+///
+/// Two programs that start at once may get into each other's way here (both find the layout old; one changes the
+/// journal while the other looks), so what fails for such a reason is tried again for as long as `wait`.
 pub(super) fn writer(path: &Path, wait: Duration) -> Result<Connection, StoreError> {
     create_private(path)?;
+    let started = Instant::now();
+    loop {
+        match prepare(path, wait) {
+            Err(StoreError::Busy | StoreError::Rule(_) | StoreError::Database(_))
+                if started.elapsed() < wait =>
+            {
+                std::thread::sleep(BETWEEN_ATTEMPTS);
+            }
+            done => return done,
+        }
+    }
+}
+
+fn prepare(path: &Path, wait: Duration) -> Result<Connection, StoreError> {
     let mut connection = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE, wait)?;
-    let application_id: i32 = first_read(&connection, path, "PRAGMA application_id")?;
+    // In this order: a store that another program is making has its id before it has a layout.
     let layout: i64 = first_read(&connection, path, "PRAGMA schema_version")?;
+    let application_id: i32 = first_read(&connection, path, "PRAGMA application_id")?;
     let empty = layout == 0 && application_id == 0;
     if !empty && application_id != APPLICATION_ID {
         return Err(StoreError::NotAStore { path: path.to_owned() });

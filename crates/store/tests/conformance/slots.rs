@@ -173,7 +173,7 @@ pub async fn slots_are_apart(store: &impl Store) {
 pub async fn retired_keys_are_shown_newest_first_up_to_the_limit(store: &impl Store) {
     one_terminal(store).await;
     let mut ids = Vec::new();
-    for n in 0..limits::RETIRED_SHOWN as u32 + 3 {
+    for n in (0_u32..).take(limits::RETIRED_SHOWN + 3) {
         let key = pending(store, "SN-1", 0, n).await;
         store.confirm(key.id, event("tmk.confirmed")).await.unwrap();
         ids.push(key.id);

@@ -80,3 +80,31 @@ async fn opened_again_all_is_there() {
     let again = SqliteStore::open(&path, SqliteOptions::default()).unwrap();
     assert_eq!(again.audit_append(event("login")).await, Ok(2));
 }
+
+/// Starts of several processes at once, as far as threads can play them.
+#[test]
+fn openers_that_race_for_a_new_file_all_succeed() {
+    for _ in 0..20 {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("store.sqlite");
+        std::thread::scope(|scope| {
+            let open = || SqliteStore::open(&path, SqliteOptions::default()).err();
+            let openers: Vec<_> = (0..6).map(|_| scope.spawn(open)).collect();
+            for opener in openers {
+                assert_eq!(opener.join().unwrap(), None);
+            }
+        });
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_store_that_someone_writes_to_is_opened_and_read() {
+    let bench = bench();
+    bench.put_acquirer("first").await.unwrap();
+    let writing = bench.raw();
+    writing.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let options = SqliteOptions { busy_wait: Duration::from_millis(50), ..SqliteOptions::default() };
+    let second = SqliteStore::open(&bench.path, options).unwrap();
+    assert_eq!(second.acquirers().await.unwrap().len(), 1);
+    assert_eq!(second.audit_append(event("login")).await, Err(StoreError::Busy));
+}
