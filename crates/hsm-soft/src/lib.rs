@@ -7,6 +7,7 @@
 
 mod acts;
 mod error;
+mod key_pairs;
 mod lmk;
 mod process;
 mod purpose;
@@ -16,7 +17,6 @@ pub mod serve;
 mod soft_hsm;
 mod state;
 mod tickets;
-mod work_keys;
 
 pub use error::HsmSoftError;
 pub use process::protect;

@@ -10,6 +10,8 @@ use keyblock::{Algorithm, Header, Mode, Usage};
 pub(crate) enum Purpose {
     /// Pr: opens collected transport keys.
     KmsWork,
+    /// A server's TLS key: signs handshakes.
+    TlsServer,
     /// TEK: wraps a TMK on its way.
     Tek,
     /// AUK: answers and checks challenges.
@@ -32,7 +34,7 @@ const KEY_WRAPPING_PAIR: &[u8; 2] = b"K3";
 impl Purpose {
     /// Every purpose, for tests that try each as every other.
     #[cfg(test)]
-    pub(crate) const ALL: [Self; 4] = [Self::KmsWork, Self::Tek, Self::Auk, Self::Tmk];
+    pub(crate) const ALL: [Self; 5] = [Self::KmsWork, Self::TlsServer, Self::Tek, Self::Auk, Self::Tmk];
 
     pub(crate) fn rule(self) -> Rule {
         let rule = |text, usage, algorithm, mode| Rule { text, usage, algorithm, mode };
@@ -46,6 +48,7 @@ impl Purpose {
                 };
                 rule("KMS-WORK", usage, Algorithm::RSA, Mode::DECRYPT)
             }
+            Self::TlsServer => rule("TLS-SERVER", Usage::SIGNATURE, Algorithm::RSA, Mode::SIGN),
             Self::Tek => rule("TEK", Usage::KEY_BLOCK_PROTECTION, Algorithm::TDES, Mode::ENCRYPT),
             Self::Auk => rule("AUK", Usage::DATA_ENCRYPTION, Algorithm::TDES, Mode::ENCRYPT),
             Self::Tmk => rule("TMK", Usage::KEY_BLOCK_PROTECTION, Algorithm::TDES, Mode::BOTH),

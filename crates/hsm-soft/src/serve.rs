@@ -126,7 +126,12 @@ fn converse(hsm: &SoftHsm, pool: &Pool, mut stream: UnixStream) -> io::Result<()
 fn is_slow(request: &Request) -> bool {
     matches!(
         request,
-        Request::MakeWorkKey(_) | Request::CheckCollected(_) | Request::OpenCollected(_) | Request::Rewrap(_)
+        Request::MakeWorkKey(_)
+            | Request::MakeTlsKey(_)
+            | Request::SignTls(_)
+            | Request::CheckCollected(_)
+            | Request::OpenCollected(_)
+            | Request::Rewrap(_)
     )
 }
 

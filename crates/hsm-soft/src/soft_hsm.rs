@@ -7,14 +7,14 @@ use hsm::{
 };
 use zeroize::Zeroizing;
 
-use crate::{HsmSoftError, acts, lmk::Lmk, self_test, state::State, tickets::Tickets, work_keys::WorkKeys};
+use crate::{HsmSoftError, acts, key_pairs::KeyPairs, lmk::Lmk, self_test, state::State, tickets::Tickets};
 
 /// An unsealed software HSM. Carries out commands; holds the clear keys.
 pub struct SoftHsm {
     pub(crate) lmk: Lmk,
     pub(crate) stranger: Zeroizing<[u8; 32]>,
     pub(crate) tickets: Tickets,
-    pub(crate) work_keys: WorkKeys,
+    pub(crate) key_pairs: KeyPairs,
     pub(crate) warnings: Vec<String>,
 }
 
@@ -33,7 +33,7 @@ impl SoftHsm {
             lmk: Lmk::new(&state.generations())?,
             stranger: state.stranger(),
             tickets: Tickets::new()?,
-            work_keys: WorkKeys::default(),
+            key_pairs: KeyPairs::default(),
             warnings,
         })
     }
@@ -52,6 +52,8 @@ impl SoftHsm {
             Request::AnswerStranger(c) => Reply::AnswerStranger(acts::answer_stranger(self, &c)?),
             Request::CheckAnswer(c) => Reply::CheckAnswer(acts::check_answer(self, &c)?),
             Request::ReleaseTmk(c) => Reply::ReleaseTmk(acts::release_tmk(self, &c)?),
+            Request::MakeTlsKey(c) => Reply::MakeTlsKey(acts::make_tls_key(self, &c)?),
+            Request::SignTls(c) => Reply::SignTls(acts::sign_tls(self, &c)?),
             Request::Rewrap(c) => Reply::Rewrap(self.lmk.rewrap(&c.block)?),
         })
     }

@@ -9,8 +9,9 @@ use paycrypto::{TdesKey, blocks, rsa::PublicKey, tk::CheckedTk};
 use crate::{
     Hsm, HsmError, KeyBlock, Refusal,
     commands::{
-        AnswerChallenge, AnswerStranger, Challenge, CheckAnswer, CheckCollected, MakeWorkKey, OpenCollected,
-        ReleaseTmk, ReleasedTmk, Rewrap, Status, TransportKeyBlocks, WorkKey,
+        AnswerChallenge, AnswerStranger, Challenge, CheckAnswer, CheckCollected, MakeTlsKey, MakeWorkKey,
+        OpenCollected, ReleaseTmk, ReleasedTmk, Rewrap, SignTls, Status, TlsScheme, TransportKeyBlocks,
+        WorkKey,
     },
 };
 
@@ -31,6 +32,7 @@ pub async fn run(hsm: &impl Hsm) {
     suite.strangers_are_answered_alike(hsm).await;
     suite.a_tmk_is_released_to_a_proven_terminal_only(hsm).await;
     suite.keys_are_refused_out_of_place(hsm).await;
+    suite.a_tls_key_signs_and_opens_nothing(hsm).await;
     suite.answers_to_many_come_back_to_each(hsm).await;
 }
 
@@ -189,6 +191,25 @@ impl Suite {
             ..self.ask()
         };
         refused(hsm.call(garbage).await, |r| matches!(r, Refusal::UnknownKey { .. }));
+    }
+
+    async fn a_tls_key_signs_and_opens_nothing(&self, hsm: &impl Hsm) {
+        let tls = MakeTlsKey { bits: 2048, subject: "server".into(), owner: OWNER.into() };
+        let tls = hsm.call(tls).await.unwrap();
+        let sign = |key: &KeyBlock, scheme| SignTls {
+            key: key.clone(),
+            owner: OWNER.into(),
+            scheme,
+            message: b"a handshake".to_vec(),
+        };
+        for scheme in [TlsScheme::PssSha256, TlsScheme::Pkcs1Sha256] {
+            assert_eq!(hsm.call(sign(&tls.private, scheme)).await.unwrap().len(), 256);
+            let misused = hsm.call(sign(&self.work.private, scheme)).await;
+            refused(misused, |r| matches!(r, Refusal::WrongUse { .. }));
+        }
+        let ctk_pu = encrypt(&tls, &self.tk.to_clear());
+        let opens = CheckCollected { work_key: tls.private.clone(), ctk_pu, owner: OWNER.into() };
+        refused(hsm.call(opens).await, |r| matches!(r, Refusal::WrongUse { .. }));
     }
 
     async fn answers_to_many_come_back_to_each(&self, hsm: &impl Hsm) {

@@ -77,7 +77,8 @@ pub struct Https {
     pub listen: SocketAddr,
     /// Certificate chain, PEM.
     pub certificate: PathBuf,
-    /// Its private key, PKCS #8 PEM, readable by the owner only.
+    /// Its private key: a key block of the HSM's (`keyferry init` makes one) or PKCS #8 in PEM. Readable by the owner
+    /// only.
     pub key: PathBuf,
     /// The largest upload in MiB.
     #[serde(default = "default_body")]

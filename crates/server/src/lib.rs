@@ -65,10 +65,14 @@ pub enum StartError {
 ///
 /// # Errors
 /// [`StartError`], before anything is served.
-pub async fn start<S: Store, H: Hsm>(config: &Config, store: Arc<S>, hsm: H) -> Result<Running, StartError> {
+pub async fn start<S: Store, H: Hsm + Clone>(
+    config: &Config,
+    store: Arc<S>,
+    hsm: H,
+) -> Result<Running, StartError> {
     let trust = trust::Trust::load(config)?;
-    let (terminal_tls, https_tls) =
-        tls::acceptors(&config.path(&config.https.certificate), &config.path(&config.https.key))?;
+    let (certificate, key) = (config.path(&config.https.certificate), config.path(&config.https.key));
+    let (terminal_tls, https_tls) = tls::acceptors(&certificate, &key, &hsm, &config.acquirer.id)?;
     let terminals = listen("terminal_port.listen", config.terminal_port.listen).await?;
     let people = listen("https.listen", config.https.listen).await?;
     let detail = serde_json::json!({ "version": env!("CARGO_PKG_VERSION") });

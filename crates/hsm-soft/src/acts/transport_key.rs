@@ -19,7 +19,7 @@ pub(super) fn open_ciphertext(
     ctk_pu: &[u8],
     owner: &str,
 ) -> Result<CheckedTk, Refusal> {
-    let key = hsm.work_keys.open(&hsm.lmk, work_key, owner)?;
+    let key = hsm.key_pairs.open(&hsm.lmk, work_key, Purpose::KmsWork, owner)?;
     let refused = |defect: &dyn std::fmt::Display| Refusal::TransportKey { defect: defect.to_string() };
     let clear = key.oaep_decrypt(ctk_pu).map_err(|_| refused(&"it does not open under the work key"))?;
     UncheckedTk::new(clear).check().map_err(|defect| refused(&defect))

@@ -7,10 +7,12 @@ mod answer_challenge;
 mod answer_stranger;
 mod check_answer;
 mod check_collected;
+mod make_tls_key;
 mod make_work_key;
 mod open_collected;
 mod release_tmk;
 mod rewrap;
+mod sign_tls;
 mod status;
 
 use serde::{Deserialize, Serialize};
@@ -19,10 +21,12 @@ pub use answer_challenge::{AnswerChallenge, Challenge};
 pub use answer_stranger::AnswerStranger;
 pub use check_answer::CheckAnswer;
 pub use check_collected::CheckCollected;
+pub use make_tls_key::MakeTlsKey;
 pub use make_work_key::{MakeWorkKey, WorkKey};
 pub use open_collected::{OpenCollected, TransportKeyBlocks};
 pub use release_tmk::{ReleaseTmk, ReleasedTmk};
 pub use rewrap::Rewrap;
+pub use sign_tls::{SignTls, TlsScheme};
 pub use status::{Status, StatusReport};
 
 use crate::HsmError;
@@ -90,4 +94,6 @@ commands! {
     CheckAnswer => (),
     ReleaseTmk => ReleasedTmk,
     Rewrap => crate::KeyBlock,
+    MakeTlsKey => WorkKey,
+    SignTls => Vec<u8>,
 }

@@ -16,9 +16,9 @@ use crate::{
 /// Keys kept parsed: an acquirer has one active and a few that only open.
 const KEPT: usize = 16;
 
-/// Parsed keys by the hash of (block, owner), the oldest given up first.
+/// Parsed keys by the hash of (purpose, owner, block), the oldest given up first.
 #[derive(Default)]
-pub(crate) struct WorkKeys {
+pub(crate) struct KeyPairs {
     kept: Mutex<Kept>,
 }
 
@@ -28,19 +28,26 @@ struct Kept {
     order: VecDeque<[u8; 32]>,
 }
 
-impl WorkKeys {
+impl KeyPairs {
     /// The private key in `block`, checked for purpose and owner when it is first opened.
-    pub(crate) fn open(&self, lmk: &Lmk, block: &KeyBlock, owner: &str) -> Result<Arc<PrivateKey>, Refusal> {
-        let name = digest::sha256(format!("{owner}\n{}", block.as_str()).as_bytes());
+    pub(crate) fn open(
+        &self,
+        lmk: &Lmk,
+        block: &KeyBlock,
+        purpose: Purpose,
+        owner: &str,
+    ) -> Result<Arc<PrivateKey>, Refusal> {
+        let name = format!("{}\n{owner}\n{}", purpose.rule().text, block.as_str());
+        let name = digest::sha256(name.as_bytes());
         if let Some(key) = self.kept.lock().unwrap_or_else(PoisonError::into_inner).keys.get(&name) {
             return Ok(Arc::clone(key));
         }
         // Parsed outside the lock: two that come at once both parse, and the second result is kept.
         let bound = Binding { place: None, owner, tk_hash: None };
-        let opened = lmk.open("the work key", block, Purpose::KmsWork, bound)?;
+        let opened = lmk.open("the key pair", block, purpose, bound)?;
         let key = PrivateKey::from_pkcs8(&opened.key)
             .map(Arc::new)
-            .map_err(|e| Refusal::WrongUse { what: "the work key".into(), found: e.to_string() })?;
+            .map_err(|e| Refusal::WrongUse { what: "the key pair".into(), found: e.to_string() })?;
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         if kept.keys.insert(name, Arc::clone(&key)).is_none() {
             kept.order.push_back(name);
