@@ -1,6 +1,12 @@
 //! Fetching a TMK from the KMS: drives the terminal's role of flow A over a link.
 
-use flows::tmk_download::{Fault, Reason, terminal::Start};
+#[cfg(test)]
+mod tests;
+
+use flows::tmk_download::{
+    Fault, Reason,
+    terminal::{ExpectChallenge, Start},
+};
 use flows::{HasCode, ProtocolError};
 use wire::{ErrorMessage, Frame, Kcv, Slot, error_frame};
 
@@ -115,9 +121,10 @@ pub fn download_over<P: PinPad, S: Stream>(
     slot: Slot,
     cut: Option<CutAfter>,
 ) -> Result<(Downloaded, Link<S>), DownloadError> {
-    let start = Start::new(terminal.device().clone(), slot);
+    // A refusal here is between terminal and PIN pad: nothing was said yet, so nothing is answered.
+    let begun = Start::new(terminal.device().clone(), slot).begin(&mut terminal.pad)?;
     let mut line = Line { link, cut, was_cut: false };
-    match line.run(start, &mut terminal.pad) {
+    match line.run(begun, &mut terminal.pad) {
         Ok(downloaded) => Ok((downloaded, line.link)),
         Err(Stop::Fault(fault)) => {
             if let Some(error) = fault.answer().filter(|_| !line.was_cut) {
@@ -162,8 +169,11 @@ struct Line<S> {
 }
 
 impl<S: Stream> Line<S> {
-    fn run<P: PinPad>(&mut self, start: Start, pad: &mut P) -> Result<Downloaded, Stop> {
-        let (hello, expect_challenge) = start.begin(pad)?;
+    fn run<P: PinPad>(
+        &mut self,
+        (hello, expect_challenge): (Frame, ExpectChallenge),
+        pad: &mut P,
+    ) -> Result<Downloaded, Stop> {
         self.send(Step::Hello, &hello)?;
         let challenge = self.receive(Step::Challenge)?;
         let (reply, expect_key) = expect_challenge.on_frame(pad, &challenge)?;

@@ -24,6 +24,9 @@ pub enum Error {
         /// The folder.
         folder: PathBuf,
     },
+    /// A new terminal was to be made in storage that holds one.
+    #[error("this storage holds a terminal already: open it, or take another")]
+    StorageNotEmpty,
     /// Another process, or another part of this one, uses the terminal.
     #[error("the terminal in {} is in use by another process: wait until it ends", .folder.display())]
     InUse {

@@ -17,6 +17,8 @@ mod clock;
 mod device;
 mod download;
 mod error;
+#[cfg(test)]
+mod fuzz;
 mod life_cycle;
 mod link;
 mod pad;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use wire::Device;
 
 use crate::device::DeviceState;
-use crate::storage::{Folder, Memory, Storage};
+use crate::storage::{Folder, Memory, Record, Storage};
 use crate::vault::Vault;
 use crate::{Clock, Error, NewTerminal, PinPad, SoftPad, Status, SystemClock};
 
@@ -52,9 +52,15 @@ impl Terminal<SoftPad> {
     /// Makes a terminal in any storage.
     ///
     /// # Errors
-    /// As [`Terminal::new`].
+    /// As [`Terminal::new`]; [`Error::StorageNotEmpty`].
     pub fn new_in(storage: impl Storage + 'static, new: NewTerminal) -> Result<Terminal, Error> {
-        Self::create(storage, DeviceState::new(new, SystemClock.now())?)
+        let device = DeviceState::new(new, SystemClock.now())?;
+        for record in Record::ALL {
+            if storage.load(record)?.is_some() {
+                return Err(Error::StorageNotEmpty);
+            }
+        }
+        Self::create(storage, device)
     }
 
     /// Opens the terminal in this storage.

@@ -1,5 +1,8 @@
 //! TLS 1.3 to the server's terminal port, where the line itself is not protected (2-wire.md section 1).
 
+#[cfg(test)]
+mod tests;
+
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::sync::Arc;

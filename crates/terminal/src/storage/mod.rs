@@ -5,6 +5,8 @@
 
 mod folder;
 mod memory;
+#[cfg(test)]
+mod tests;
 
 use zeroize::Zeroizing;
 

@@ -1,1 +1,0 @@
-//! Refusals of the software PIN pad, and power cuts.
