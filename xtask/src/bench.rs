@@ -1,0 +1,12 @@
+//! `cargo xtask bench`.
+
+use std::path::Path;
+
+use anyhow::Result;
+
+use crate::run::cargo;
+
+/// Runs the benchmarks: optimised, since their ratios mean nothing otherwise.
+pub(crate) fn run(root: &Path, args: &[&str]) -> Result<()> {
+    cargo(root, &["run", "--release", "-p", "keyferry-benches", "--"]).args(args).run()
+}
