@@ -51,6 +51,12 @@ async fn main() -> Result<(), Failure> {
     .await?;
     println!("terminal, {concurrency} at a time {rate:>36.0} /s");
 
+    let rate = run(&store, &terminals, span, |store, sn, _| async move {
+        store.slot(&sn, Slot::new(7)?).await.map(|_| ()).map_err(Failure::from)
+    })
+    .await?;
+    println!("slot, {concurrency} at a time {rate:>40.0} /s");
+
     let started = Instant::now();
     let verdict = store.audit_verify().await?;
     let rate = verdict.events as f64 / started.elapsed().as_secs_f64();

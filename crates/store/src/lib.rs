@@ -56,5 +56,5 @@ pub mod limits {
     /// Rows in one page of a listing, whatever the caller asks for.
     pub const PAGE: u32 = 1_000;
     /// Retired keys shown with a slot, newest first; older ones stay in the database.
-    pub const RETIRED_SHOWN: usize = 8;
+    pub const RETIRED_SHOWN: u32 = 8;
 }

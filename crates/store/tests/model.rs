@@ -137,7 +137,7 @@ impl Model {
             assert_eq!(one(held.pending), self.find(number, State::Pending));
             assert_eq!(one(held.active), self.find(number, State::Active));
             let mut retired = self.find(number, State::Retired);
-            retired.truncate(keyferry_store::limits::RETIRED_SHOWN);
+            retired.truncate(keyferry_store::limits::RETIRED_SHOWN as usize);
             assert_eq!(ids(&held.retired), retired);
         }
     }

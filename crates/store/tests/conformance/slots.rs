@@ -173,7 +173,7 @@ pub async fn slots_are_apart(store: &impl Store) {
 pub async fn retired_keys_are_shown_newest_first_up_to_the_limit(store: &impl Store) {
     one_terminal(store).await;
     let mut ids = Vec::new();
-    for n in (0_u32..).take(limits::RETIRED_SHOWN + 3) {
+    for n in (0_u32..).take(limits::RETIRED_SHOWN as usize + 3) {
         let key = pending(store, "SN-1", 0, n).await;
         store.confirm(key.id, event("tmk.confirmed")).await.unwrap();
         ids.push(key.id);
@@ -181,7 +181,7 @@ pub async fn retired_keys_are_shown_newest_first_up_to_the_limit(store: &impl St
     let waiting = pending(store, "SN-1", 0, 1_000).await;
     let active = ids.pop();
     ids.reverse();
-    ids.truncate(limits::RETIRED_SHOWN);
+    ids.truncate(limits::RETIRED_SHOWN as usize);
     let one = store.slot(&sn("SN-1"), slot(0)).await.unwrap();
     assert_eq!(one.retired.iter().map(|k| k.id).collect::<Vec<_>>(), ids);
     assert_eq!((one.active.as_ref().map(|k| k.id), one.pending.as_ref()), (active, Some(&waiting)));

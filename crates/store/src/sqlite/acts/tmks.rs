@@ -30,7 +30,9 @@ pub(in crate::sqlite) fn put_pending(
     }
     let same = tx
         .prepare(
-            "SELECT 1 FROM tmks WHERE sn = ?1 AND slot = ?2 AND kcv = ?3 AND state IN ('active', 'retired')",
+            "SELECT 1 FROM tmks WHERE sn = ?1 AND slot = ?2 AND state = 'active' AND kcv = ?3
+             UNION ALL
+             SELECT 1 FROM tmks WHERE sn = ?1 AND slot = ?2 AND state = 'retired' AND kcv = ?3",
         )?
         .exists(params![put.sn.as_str(), put.slot.index(), put.kcv.as_bytes()])
         .db()?;

@@ -9,18 +9,19 @@ use crate::{HeldKey, SlotRecord, StoreError, limits};
 
 pub(in crate::sqlite) fn slot(db: &Connection, sn: &Serial, slot: Slot) -> Result<SlotRecord, StoreError> {
     let mut record = SlotRecord::default();
-    // Pending and active are the newest but for dropped ones, whose blocks are erased: newest first, the walk ends
-    // once enough retired keys have been seen.
+    // State by state, because each has an index of its own.
     db.prepare_cached(concat!(
         "SELECT ",
         key_columns!(),
-        ", state FROM tmks WHERE sn = ?1 AND slot = ?2 AND state <> 'dropped' ORDER BY id DESC"
+        ", state FROM tmks WHERE sn = ?1 AND slot = ?2 AND state = 'pending' UNION ALL SELECT ",
+        key_columns!(),
+        ", state FROM tmks WHERE sn = ?1 AND slot = ?2 AND state = 'active' UNION ALL SELECT * FROM (SELECT ",
+        key_columns!(),
+        ", state FROM tmks WHERE sn = ?1 AND slot = ?2 AND state = 'retired' ORDER BY id DESC LIMIT ?3)"
     ))
     .and_then(|mut s| {
-        let mut found = s.query(params![sn.as_str(), slot.index()])?;
-        while record.retired.len() < limits::RETIRED_SHOWN
-            && let Some(row) = found.next()?
-        {
+        let mut found = s.query(params![sn.as_str(), slot.index(), limits::RETIRED_SHOWN])?;
+        while let Some(row) = found.next()? {
             let (key, state) = key_with_state(row)?;
             put(&mut record, key, state);
         }
@@ -35,7 +36,11 @@ pub(in crate::sqlite) fn slots(db: &Connection, sn: &Serial) -> Result<Vec<(Slot
     db.prepare_cached(concat!(
         "SELECT ",
         key_columns!(),
-        ", state, slot FROM tmks WHERE sn = ?1 AND state <> 'dropped' ORDER BY slot, id DESC"
+        ", state, slot FROM tmks WHERE sn = ?1 AND state = 'pending' UNION ALL SELECT ",
+        key_columns!(),
+        ", state, slot FROM tmks WHERE sn = ?1 AND state = 'active' UNION ALL SELECT ",
+        key_columns!(),
+        ", state, slot FROM tmks WHERE sn = ?1 AND state = 'retired' ORDER BY slot, id DESC"
     ))
     .and_then(|mut s| {
         let mut found = s.query([sn.as_str()])?;
@@ -77,7 +82,7 @@ fn put(record: &mut SlotRecord, key: HeldKey, state: State) {
     match state {
         State::Pending => record.pending = Some(key),
         State::Active => record.active = Some(key),
-        State::Retired if record.retired.len() < limits::RETIRED_SHOWN => record.retired.push(key),
+        State::Retired if record.retired.len() < limits::RETIRED_SHOWN as usize => record.retired.push(key),
         State::Retired => {}
     }
 }

@@ -202,3 +202,20 @@ async fn the_layout_refuses_what_no_act_may_do() {
     }
     assert_eq!(bench.store.audit_verify().await.unwrap().broken_at, None);
 }
+
+/// What a HELLO asks must not walk a table, however large the estate.
+#[tokio::test(flavor = "multi_thread")]
+async fn reads_and_acts_on_one_slot_use_an_index() {
+    let bench = bench();
+    let raw = bench.raw();
+    for condition in [
+        "slot = 0 AND state = 'pending'",
+        "slot = 0 AND state = 'active'",
+        "slot = 0 AND state = 'retired'",
+        "state = 'pending'",
+    ] {
+        let sql = format!("EXPLAIN QUERY PLAN SELECT block FROM tmks WHERE sn = 'SN-1' AND {condition}");
+        let plan: String = raw.query_row(&sql, [], |row| row.get("detail")).unwrap();
+        assert!(plan.starts_with("SEARCH tmks USING INDEX"), "{condition}: {plan}");
+    }
+}
