@@ -107,7 +107,9 @@ pub fn download<P: PinPad, S: Stream>(
     stream: S,
     slot: Slot,
 ) -> Result<Downloaded, DownloadError> {
-    download_over(terminal, Link::new(stream), slot, None).map(|(downloaded, _)| downloaded)
+    let (downloaded, link) = download_over(terminal, Link::new(stream), slot, None)?;
+    link.close();
+    Ok(downloaded)
 }
 
 /// As [`download`], over a link with limits of one's own, the line cut where asked. Gives the link back, for another

@@ -8,7 +8,7 @@
 use std::fmt;
 
 /// Where a terminal is in its life. The PIN pad keeps it, because what it allows is the PIN pad's to enforce.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum LifeCycle {
     /// At the vendor's: a TK may be made and collected.

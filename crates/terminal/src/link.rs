@@ -230,6 +230,11 @@ impl<S: Stream> Link<S> {
         }
     }
 
+    /// Ends the connection as the peer expects it after a flow that went well.
+    pub fn close(mut self) {
+        self.stream.shut(Shutdown::Write);
+    }
+
     /// Cuts the line, both directions.
     pub fn cut(&mut self) {
         self.stream.shut(Shutdown::Both);

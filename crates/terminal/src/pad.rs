@@ -76,7 +76,7 @@ impl AcceptedKey {
 }
 
 /// For whom a TK was collected (2-wire.md section 5: the terminal remembers which).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Collector {
     /// A KMS: role .1.

@@ -2,13 +2,13 @@
 
 use std::fmt::Write as _;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::device::DeviceState;
 use crate::{Collector, LifeCycle, PinPad, Settings};
 
 /// A terminal's status. With serde it becomes JSON with these names.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Status {
     /// Its serial.
     pub sn: String,
@@ -35,7 +35,7 @@ pub struct Status {
 }
 
 /// What was collected.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CollectedStatus {
     /// The fingerprint that station and KMS show too: 20 hex digits.
     pub fingerprint: String,
@@ -46,7 +46,7 @@ pub struct CollectedStatus {
 }
 
 /// A slot that holds a key.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SlotReport {
     /// Its index, 0 to 99.
     pub slot: u8,

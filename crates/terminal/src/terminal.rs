@@ -129,3 +129,14 @@ impl<P: PinPad + std::fmt::Debug> std::fmt::Debug for Terminal<P> {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_terminal_moves_between_threads() {
+        fn assert_send<T: Send>() {}
+        assert_send::<Terminal>();
+    }
+}

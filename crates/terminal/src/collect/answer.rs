@@ -69,7 +69,11 @@ pub fn answer<P: PinPad>(terminal: &mut Terminal<P>, frame: &Frame) -> Result<An
         return Err(Reason::NotPermitted { why }.into());
     }
     let (latch, again) = match terminal.pad.latch() {
-        Some(latch) if latch.digest == ask.digest() => (latch.clone(), true),
+        Some(latch) if latch.digest == ask.digest() => {
+            // Proven when it was latched, so it may be told.
+            check_suite(&ask)?;
+            (latch.clone(), true)
+        }
         Some(_) => return Err(Reason::OtherCertificate.into()),
         None => (make(terminal, &ask)?, false),
     };
@@ -91,8 +95,13 @@ fn make<P: PinPad>(terminal: &mut Terminal<P>, ask: &Ask) -> Result<Latch, Refus
         .time(terminal.clock.as_ref(), &terminal.vault)
         .map_err(|error| Reason::Internal { why: error.to_string() })?;
     let key = accept(ask, &terminal.device, at)?;
-    if ask.suite() != Suite::TDES {
-        return Err(Reason::SuiteNotSupported { suite: ask.suite() }.into());
-    }
+    check_suite(ask)?;
     Ok(terminal.pad.make_tk(&key)?)
+}
+
+fn check_suite(ask: &Ask) -> Result<(), Reason> {
+    match ask.suite() {
+        Suite::TDES => Ok(()),
+        suite => Err(Reason::SuiteNotSupported { suite }),
+    }
 }

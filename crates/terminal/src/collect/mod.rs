@@ -13,4 +13,4 @@ mod serve;
 mod tests;
 
 pub use answer::{Answer, Refusal, answer};
-pub use serve::{Event, serve, serve_with};
+pub use serve::{DEFAULT_ADDRESS, Event, serve, serve_with};

@@ -1,13 +1,18 @@
 //! Listening for a station.
 
 use std::io;
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4, TcpListener, TcpStream};
 use std::time::Duration;
 
 use wire::{ErrorCode, ErrorMessage, error_frame};
 
 use super::{Refusal, answer};
 use crate::{Collector, Link, LinkError, LinkLimits, PinPad, Terminal};
+
+/// Where a terminal listens unless told otherwise: for a station on the same machine. One elsewhere needs an address
+/// that it can reach, in a room where nobody else can.
+pub const DEFAULT_ADDRESS: SocketAddr =
+    SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::LOCALHOST, wire::limits::TERMINAL_PORT));
 
 /// How often a listener without a caller looks whether it is to stop.
 const POLL: Duration = Duration::from_millis(10);

@@ -230,14 +230,18 @@ fn collect_after_the_first_done_is_0008() {
 
 #[test]
 fn other_suite_is_0009_to_a_proven_peer_only() {
-    let collect = |role| {
-        let leaf = estate().certificate(role).der().to_vec();
-        let key = CollectKey::Certificate { leaf, intermediates: Vec::new() };
-        Collect { suite: Suite::EC_AES, key }.write().unwrap()
+    let collect = |suite, certificate: &pki::Certificate| {
+        let key = CollectKey::Certificate { leaf: certificate.der().to_vec(), intermediates: Vec::new() };
+        Collect { suite, key }.write().unwrap()
     };
     let mut terminal = estate().terminal();
-    assert_eq!(refusal(&mut terminal, &collect(Role::KmsWork)).fault.code, ErrorCode::SuiteNotSupported);
-    certificate_refused(&mut terminal, &collect(Role::Operator));
+    let good = estate().certificate(Role::KmsWork);
+    let asked = collect(Suite::EC_AES, &good);
+    assert_eq!(refusal(&mut terminal, &asked).fault.code, ErrorCode::SuiteNotSupported);
+    certificate_refused(&mut terminal, &collect(Suite::EC_AES, &estate().certificate(Role::Operator)));
+    // Nor does a latched certificate get another suite than it got.
+    answer(&mut terminal, &collect(Suite::TDES, &good)).unwrap();
+    assert_eq!(refusal(&mut terminal, &asked).fault.code, ErrorCode::SuiteNotSupported);
 }
 
 #[test]

@@ -11,8 +11,8 @@ use crate::{PinPad, Terminal};
 #[test]
 fn power_cut_after_each_step_leaves_the_old_key_or_the_new_one() {
     for cut in 0..=4 {
-        let disk = Shared::new();
-        let mut terminal = Terminal::new_in(disk.clone(), estate().new_terminal()).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let mut terminal = Terminal::new(folder.path(), estate().new_terminal()).unwrap();
         let kms = estate().collected(&mut terminal);
         let old = kms.load(&mut terminal, slot(3), &Tmk::generate().unwrap()).unwrap();
         let tmk = Tmk::generate().unwrap();
@@ -31,7 +31,7 @@ fn power_cut_after_each_step_leaves_the_old_key_or_the_new_one() {
         }
         drop(terminal);
 
-        let mut terminal = Terminal::open_from(disk).unwrap();
+        let mut terminal = Terminal::open(folder.path()).unwrap();
         let slots = terminal.pad().slots();
         let expected = if cut >= 3 { (new, Some(old), cut == 4) } else { (old, None, true) };
         assert_eq!((slots[0].kcv, slots[0].previous, slots[0].done), expected, "cut {cut}");
