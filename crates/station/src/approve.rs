@@ -26,6 +26,8 @@ pub struct Replacement {
     pub pin_pad_sn: Option<Serial>,
     /// The fingerprint of the new TK, 20 upper-case hex digits: compare it with the terminal's display.
     pub fingerprint: String,
+    /// The fingerprint of the TK that it would replace, where the server says it.
+    pub current_fingerprint: Option<String>,
     /// Who signed the collection.
     pub signer: String,
     /// When it was collected, as the station wrote it.
@@ -50,6 +52,8 @@ struct Line {
     #[serde(default)]
     pin_pad_sn: Option<String>,
     fingerprint: String,
+    #[serde(default)]
+    current_fingerprint: Option<String>,
     signer: String,
     collected_at: String,
 }
@@ -100,18 +104,19 @@ pub fn sign(
     card.sign(&content, at)
 }
 
-/// Signs the decision and sends it.
+/// Signs the decision and sends it. Gives what the server says was done.
 ///
 /// # Errors
-/// As [`sign`](fn@sign); the server's refusals, [`Error::Conflict`] when it was decided already.
+/// As [`sign`](fn@sign); the server's refusals, [`Error::Conflict`] when it was decided already or is not the one that
+/// was listed.
 pub fn decide(
     server: &Server,
     card: &AdministratorCard,
     replacement: &Replacement,
     decision: Decision,
-) -> Result<(), Error> {
+) -> Result<String, Error> {
     let answer = server.post_cms(APPROVALS, &sign(card, replacement, decision)?)?;
-    if matches!(answer.status, 200 | 204) { Ok(()) } else { Err(answer.refusal()) }
+    if answer.status == 200 { Ok(answer.text()) } else { Err(answer.refusal()) }
 }
 
 fn read(body: &[u8]) -> Result<Vec<Replacement>, Error> {
@@ -128,6 +133,7 @@ fn read(body: &[u8]) -> Result<Vec<Replacement>, Error> {
             sn: serial(&line.sn)?,
             pin_pad_sn: line.pin_pad_sn.as_deref().map(serial).transpose()?,
             fingerprint: line.fingerprint,
+            current_fingerprint: line.current_fingerprint.as_deref().map(printable),
             signer: printable(&line.signer),
             collected_at: printable(&line.collected_at),
         })

@@ -153,7 +153,7 @@ pub enum Error {
         text: String,
     },
     /// 409 where it does not mean that a package arrived before.
-    #[error("the server refused (409): {text}; list the replacements again: this one was decided already")]
+    #[error("the server refused (409): {text}; list the replacements again and decide on what is there then")]
     Conflict {
         /// What the server wrote.
         text: String,
@@ -205,6 +205,9 @@ pub enum Error {
         /// Where it would be.
         path: PathBuf,
     },
+    /// The server has no revocation list.
+    #[error("the server has no revocation list: install the CA's there first")]
+    CrlNotAtServer,
     /// The revocation list was fetched too long ago.
     #[error(
         "the revocation list was fetched {hours} hours ago, more than the {max_hours} allowed: fetch it again"

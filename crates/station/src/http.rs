@@ -1,7 +1,8 @@
 //! The station's client: HTTPS to one server, under one CA.
 
-use std::{sync::Arc, time::Duration};
+use std::{io::ErrorKind, sync::Arc, time::Duration};
 
+use serde::Deserialize;
 use ureq::{
     Agent, Body,
     http::{Response, Uri},
@@ -115,7 +116,7 @@ impl Server {
 
     fn failed(&self, error: &ureq::Error) -> Error {
         let server = self.url.clone();
-        let why = printable(&error.to_string());
+        let mut why = printable(&error.to_string());
         let is_tls = match error {
             ureq::Error::Tls(_) | ureq::Error::Rustls(_) => true,
             // The handshake's own errors come wrapped in one of the socket.
@@ -124,6 +125,11 @@ impl Server {
             }
             _ => false,
         };
+        if matches!(error, ureq::Error::Io(io) if matches!(io.kind(), ErrorKind::BrokenPipe | ErrorKind::ConnectionReset))
+        {
+            // A server that has read enough may close before its 413 can be read.
+            why.push_str(" (the server cut the request off: the package may be larger than it takes)");
+        }
         if is_tls {
             Error::ServerNotTrusted { server, why }
         } else {
@@ -145,10 +151,27 @@ impl Answer {
         }
     }
 
-    fn text(&self) -> String {
-        let text = printable(&String::from_utf8_lossy(&self.body));
+    /// What the server wrote for people: the text of its JSON, or the whole body where it wrote something else.
+    pub(crate) fn text(&self) -> String {
+        let text = match serde_json::from_slice(&self.body) {
+            Ok(Said::Refused { error: Text { text } } | Said::Done(Text { text })) => printable(&text),
+            Err(_) => printable(&String::from_utf8_lossy(&self.body)),
+        };
         if text.is_empty() { "no reason was given".to_owned() } else { text }
     }
+}
+
+/// The two forms in which the KMS writes for people.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Said {
+    Refused { error: Text },
+    Done(Text),
+}
+
+#[derive(Deserialize)]
+struct Text {
+    text: String,
 }
 
 /// The address without a final slash, if it is `https://host[:port]` and no more.

@@ -9,6 +9,9 @@ use crate::collect::{CollectedTerminal, FailedTerminal};
 /// How often the bar moves when nothing else happens.
 const TICK: Duration = Duration::from_millis(200);
 
+/// How the bar looks.
+const LOOK: &str = "{bar:30} {pos}/{len} terminals, {elapsed}";
+
 /// Told what happens in a run, from any of its threads.
 pub trait Progress: Sync {
     /// So many terminals are to be collected.
@@ -42,7 +45,7 @@ impl Bar {
     pub fn new() -> Bar {
         let bar = ProgressBar::new(0);
         // A mistake in the template would only cost the looks.
-        if let Ok(style) = ProgressStyle::with_template("{bar:30} {pos}/{len} terminals {elapsed} {msg}") {
+        if let Ok(style) = ProgressStyle::with_template(LOOK) {
             bar.set_style(style);
         }
         Bar(bar)
@@ -85,5 +88,23 @@ impl Progress for Bar {
 
     fn finished(&self) {
         self.0.finish_and_clear();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_bar_looks_as_meant() {
+        ProgressStyle::with_template(LOOK).unwrap();
+    }
+
+    #[test]
+    fn a_bar_nobody_sees_still_counts() {
+        let bar = Bar::new();
+        bar.started(2);
+        bar.finished();
+        assert_eq!(bar.0.length(), Some(2));
     }
 }

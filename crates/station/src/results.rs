@@ -132,3 +132,78 @@ fn result(line: Line, packed: &Packed) -> Result<TerminalResult, Error> {
         fingerprint,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use wire::Device;
+
+    use super::*;
+
+    const OURS: [&str; 2] = ["0123456789ABCDEF0123", "FEDCBA98765432100123"];
+
+    fn packed() -> Vec<Packed> {
+        let packed = |(sn, fingerprint): (&str, &str)| Packed {
+            device: Device::built_in(Serial::parse(sn).unwrap()),
+            fingerprint: fingerprint.to_owned(),
+        };
+        [("SN-1", OURS[0]), ("SN-2", OURS[1])].map(packed).to_vec()
+    }
+
+    fn compared(body: &str) -> Result<Vec<TerminalResult>, Error> {
+        compare(serde_json::from_str::<Body>(body).unwrap().results, &packed())
+    }
+
+    /// Two results, the second as given.
+    fn second(line: &str) -> TerminalResult {
+        let first = format!(r#"{{"sn":"SN-1","ok":true,"fingerprint":"{}"}}"#, OURS[0]);
+        compared(&format!(r#"{{"results":[{first},{line}],"more":1}}"#)).unwrap().remove(1)
+    }
+
+    #[test]
+    fn the_same_fingerprint_is_no_alarm() {
+        let result = second(&format!(r#"{{"sn":"SN-2","ok":true,"fingerprint":"{}"}}"#, OURS[1]));
+        assert_eq!(result.fingerprint, FingerprintCheck::Same(OURS[1].to_owned()));
+        assert!(!result.is_alarm());
+        assert_eq!(result.to_string(), format!("SN-2  {}  taken", OURS[1]));
+    }
+
+    #[test]
+    fn another_fingerprint_is_an_alarm_that_nobody_overlooks() {
+        for ok in [true, false] {
+            let result = second(&format!(r#"{{"sn":"SN-2","ok":{ok},"fingerprint":"{}"}}"#, OURS[0]));
+            assert!(result.is_alarm());
+            let said = result.to_string();
+            assert!(said.contains("ALARM") && said.contains(OURS[0]) && said.contains(OURS[1]), "{said}");
+        }
+    }
+
+    #[test]
+    fn lower_case_is_another_fingerprint() {
+        let lower = OURS[1].to_lowercase();
+        assert!(second(&format!(r#"{{"sn":"SN-2","ok":true,"fingerprint":"{lower}"}}"#)).is_alarm());
+    }
+
+    #[test]
+    fn terminal_taken_without_a_fingerprint_is_an_alarm_and_a_refused_one_is_not() {
+        for missing in ["", r#","fingerprint":"""#, r#","fingerprint":null"#] {
+            assert!(second(&format!(r#"{{"sn":"SN-2","ok":true{missing}}}"#)).is_alarm());
+            let refused =
+                second(&format!(r#"{{"sn":"SN-2","ok":false,"code":"c","text":"a\u001b[2Jb"{missing}}}"#));
+            assert!(!refused.is_alarm());
+            assert!(refused.to_string().ends_with("REFUSED  c  a [2Jb"), "{refused}");
+        }
+    }
+
+    #[test]
+    fn results_of_other_terminals_or_in_another_order_do_not_fit() {
+        for body in [
+            r#"{"results":[]}"#,
+            r#"{"results":[{"sn":"SN-1","ok":true}]}"#,
+            r#"{"results":[{"sn":"SN-2","ok":true},{"sn":"SN-1","ok":true}]}"#,
+            r#"{"results":[{"sn":"SN-1","ok":true},{"sn":"SN-3","ok":true}]}"#,
+            r#"{"results":[{"sn":"SN-1","ok":true},{"sn":"SN-2","ok":true},{"sn":"SN-3","ok":true}]}"#,
+        ] {
+            assert!(matches!(compared(body), Err(Error::AnswerDoesNotFit { .. })), "{body}");
+        }
+    }
+}

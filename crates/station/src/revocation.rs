@@ -42,12 +42,15 @@ impl RevocationFile {
     /// Fetches the lists (`GET /v1/crl`, PEM or DER) and keeps them, unless one is older than the one at hand.
     ///
     /// # Errors
-    /// The server's refusals; [`Error::CrlMalformed`], [`Error::CrlWentBack`], [`Error::File`]. The file then is as
+    /// The server's refusals; [`Error::CrlNotAtServer`], [`Error::CrlMalformed`], [`Error::CrlWentBack`], [`Error::File`]. The file then is as
     /// before.
     pub fn fetch(&self, server: &Server) -> Result<CrlSet, Error> {
         let answer = server.get(CRL, MAX_FILE)?;
         if answer.status != 200 {
             return Err(answer.refusal());
+        }
+        if answer.body.is_empty() {
+            return Err(Error::CrlNotAtServer);
         }
         self.keep(&answer.body, clock::now())
     }
@@ -143,4 +146,115 @@ fn not_older(known: &[Crl], new: &[Crl]) -> Result<(), Error> {
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        os::unix::fs::PermissionsExt,
+        sync::LazyLock,
+        time::{SystemTime, UNIX_EPOCH},
+    };
+
+    use pki::{
+        Certificate, Name,
+        issue::{self, Issuer, Validity},
+    };
+
+    use super::*;
+
+    const DAY: i64 = 24 * 3600;
+    static KEY: LazyLock<custody::keyfile::SoftSigner> =
+        LazyLock::new(|| custody::keyfile::generate(2048, "passphrase").unwrap().0);
+
+    fn now() -> i64 {
+        SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs().try_into().unwrap()
+    }
+
+    fn ca(name: &str) -> Certificate {
+        let validity = Validity::days(now() - DAY, 30);
+        issue::root(&Name::new(name, None).unwrap(), &*KEY, validity, 0).unwrap()
+    }
+
+    fn crl(issuer: &str, number: u64) -> Crl {
+        let ca = ca(issuer);
+        issue::build_crl(&Issuer::new(&ca, &*KEY).unwrap(), number, now() - 60, now() + DAY, &[]).unwrap()
+    }
+
+    struct Kept {
+        _folder: tempfile::TempDir,
+        file: RevocationFile,
+    }
+
+    /// A file that lives for ten hours.
+    fn file() -> Kept {
+        let folder = tempfile::tempdir().unwrap();
+        let file = RevocationFile::new(&folder.path().join("crl.pem"), Duration::from_secs(10 * HOUR));
+        Kept { _folder: folder, file }
+    }
+
+    #[test]
+    fn lists_are_used_to_the_last_second_of_their_age() {
+        let Kept { file, .. } = &file();
+        let fetched = now();
+        file.keep(crl("A", 1).der(), fetched).unwrap();
+        let ten_hours = 10 * 3600;
+        assert_eq!(file.load_at(fetched + ten_hours).unwrap().iter().count(), 1);
+        let old = file.load_at(fetched + ten_hours + 1);
+        assert!(matches!(old, Err(Error::CrlTooOld { hours: 10, max_hours: 10 })), "{old:?}");
+        let mode = std::fs::metadata(&file.path).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+    }
+
+    #[test]
+    fn clock_set_back_is_noticed() {
+        let Kept { file, .. } = &file();
+        let fetched = now();
+        file.keep(crl("A", 1).der(), fetched).unwrap();
+        file.load_at(fetched - CLOCK_STEP).unwrap();
+        let future = file.load_at(fetched - CLOCK_STEP - 1);
+        assert!(matches!(future, Err(Error::CrlFromFuture { .. })), "{future:?}");
+    }
+
+    #[test]
+    fn lists_of_several_issuers_come_as_pem() {
+        let Kept { file, .. } = &file();
+        let both = format!("{}{}", crl("A", 1).pem(), crl("B", 7).pem());
+        file.keep(both.as_bytes(), now()).unwrap();
+        let numbers: Vec<_> = file.load().unwrap().iter().map(Crl::number).collect();
+        assert_eq!(numbers, [1, 7]);
+    }
+
+    #[test]
+    fn list_that_goes_back_or_away_is_refused_and_the_old_one_stays() {
+        let Kept { file, .. } = &file();
+        file.keep(format!("{}{}", crl("A", 5).pem(), crl("B", 7).pem()).as_bytes(), now()).unwrap();
+        let back = file.keep(format!("{}{}", crl("A", 4).pem(), crl("B", 8).pem()).as_bytes(), now());
+        assert!(matches!(back, Err(Error::CrlWentBack { known: 5, found: 4, .. })), "{back:?}");
+        let away = file.keep(crl("A", 6).der(), now());
+        assert!(
+            matches!(&away, Err(Error::CrlWentBack { issuer, known: 7, found: 0 }) if issuer == "CN=B"),
+            "{away:?}"
+        );
+        let numbers: Vec<_> = file.load().unwrap().iter().map(Crl::number).collect();
+        assert_eq!(numbers, [5, 7]);
+    }
+
+    #[test]
+    fn file_that_was_changed_is_refused_by_name() {
+        let Kept { file, .. } = &file();
+        for text in [
+            String::new(),
+            crl("A", 1).pem(),
+            format!("{FETCHED}yesterday\n{}", crl("A", 1).pem()),
+            format!("{FETCHED}{}\n", clock::rfc3339(now()).unwrap()),
+            format!(
+                "{FETCHED}{}\n-----BEGIN X509 CRL-----\nAAAA\n{PEM_END}\n",
+                clock::rfc3339(now()).unwrap()
+            ),
+        ] {
+            std::fs::write(&file.path, &text).unwrap();
+            assert!(matches!(file.load(), Err(Error::CrlMalformed { .. })), "{text}");
+        }
+    }
 }

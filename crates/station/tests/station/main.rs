@@ -1,0 +1,14 @@
+//! The station against fake terminals and a fake server, over real sockets.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test that goes wrong stops here, as it should")]
+
+mod approving;
+mod cards;
+mod collecting;
+mod estate;
+mod fake_server;
+mod fake_terminal;
+mod openssl;
+mod packing;
+mod spooling;
+mod uploading;
