@@ -1,2 +1,63 @@
-//! The command line.
-fn main() {}
+//! Keyferry's command line: thin. What a command does is in the crate it is about.
+
+mod commands;
+mod demo;
+mod hsm_child;
+mod secret;
+mod show;
+mod time;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Keys and software for payment terminals, from a distance.
+#[derive(Parser)]
+#[command(name = "keyferry", version, propagate_version = true, arg_required_else_help = true)]
+#[command(after_help = "Start with `keyferry demo`: the whole story on a temporary folder.")]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    Demo(demo::Demo),
+    Init(commands::init::Init),
+    Server(commands::server::Server),
+    #[command(subcommand)]
+    Hsm(commands::hsm::Hsm),
+    #[command(subcommand)]
+    Ca(commands::ca::Ca),
+    #[command(subcommand)]
+    Kms(commands::kms::Kms),
+    #[command(subcommand)]
+    Station(commands::station::Station),
+    #[command(subcommand)]
+    Terminal(commands::terminal::Terminal),
+    #[command(subcommand)]
+    Audit(commands::audit::Audit),
+    Calc(commands::calc::Calc),
+}
+
+fn main() -> ExitCode {
+    let done = match Cli::parse().command {
+        Command::Demo(demo) => demo.run(),
+        Command::Init(init) => init.run(),
+        Command::Server(server) => server.run(),
+        Command::Hsm(hsm) => hsm.run(),
+        Command::Ca(ca) => ca.run(),
+        Command::Kms(kms) => kms.run(),
+        Command::Station(station) => station.run(),
+        Command::Terminal(terminal) => terminal.run(),
+        Command::Audit(audit) => audit.run(),
+        Command::Calc(calc) => calc.run(),
+    };
+    match done {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("keyferry: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

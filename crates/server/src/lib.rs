@@ -117,6 +117,30 @@ impl Running {
     }
 }
 
+/// Checks a certificate for a role as a running server with this configuration would.
+///
+/// # Errors
+/// [`CheckError`], with the exact reason.
+pub fn check_certificate(
+    config: &Config,
+    certificate: &pki::Certificate,
+    role: pki::Role,
+) -> Result<(), CheckError> {
+    trust::Trust::load(config)?.verify(certificate, &[], role)?;
+    Ok(())
+}
+
+/// Why a certificate does not pass.
+#[derive(Debug, thiserror::Error)]
+pub enum CheckError {
+    /// The trust settings cannot be used.
+    #[error(transparent)]
+    Trust(#[from] TrustError),
+    /// The certificate is refused.
+    #[error("the certificate is refused: {0}")]
+    Refused(#[from] pki::CertificateRefusal),
+}
+
 async fn report_strangers<S: Store, H: Hsm>(kms: Arc<kms::Kms<S, H>>, mut stop: watch::Receiver<bool>) {
     let mut every = tokio::time::interval(STRANGERS_EVERY);
     loop {

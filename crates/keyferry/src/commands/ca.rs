@@ -1,0 +1,348 @@
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
+
+use anyhow::{Context, Result, bail};
+use clap::{Args, Subcommand};
+use custody::{
+    ca::{Ca as Authority, DEFAULT_CRL_DAYS, NewCa},
+    card, keyfile,
+};
+use pki::{
+    Certificate, Name, RevocationReason, Role, Signer as _,
+    csr::{self, Csr},
+    issue::ServerName,
+};
+
+use super::init::write;
+use crate::{secret::Source, show, time};
+
+/// The certificate authority: a folder, no network.
+#[derive(Subcommand)]
+pub(crate) enum Ca {
+    /// Make a root.
+    Root(Root),
+    /// Issue a certificate for a request (PKCS #10).
+    Issue(Issue),
+    /// Issue a TLS server's certificate for a request.
+    Tls(Tls),
+    /// Make a card: a PIN-protected key file with its certificate.
+    Card(Card),
+    /// Revoke a certificate and write a new revocation list.
+    Revoke(Revoke),
+    /// Write a new revocation list.
+    Crl(Crl),
+    /// List what was issued.
+    List(List),
+}
+
+/// The CA's folder and its passphrase.
+#[derive(Args)]
+pub(crate) struct Folder {
+    /// The CA's folder.
+    #[arg(long, default_value = "ca")]
+    ca: PathBuf,
+    /// Read the CA's passphrase from this file (mode 0600).
+    #[arg(long, value_name = "FILE")]
+    ca_passphrase_file: Option<PathBuf>,
+}
+
+/// Make a root.
+#[derive(Args)]
+pub(crate) struct Root {
+    #[command(flatten)]
+    folder: Folder,
+    /// Its name.
+    #[arg(long)]
+    subject: String,
+    /// Its organisation.
+    #[arg(long)]
+    organisation: Option<String>,
+    /// Days that it is valid.
+    #[arg(long, default_value_t = 3653)]
+    days: u32,
+    /// RSA bits: 2048, 3072 or 4096.
+    #[arg(long, default_value_t = 3072)]
+    bits: usize,
+}
+
+/// Issue a certificate.
+#[derive(Args)]
+pub(crate) struct Issue {
+    #[command(flatten)]
+    folder: Folder,
+    /// The request, PKCS #10 in PEM or DER.
+    #[arg(long)]
+    request: PathBuf,
+    /// kms-work, downloader, rks-work, operator, administrator, mtms, package-signing, repair-authorisation.
+    #[arg(long, value_parser = role)]
+    role: Role,
+    /// Days that it is valid.
+    #[arg(long, default_value_t = 365)]
+    days: u32,
+    /// Where the certificate goes.
+    #[arg(long)]
+    out: PathBuf,
+}
+
+/// Issue a TLS server's certificate.
+#[derive(Args)]
+pub(crate) struct Tls {
+    #[command(flatten)]
+    folder: Folder,
+    /// The request, PKCS #10 in PEM or DER.
+    #[arg(long)]
+    request: PathBuf,
+    /// Host name or address; may be repeated.
+    #[arg(long = "server-name", value_name = "NAME", required = true)]
+    names: Vec<String>,
+    /// Days that it is valid.
+    #[arg(long, default_value_t = 397)]
+    days: u32,
+    /// Where the certificate goes.
+    #[arg(long)]
+    out: PathBuf,
+}
+
+/// Make a card.
+#[derive(Args)]
+pub(crate) struct Card {
+    #[command(flatten)]
+    folder: Folder,
+    /// Whose card it is.
+    #[arg(long)]
+    subject: String,
+    /// The organisation.
+    #[arg(long)]
+    organisation: Option<String>,
+    /// operator or administrator.
+    #[arg(long, value_parser = role)]
+    role: Role,
+    /// Days that its certificate is valid.
+    #[arg(long, default_value_t = 365)]
+    days: u32,
+    /// RSA bits: 2048, 3072 or 4096.
+    #[arg(long, default_value_t = 2048)]
+    bits: usize,
+    /// Read the card's new PIN from this file (mode 0600).
+    #[arg(long, value_name = "FILE")]
+    pin_file: Option<PathBuf>,
+    /// The card file to make.
+    #[arg(long)]
+    out: PathBuf,
+}
+
+/// Revoke a certificate.
+#[derive(Args)]
+pub(crate) struct Revoke {
+    #[command(flatten)]
+    folder: Folder,
+    /// Its serial number, hex (see `keyferry ca list`).
+    #[arg(long)]
+    serial: String,
+    /// unspecified, key-compromise, ca-compromise, affiliation-changed, superseded, cessation-of-operation,
+    /// privilege-withdrawn.
+    #[arg(long, value_parser = reason, default_value = "unspecified")]
+    reason: RevocationReason,
+}
+
+/// Write a new revocation list.
+#[derive(Args)]
+pub(crate) struct Crl {
+    #[command(flatten)]
+    folder: Folder,
+    /// Days until it must be renewed.
+    #[arg(long, default_value_t = DEFAULT_CRL_DAYS)]
+    days: u32,
+}
+
+/// List what was issued.
+#[derive(Args)]
+pub(crate) struct List {
+    /// The CA's folder.
+    #[arg(long, default_value = "ca")]
+    ca: PathBuf,
+}
+
+impl Ca {
+    pub(crate) fn run(self) -> Result<ExitCode> {
+        match self {
+            Self::Root(root) => root.run()?,
+            Self::Issue(issue) => issue.run()?,
+            Self::Tls(tls) => tls.run()?,
+            Self::Card(card) => card.run()?,
+            Self::Revoke(revoke) => {
+                let mut ca = revoke.folder.open()?;
+                let crl = ca.revoke(&revoke.serial, revoke.reason, time::now_seconds())?;
+                println!("revoked {}; revocation list number {} written", revoke.serial, crl.number());
+            }
+            Self::Crl(crl) => {
+                let list = crl.folder.open()?.crl(crl.days, time::now_seconds())?;
+                let until = time::text(list.next_update());
+                println!(
+                    "revocation list number {}, {} revoked, good until {until}",
+                    list.number(),
+                    list.len()
+                );
+            }
+            Self::List(list) => list.run()?,
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+impl Folder {
+    fn open(&self) -> Result<Authority> {
+        let passphrase = Source::file(self.ca_passphrase_file.clone()).read("CA passphrase")?;
+        Ok(Authority::open(&self.ca, &passphrase)?)
+    }
+}
+
+impl Root {
+    fn run(self) -> Result<()> {
+        let passphrase = Source::file(self.folder.ca_passphrase_file.clone()).choose("CA passphrase")?;
+        let new = NewCa {
+            days: self.days,
+            bits: self.bits,
+            ..NewCa::new(Name::new(&self.subject, self.organisation.as_deref())?)
+        };
+        let ca = Authority::create(&self.folder.ca, &new, &passphrase, time::now_seconds())?;
+        println!("root {} in {}", ca.root().subject(), self.folder.ca.display());
+        println!("SHA-256 {}", ca.root().sha256_hex());
+        if pki::ARC_IS_EXAMPLE {
+            println!(
+                "Roles use RFC 5612's example number 1.3.6.1.4.1.32473: fit for trials, not for a release."
+            );
+        }
+        Ok(())
+    }
+}
+
+impl Issue {
+    fn run(self) -> Result<()> {
+        let request = read_request(&self.request)?;
+        let certificate = self.folder.open()?.issue(&request, self.role, self.days, time::now_seconds())?;
+        write(&self.out, &certificate.pem(), 0o644)?;
+        issued(&certificate, &self.out);
+        Ok(())
+    }
+}
+
+impl Tls {
+    fn run(self) -> Result<()> {
+        let request = read_request(&self.request)?;
+        let names = self.names.iter().map(|name| name.parse()).collect::<Result<Vec<ServerName>, _>>()?;
+        let mut ca = self.folder.open()?;
+        let certificate =
+            ca.tls_server(&request.subject, &request.spki, &names, self.days, time::now_seconds())?;
+        write(&self.out, &certificate.pem(), 0o644)?;
+        issued(&certificate, &self.out);
+        Ok(())
+    }
+}
+
+impl Card {
+    fn run(self) -> Result<()> {
+        if !matches!(self.role, Role::Operator | Role::Administrator) {
+            bail!(
+                "cards are for operators and administrators; use `keyferry ca issue` for {}",
+                self.role.word()
+            );
+        }
+        let mut ca = self.folder.open()?;
+        let pin = Source::file(self.pin_file).choose("card PIN")?;
+        let subject = Name::new(&self.subject, self.organisation.as_deref())?;
+        let made = make_card(&mut ca, &self.out, &subject, self.role, self.bits, self.days, &pin)?;
+        issued(&made, &self.out);
+        Ok(())
+    }
+}
+
+impl List {
+    fn run(self) -> Result<()> {
+        let record = Authority::read(&self.ca)?;
+        let rows: Vec<_> = record
+            .issued()
+            .iter()
+            .map(|issued| {
+                let certificate = &issued.certificate;
+                let state = match issued.revoked {
+                    Some(revocation) => format!("revoked {}", time::text(revocation.when)),
+                    None if certificate.not_after() < time::now_seconds() => "expired".into(),
+                    None => format!("until {}", time::text(certificate.not_after())),
+                };
+                vec![
+                    issued.number.to_string(),
+                    issued.purpose.to_string(),
+                    certificate.subject().to_string(),
+                    certificate.serial_hex(),
+                    state,
+                ]
+            })
+            .collect();
+        show::table(&["no", "purpose", "subject", "serial", "state"], &rows);
+        println!("{} log entries, head {}", record.entries(), record.head());
+        println!(
+            "revocation list {}, renew before {}",
+            record.crl_number(),
+            time::text(record.crl_next_update())
+        );
+        Ok(())
+    }
+}
+
+/// Makes a key under a PIN, certifies it, and writes both as a card.
+pub(crate) fn make_card(
+    ca: &mut Authority,
+    path: &Path,
+    subject: &Name,
+    role: Role,
+    bits: usize,
+    days: u32,
+    pin: &str,
+) -> Result<Certificate> {
+    if path.exists() {
+        bail!("{} exists; nothing was changed", path.display());
+    }
+    let (signer, pem) = keyfile::generate(bits, pin)?;
+    let request = Csr { subject: subject.clone(), spki: signer.spki_der().to_vec() };
+    let certificate = ca.issue(&request, role, days, time::now_seconds())?;
+    if let Some(folder) = path.parent() {
+        fs::create_dir_all(folder)?;
+    }
+    card::write_card(path, &pem, &certificate, &[])?;
+    Ok(certificate)
+}
+
+fn read_request(path: &Path) -> Result<Csr> {
+    let bytes = fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
+    let der = match std::str::from_utf8(&bytes) {
+        Ok(text) if text.contains("-----BEGIN") => csr::from_pem(text)?,
+        _ => bytes,
+    };
+    Ok(csr::parse_and_verify(&der)?)
+}
+
+fn issued(certificate: &Certificate, path: &Path) {
+    println!("{}", certificate.subject());
+    println!("serial {}", certificate.serial_hex());
+    println!("SHA-256 {}", certificate.sha256_hex());
+    println!("valid until {}", time::text(certificate.not_after()));
+    println!("written to {}", path.display());
+}
+
+pub(crate) fn role(word: &str) -> Result<Role, String> {
+    Role::ALL.into_iter().find(|role| role.word() == word).ok_or_else(|| {
+        let words: Vec<_> = Role::ALL.iter().map(|role| role.word()).collect();
+        format!("roles are {}", words.join(", "))
+    })
+}
+
+fn reason(word: &str) -> Result<RevocationReason, String> {
+    RevocationReason::ALL.into_iter().find(|reason| reason.word() == word).ok_or_else(|| {
+        let words: Vec<_> = RevocationReason::ALL.iter().map(|reason| reason.word()).collect();
+        format!("reasons are {}", words.join(", "))
+    })
+}

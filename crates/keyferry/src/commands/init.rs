@@ -1,0 +1,201 @@
+use std::{
+    fs::{self, OpenOptions},
+    io::Write,
+    net::SocketAddr,
+    os::unix::fs::OpenOptionsExt,
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
+
+use anyhow::{Context, Result, bail};
+use clap::Args;
+use custody::ca::{Ca, NewCa};
+use hsm::{
+    Client, Hsm as _,
+    commands::{MakeTlsKey, MakeWorkKey},
+};
+use pki::{Name, Role, csr, issue::ServerName};
+use serde_json::json;
+use store::{
+    Event, NewAcquirer, NewCertificate, NewWorkKey, SqliteOptions, SqliteStore, Store as _, WorkKeyState,
+};
+
+use crate::{
+    hsm_child::{self, HsmChild},
+    secret::Source,
+    time,
+};
+
+/// Make a new estate: configuration, CA, HSM, work key, database, first operator and administrator card.
+#[derive(Args)]
+pub(crate) struct Init {
+    /// The folder to make.
+    pub(crate) folder: PathBuf,
+    /// The acquirer's short name, 1–32 of A-Z a-z 0-9 - . _
+    #[arg(long, default_value = "ACQUIRER")]
+    pub(crate) acquirer: String,
+    /// The acquirer's full name.
+    #[arg(long, default_value = "Acquirer")]
+    pub(crate) name: String,
+    /// Where terminals will connect.
+    #[arg(long, default_value = "127.0.0.1:7801")]
+    pub(crate) terminal_port: SocketAddr,
+    /// Where stations will connect.
+    #[arg(long, default_value = "127.0.0.1:7443")]
+    pub(crate) https: SocketAddr,
+    /// Further host name or address for the server's TLS certificate; 127.0.0.1 and localhost are always in it.
+    #[arg(long = "server-name", value_name = "NAME")]
+    pub(crate) server_names: Vec<String>,
+    /// Name of the first operator.
+    #[arg(long, default_value = "First operator")]
+    pub(crate) operator: String,
+    /// Name of the first administrator.
+    #[arg(long, default_value = "First administrator")]
+    pub(crate) administrator: String,
+    /// Folder with the four secrets in files of mode 0600: hsm-passphrase, ca-passphrase, operator-pin,
+    /// administrator-pin. Without it each is asked for.
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) secrets: Option<PathBuf>,
+}
+
+/// RSA bits of work and TLS keys.
+const WORK_KEY_BITS: u32 = 2048;
+const CARD_BITS: usize = 2048;
+const WORK_CERTIFICATE_DAYS: u32 = 2 * 365;
+const CARD_DAYS: u32 = 365;
+const TLS_DAYS: u32 = 397;
+
+impl Init {
+    pub(crate) fn run(self) -> Result<ExitCode> {
+        tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(self.make())?;
+        let folder = self.folder.display();
+        println!("A new estate is in {folder}.");
+        if pki::ARC_IS_EXAMPLE {
+            println!(
+                "Its certificates use RFC 5612's example number for roles: fit for trials, not for a release."
+            );
+        }
+        println!("\nNext:");
+        println!("  keyferry server --config {folder}/keyferry.toml");
+        println!("  keyferry terminal new T1 --sn SN-1001 --root {folder}/ca/root.pem");
+        println!("  keyferry terminal collect T1");
+        println!("  keyferry station collect --config {folder}/station.toml --terminal 127.0.0.1:7802");
+        println!("  keyferry terminal download T1 --slot 0");
+        Ok(ExitCode::SUCCESS)
+    }
+
+    /// Makes everything; the folder is not touched when something is in it.
+    pub(crate) async fn make(&self) -> Result<()> {
+        let folder = &self.folder;
+        if fs::read_dir(folder).is_ok_and(|mut entries| entries.next().is_some()) {
+            bail!("{} is not empty; nothing was changed. Name a new folder", folder.display());
+        }
+        if wire::Serial::parse(&self.acquirer).is_err() {
+            bail!("--acquirer must be 1 to 32 of A-Z a-z 0-9 - . _");
+        }
+        fs::create_dir_all(folder)?;
+        hsm_child::create(&folder.join("hsm"), &self.secret("hsm-passphrase")).await?;
+        let now = time::now_seconds();
+        let passphrase = self.secret("ca-passphrase").choose("CA passphrase")?;
+        let root = Name::new(&format!("{} root", self.acquirer), Some(&self.name))?;
+        let mut ca = Ca::create(&folder.join("ca"), &NewCa::new(root), &passphrase, now)?;
+        for (who, role) in [(&self.operator, Role::Operator), (&self.administrator, Role::Administrator)] {
+            let pin =
+                self.secret(&format!("{}-pin", role.word())).choose(&format!("{} card PIN", role.word()))?;
+            let name = Name::new(who, Some(&self.name))?;
+            let path = folder.join("cards").join(format!("{}.pem", role.word()));
+            super::ca::make_card(&mut ca, &path, &name, role, CARD_BITS, CARD_DAYS, &pin)?;
+        }
+        let socket = folder.join("run/hsm.sock");
+        super::server::make_private_folder(&socket)?;
+        let hsm = HsmChild::start(&folder.join("hsm"), &socket, &self.secret("hsm-passphrase")).await?;
+        self.make_tls(&mut ca, &hsm.client).await?;
+        self.make_work_key(&mut ca, &hsm.client).await?;
+        let station = include_str!("station.toml.in").replace("@HTTPS@", &self.https.to_string());
+        write(&folder.join("station.toml"), &station, 0o644)?;
+        write(&folder.join("keyferry.toml"), &self.config(), 0o644)
+    }
+
+    async fn make_tls(&self, ca: &mut Ca, hsm: &Client) -> Result<()> {
+        let subject = format!("{} server", self.acquirer);
+        let command =
+            MakeTlsKey { bits: WORK_KEY_BITS, subject: subject.clone(), owner: self.acquirer.clone() };
+        let made = hsm.call(command).await?;
+        let mut names = vec!["127.0.0.1".parse::<ServerName>()?, "localhost".parse()?];
+        for name in &self.server_names {
+            names.push(name.parse()?);
+        }
+        let subject = Name::new(&subject, Some(&self.name))?;
+        let certificate = ca.tls_server(&subject, &made.public, &names, TLS_DAYS, time::now_seconds())?;
+        let folder = self.folder.join("tls");
+        fs::create_dir_all(&folder)?;
+        write(&folder.join("server.pem"), &certificate.pem(), 0o644)?;
+        write(&folder.join("server.key-block"), made.private.as_str(), 0o600)
+    }
+
+    async fn make_work_key(&self, ca: &mut Ca, hsm: &Client) -> Result<()> {
+        let path = self.folder.join("keyferry.db");
+        let store = SqliteStore::open(&path, SqliteOptions::default()).context("cannot make the store")?;
+        let event =
+            |kind, subject: &str, detail| Event::new(time::now_ms(), kind, "keyferry init", subject, detail);
+        let acquirer = NewAcquirer { id: self.acquirer.clone(), name: self.name.clone() };
+        store.put_acquirer(acquirer, event("acquirer.added", &self.acquirer, json!({}))).await?;
+        let subject = format!("{} KMS work key", self.acquirer);
+        let command = MakeWorkKey { bits: WORK_KEY_BITS, subject, owner: self.acquirer.clone() };
+        let made = hsm.call(command).await?;
+        let request = csr::parse_and_verify(&made.request)?;
+        let certificate = ca.issue(&request, Role::KmsWork, WORK_CERTIFICATE_DAYS, time::now_seconds())?;
+        write(&self.folder.join("work-certificate.pem"), &certificate.pem(), 0o644)?;
+        install_work_key(&store, &certificate, made.private.as_str(), "keyferry init").await
+    }
+
+    fn secret(&self, name: &str) -> Source {
+        Source::file(self.secrets.as_ref().map(|folder| folder.join(name)))
+    }
+
+    fn config(&self) -> String {
+        include_str!("keyferry.toml.in")
+            .replace("@ACQUIRER@", &self.acquirer)
+            .replace("@NAME@", &self.name.replace('\\', "\\\\").replace('"', "\\\""))
+            .replace("@TERMINAL_PORT@", &self.terminal_port.to_string())
+            .replace("@HTTPS@", &self.https.to_string())
+    }
+}
+
+/// Puts a work key and its certificate into the store, active from now on.
+pub(crate) async fn install_work_key(
+    store: &SqliteStore,
+    certificate: &pki::Certificate,
+    private_block: &str,
+    actor: &str,
+) -> Result<()> {
+    let sha256 = certificate.sha256_hex();
+    let detail = json!({ "subject": certificate.subject().to_string(), "serial": certificate.serial_hex() });
+    let event = |kind, detail| Event::new(time::now_ms(), kind, actor, sha256.as_str(), detail);
+    let kept = NewCertificate {
+        role: Role::KmsWork.word().into(),
+        sha256: sha256.clone(),
+        der: certificate.der().to_vec(),
+    };
+    store.put_certificate(kept, event("certificate.added", detail.clone())).await?;
+    let key = NewWorkKey {
+        certificate_sha256: sha256.clone(),
+        private_block: private_block.to_owned(),
+        spki: certificate.spki_der().to_vec(),
+        state: WorkKeyState::Active,
+    };
+    store.put_work_key(key, event("work-key.installed", detail)).await?;
+    Ok(())
+}
+
+/// Writes a new file.
+pub(crate) fn write(path: &Path, text: &str, mode: u32) -> Result<()> {
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(mode)
+        .open(path)
+        .with_context(|| format!("cannot write {}", path.display()))?;
+    file.write_all(text.as_bytes())?;
+    Ok(file.sync_all()?)
+}

@@ -1,0 +1,11 @@
+//! One file a command.
+
+pub(crate) mod audit;
+pub(crate) mod ca;
+pub(crate) mod calc;
+pub(crate) mod hsm;
+pub(crate) mod init;
+pub(crate) mod kms;
+pub(crate) mod server;
+pub(crate) mod station;
+pub(crate) mod terminal;

@@ -1,0 +1,106 @@
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::ExitCode,
+    sync::Arc,
+};
+
+use anyhow::{Context, Result, bail};
+use clap::Args;
+use hsm::{Client, Hsm as _, commands::Status};
+use server::Config;
+use store::{SqliteOptions, SqliteStore};
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::{hsm_child::HsmChild, secret::Source};
+
+/// Serve terminals and stations: the KMS. Starts the software HSM as its child unless the configuration says otherwise.
+#[derive(Args)]
+pub(crate) struct Server {
+    /// The configuration file that `keyferry init` wrote.
+    #[arg(long, default_value = "keyferry.toml")]
+    config: PathBuf,
+    /// The HSM reads its passphrase from this file (mode 0600), first line.
+    #[arg(long, value_name = "FILE")]
+    passphrase_file: Option<PathBuf>,
+    /// The HSM reads its passphrase from this open file descriptor, first line.
+    #[arg(long, value_name = "N", conflicts_with = "passphrase_file")]
+    passphrase_fd: Option<u32>,
+}
+
+impl Server {
+    pub(crate) fn run(self) -> Result<ExitCode> {
+        let config = Config::read(&self.config)?;
+        log(&config);
+        tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(self.serve(&config))
+    }
+
+    async fn serve(self, config: &Config) -> Result<ExitCode> {
+        let store = open_store(config)?;
+        let socket = config.path(&config.hsm.socket);
+        let (_child, hsm) = if config.hsm.start {
+            make_private_folder(&socket)?;
+            let passphrase = Source { file: self.passphrase_file, fd: self.passphrase_fd };
+            let child = HsmChild::start(&config.path(&config.hsm.folder), &socket, &passphrase).await?;
+            let client = child.client.clone();
+            (Some(child), client)
+        } else {
+            (None, Client::connect(&socket).await?)
+        };
+        let status = hsm.call(Status {}).await?;
+        for warning in &status.warnings {
+            tracing::warn!("HSM: {warning}");
+        }
+        tracing::info!(
+            hsm = status.backend,
+            lmk = status.lmk_check,
+            generation = status.lmk_generation,
+            "HSM unsealed"
+        );
+
+        let running = server::start(config, Arc::new(store), hsm.clone()).await?;
+        tracing::info!(terminals = %running.terminal_port, https = %running.https, "serving");
+        println!("terminal port {}", running.terminal_port);
+        println!("https {}", running.https);
+
+        let mut terminated = signal(SignalKind::terminate())?;
+        let lost = tokio::select! {
+            _ = tokio::signal::ctrl_c() => false,
+            _ = terminated.recv() => false,
+            () = hsm.gone() => true,
+        };
+        tracing::info!("stopping");
+        running.stop().await;
+        if lost {
+            bail!("the HSM process ended; the server cannot work without it. Start the server again");
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+/// Opens the configured database.
+pub(crate) fn open_store(config: &Config) -> Result<SqliteStore> {
+    let path = config.path(&config.store.path);
+    SqliteStore::open(&path, SqliteOptions::default()).context("cannot open the store")
+}
+
+/// The folder of the socket, for its owner only.
+pub(crate) fn make_private_folder(socket: &Path) -> Result<()> {
+    use std::os::unix::fs::DirBuilderExt as _;
+    let folder = socket.parent().unwrap_or(Path::new("."));
+    if !folder.exists() {
+        fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+    }
+    Ok(())
+}
+
+fn log(config: &Config) {
+    let level = config.log.level.as_deref().unwrap_or("info");
+    let filter = tracing_subscriber::EnvFilter::builder().parse_lossy(level);
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    if config.log.json {
+        builder.json().init();
+    } else {
+        builder.init();
+    }
+}

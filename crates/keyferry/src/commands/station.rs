@@ -1,0 +1,355 @@
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::ExitCode,
+    time::Duration,
+};
+
+use anyhow::{Context, Result, bail};
+use clap::{Args, Subcommand};
+use pki::{Certificate, CrlSet, Role, TrustList};
+use serde::Deserialize;
+use station::{
+    AdministratorCard, Bar, BothCards, Checks, CollectSettings, FileCard, PackSettings, Package,
+    RevocationFile, Server, ServerSettings, Spool, Target, Upload as Answer, WorkCertificate,
+    approve::{self, Decision},
+    collect, upload_waiting,
+};
+use wire::Serial;
+
+use crate::{secret::Source, show};
+
+/// The operator station: collect transport keys under two cards, upload them.
+#[derive(Subcommand)]
+pub(crate) enum Station {
+    /// Collect terminals, pack, sign and upload.
+    Collect(Collect),
+    /// Upload packages that wait.
+    Upload(Config),
+    /// List replacements that wait for a second person.
+    Replacements(Config),
+    /// Approve a replacement with the administrator card.
+    Approve(Decide),
+    /// Reject a replacement with the administrator card.
+    Reject(Decide),
+}
+
+/// Which station.
+#[derive(Args)]
+pub(crate) struct Config {
+    /// The station's configuration file that `keyferry init` wrote.
+    #[arg(long, default_value = "station.toml")]
+    config: PathBuf,
+}
+
+/// Collect terminals.
+#[derive(Args)]
+pub(crate) struct Collect {
+    #[command(flatten)]
+    config: Config,
+    /// A terminal's address, host:port, or SERIAL=host:port to be sure whose it is; may be repeated.
+    #[arg(long = "terminal", value_name = "ADDRESS")]
+    terminals: Vec<Target>,
+    /// A file of terminals' addresses, one a line.
+    #[arg(long, value_name = "FILE")]
+    terminals_file: Option<PathBuf>,
+    /// A file of the serials that may be collected, one a line.
+    #[arg(long, value_name = "FILE")]
+    serials: Option<PathBuf>,
+    /// The terminals are known already and their new keys are to replace the old: a second person must approve.
+    #[arg(long)]
+    replace: bool,
+    /// Keep the package here and do not upload it now.
+    #[arg(long)]
+    offline: bool,
+    /// Read the operator card's PIN from this file (mode 0600).
+    #[arg(long, value_name = "FILE")]
+    operator_pin_file: Option<PathBuf>,
+    /// Read the administrator card's PIN from this file (mode 0600).
+    #[arg(long, value_name = "FILE")]
+    administrator_pin_file: Option<PathBuf>,
+}
+
+/// Decide on a replacement.
+#[derive(Args)]
+pub(crate) struct Decide {
+    #[command(flatten)]
+    config: Config,
+    /// The replacement's number, from `keyferry station replacements`.
+    id: i64,
+    /// The fingerprint that the terminal displays: what you approve.
+    #[arg(long)]
+    fingerprint: String,
+    /// Read the administrator card's PIN from this file (mode 0600).
+    #[arg(long, value_name = "FILE")]
+    administrator_pin_file: Option<PathBuf>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Settings {
+    name: String,
+    cards: Cards,
+    trust: Trust,
+    kms: Kms,
+    collect: Collecting,
+    #[serde(skip)]
+    folder: PathBuf,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Cards {
+    operator: PathBuf,
+    administrator: PathBuf,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Trust {
+    root: PathBuf,
+    crl: PathBuf,
+    crl_max_age_hours: u32,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Kms {
+    work_certificate: PathBuf,
+    url: String,
+    tls_root: PathBuf,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Collecting {
+    spool: PathBuf,
+    parallel: usize,
+}
+
+impl Station {
+    pub(crate) fn run(self) -> Result<ExitCode> {
+        match self {
+            Self::Collect(collect) => collect.run(),
+            Self::Upload(config) => {
+                let settings = Settings::read(&config.config)?;
+                deliver(&settings, &settings.spool()?)
+            }
+            Self::Replacements(config) => replacements(&Settings::read(&config.config)?),
+            Self::Approve(decide) => decide.run(Decision::Replace),
+            Self::Reject(decide) => decide.run(Decision::Reject),
+        }
+    }
+}
+
+impl Collect {
+    fn run(self) -> Result<ExitCode> {
+        let settings = Settings::read(&self.config.config)?;
+        let targets = self.targets()?;
+        let spool = settings.spool()?;
+        let checks = settings.checks()?;
+        let work = settings.work_certificate(&checks)?;
+        let cards = BothCards::open(
+            Box::new(FileCard::insert(&settings.path(&settings.cards.operator))?),
+            &Source::file(self.operator_pin_file.clone()).read("operator card PIN")?,
+            Box::new(FileCard::insert(&settings.path(&settings.cards.administrator))?),
+            &Source::file(self.administrator_pin_file.clone()).read("administrator card PIN")?,
+            &checks,
+        )?;
+        println!("operator       {}", cards.operator().subject());
+        println!("administrator  {}", cards.administrator().subject());
+
+        let how = CollectSettings {
+            parallel: settings.collect.parallel,
+            allowed: self.serials.as_deref().map(read_serials).transpose()?,
+            ..CollectSettings::default()
+        };
+        let run = collect(&cards, &work, &targets, &how, &Bar::new())?;
+        let rows: Vec<_> = run
+            .collected
+            .iter()
+            .map(|terminal| vec![terminal.device().sn().to_string(), terminal.fingerprint()])
+            .collect();
+        show::table(&["serial", "fingerprint"], &rows);
+        println!(
+            "{} collected, {} failed, {} missing",
+            run.collected.len(),
+            run.failed.len(),
+            run.missing.len()
+        );
+        for failed in &run.failed {
+            println!("  {failed}");
+        }
+        for missing in &run.missing {
+            println!("  {missing}  MISSING: on the list, and not collected");
+        }
+        let complete = run.failed.is_empty() && run.missing.is_empty();
+        if run.collected.is_empty() {
+            return Ok(ExitCode::FAILURE);
+        }
+        let pack = PackSettings { station: settings.name.clone(), replaces: self.replace };
+        let package = Package::sign(&cards, &run.collected, &pack)?;
+        let spooled = spool.keep(&package)?;
+        println!("package {}", spool.waiting_path(&spooled).display());
+        if self.offline {
+            println!(
+                "kept; upload it with: keyferry station upload --config {}",
+                self.config.config.display()
+            );
+            return Ok(if complete { ExitCode::SUCCESS } else { ExitCode::FAILURE });
+        }
+        let delivered = deliver(&settings, &spool)?;
+        Ok(if complete { delivered } else { ExitCode::FAILURE })
+    }
+
+    fn targets(&self) -> Result<Vec<Target>> {
+        let mut targets = self.terminals.clone();
+        if let Some(path) = &self.terminals_file {
+            for line in lines(path)? {
+                targets.push(line.parse()?);
+            }
+        }
+        if targets.is_empty() {
+            bail!("name at least one terminal: --terminal HOST:PORT or --terminals-file FILE");
+        }
+        Ok(targets)
+    }
+}
+
+/// Uploads everything that waits and prints what the server said of each terminal.
+fn deliver(settings: &Settings, spool: &Spool) -> Result<ExitCode> {
+    let server = settings.server()?;
+    let mut good = true;
+    for delivery in upload_waiting(&server, spool)? {
+        println!("upload {}", delivery.spooled.name());
+        match delivery.outcome {
+            Ok(Answer::Taken(results)) => {
+                for result in &results {
+                    println!("  {result}");
+                    good &= result.ok && !result.is_alarm();
+                }
+            }
+            Ok(Answer::ArrivedBefore) => println!("  arrived before; compare the fingerprints at the KMS"),
+            Err(error) => {
+                println!("  still waiting: {error}");
+                good = false;
+            }
+        }
+    }
+    Ok(if good { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn replacements(settings: &Settings) -> Result<ExitCode> {
+    let waiting = approve::replacements(&settings.server()?)?;
+    let rows: Vec<_> = waiting
+        .iter()
+        .map(|r| {
+            vec![
+                r.id.to_string(),
+                r.sn.to_string(),
+                r.fingerprint.clone(),
+                r.signer.clone(),
+                r.collected_at.clone(),
+            ]
+        })
+        .collect();
+    show::table(&["id", "serial", "new fingerprint", "collected by", "at"], &rows);
+    Ok(ExitCode::SUCCESS)
+}
+
+impl Decide {
+    fn run(self, decision: Decision) -> Result<ExitCode> {
+        let settings = Settings::read(&self.config.config)?;
+        let server = settings.server()?;
+        let waiting = approve::replacements(&server)?;
+        let Some(replacement) = waiting.iter().find(|r| r.id == self.id) else {
+            bail!("replacement {} does not wait; list them with `keyferry station replacements`", self.id);
+        };
+        if !replacement.fingerprint.eq_ignore_ascii_case(&self.fingerprint) {
+            bail!(
+                "replacement {} has fingerprint {}, not the one you gave: do not approve it before you know why",
+                self.id,
+                replacement.fingerprint
+            );
+        }
+        let card = AdministratorCard::open(
+            Box::new(FileCard::insert(&settings.path(&settings.cards.administrator))?),
+            &Source::file(self.administrator_pin_file).read("administrator card PIN")?,
+            &settings.checks()?,
+        )?;
+        approve::decide(&server, &card, replacement, decision)?;
+        println!("{}: done", replacement.sn);
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+impl Settings {
+    fn read(path: &Path) -> Result<Self> {
+        let text = fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
+        let mut settings: Self = toml::from_str(&text).with_context(|| path.display().to_string())?;
+        settings.folder = path.parent().map(Path::to_path_buf).unwrap_or_default();
+        Ok(settings)
+    }
+
+    fn path(&self, path: &Path) -> PathBuf {
+        self.folder.join(path)
+    }
+
+    fn server(&self) -> Result<Server> {
+        let path = self.path(&self.kms.tls_root);
+        let root = fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
+        Ok(Server::new(&ServerSettings::new(&self.kms.url, root))?)
+    }
+
+    /// The root, and the revocation lists: fresh from the server where it can be reached, else as last fetched.
+    fn checks(&self) -> Result<Checks> {
+        let mut trust = TrustList::new();
+        trust.add(read_certificate(&self.path(&self.trust.root))?, &Role::ALL);
+        Ok(Checks::new(trust, self.revocation_lists()?))
+    }
+
+    fn revocation_lists(&self) -> Result<CrlSet> {
+        let path = self.path(&self.trust.crl);
+        if let Some(folder) = path.parent() {
+            fs::create_dir_all(folder)?;
+        }
+        let age = Duration::from_secs(u64::from(self.trust.crl_max_age_hours) * 3600);
+        let file = RevocationFile::new(&path, age);
+        match file.fetch(&self.server()?) {
+            Ok(lists) => Ok(lists),
+            Err(station::Error::ServerUnreachable { .. }) => {
+                eprintln!("the server cannot be reached; using the revocation list fetched last");
+                Ok(file.load()?)
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    fn work_certificate(&self, checks: &Checks) -> Result<WorkCertificate> {
+        let path = self.path(&self.kms.work_certificate);
+        let text = fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
+        let mut chain = Certificate::all_from_pem(&text)?.into_iter();
+        let leaf = chain.next().with_context(|| format!("{} holds no certificate", path.display()))?;
+        Ok(WorkCertificate::check(leaf, &chain.collect::<Vec<_>>(), checks)?)
+    }
+
+    fn spool(&self) -> Result<Spool> {
+        Ok(Spool::open(&self.path(&self.collect.spool))?)
+    }
+}
+
+fn read_certificate(path: &Path) -> Result<Certificate> {
+    let text = fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
+    Certificate::from_pem(&text).with_context(|| path.display().to_string())
+}
+
+fn read_serials(path: &Path) -> Result<Vec<Serial>> {
+    lines(path)?.iter().map(|line| Ok(Serial::parse(line)?)).collect()
+}
+
+/// Lines of a file without comments and blank ones.
+fn lines(path: &Path) -> Result<Vec<String>> {
+    let text = fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
+    let kept = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
+    Ok(kept.map(str::to_owned).collect())
+}

@@ -1,0 +1,229 @@
+use std::{
+    fs,
+    net::{SocketAddr, TcpListener},
+    path::PathBuf,
+    process::ExitCode,
+    sync::atomic::{AtomicBool, Ordering},
+    time::Duration,
+};
+
+use anyhow::{Context, Result};
+use clap::{Args, Subcommand};
+use pki::Certificate;
+use terminal::{
+    CutAfter, Link, NewTerminal, Settings, Step, Terminal as Device, TrustedRoot, collect, download_over,
+    tls::TlsClient,
+};
+use wire::{ModelId, Serial, Slot, VendorId};
+
+use crate::{show, time};
+
+/// A software terminal, for trials and tests: its state is a folder.
+#[derive(Subcommand)]
+pub(crate) enum Terminal {
+    /// Make a terminal in production state.
+    New(New),
+    /// Wait for a station and be collected.
+    Collect(Collect),
+    /// Download a TMK into a slot.
+    Download(Download),
+    /// Show serials, state, fingerprint and the check values of its keys.
+    Status(Status),
+}
+
+/// Make a terminal.
+#[derive(Args)]
+pub(crate) struct New {
+    /// The folder to make.
+    folder: PathBuf,
+    /// Its serial, 1–32 of A-Z a-z 0-9 - . _
+    #[arg(long)]
+    sn: Serial,
+    /// The external PIN pad's serial; leave it out for a built-in one.
+    #[arg(long)]
+    pin_pad: Option<Serial>,
+    /// Vendor id, up to 8 characters; goes with --model.
+    #[arg(long)]
+    vendor: Option<VendorId>,
+    /// Model id, up to 20 characters.
+    #[arg(long)]
+    model: Option<ModelId>,
+    /// The root certificate burnt into it, PEM; may be repeated.
+    #[arg(long = "root", value_name = "FILE", required = true)]
+    roots: Vec<PathBuf>,
+    /// Accept a bare public key in COLLECT, without a certificate. For laboratories only.
+    #[arg(long)]
+    allow_bare_key: bool,
+}
+
+/// Be collected.
+#[derive(Args)]
+pub(crate) struct Collect {
+    /// The terminal's folder.
+    folder: PathBuf,
+    /// Where to listen.
+    #[arg(long, default_value = "127.0.0.1:7802")]
+    listen: SocketAddr,
+    /// Go on listening after a collection.
+    #[arg(long)]
+    keep: bool,
+}
+
+/// Download a TMK.
+#[derive(Args)]
+pub(crate) struct Download {
+    /// The terminal's folder.
+    folder: PathBuf,
+    /// The server's terminal port.
+    #[arg(long, default_value = "127.0.0.1:7801")]
+    server: String,
+    /// The slot to fill, 0–99.
+    #[arg(long, value_parser = slot)]
+    slot: Slot,
+    /// Use TLS 1.3 and trust this root, PEM.
+    #[arg(long, value_name = "FILE")]
+    tls_root: Option<PathBuf>,
+    /// Cut the line after this message, to see what happens: hello, challenge, reply, key, confirm, done.
+    #[arg(long, value_parser = step)]
+    cut_after: Option<Step>,
+}
+
+/// Show a terminal.
+#[derive(Args)]
+pub(crate) struct Status {
+    /// The terminal's folder.
+    folder: PathBuf,
+    /// As JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+impl Terminal {
+    pub(crate) fn run(self) -> Result<ExitCode> {
+        match self {
+            Self::New(new) => new.run()?,
+            Self::Collect(collect) => collect.run()?,
+            Self::Download(download) => download.run()?,
+            Self::Status(status) => status.run()?,
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+impl New {
+    fn run(self) -> Result<()> {
+        let mut roots = Vec::new();
+        for path in &self.roots {
+            roots.push(TrustedRoot::for_collecting(read_certificate(path)?));
+        }
+        let new = NewTerminal {
+            pin_pad: self.pin_pad,
+            vendor: self.vendor,
+            model: self.model,
+            roots,
+            settings: Settings { allow_bare_key: self.allow_bare_key },
+            ..NewTerminal::named(self.sn)
+        };
+        let made = Device::new(&self.folder, new)?;
+        println!("terminal {} in {}, in production", made.device().sn(), self.folder.display());
+        Ok(())
+    }
+}
+
+impl Collect {
+    fn run(self) -> Result<()> {
+        let mut device = Device::open(&self.folder)?;
+        let listener =
+            TcpListener::bind(self.listen).with_context(|| format!("cannot listen on {}", self.listen))?;
+        println!("terminal {} waits for a station on {}", device.device().sn(), listener.local_addr()?);
+        let collected = AtomicBool::new(false);
+        let stop = || !self.keep && collected.load(Ordering::Relaxed);
+        let mut show = |event: &collect::Event| match event {
+            collect::Event::Connected { peer } => println!("station at {peer}"),
+            collect::Event::Collected { fingerprint, again, .. } => {
+                let again = if *again { " (the same as before)" } else { "" };
+                println!("collected{again}, fingerprint {fingerprint}");
+                println!("station and KMS must show the same");
+                collected.store(true, Ordering::Relaxed);
+            }
+            collect::Event::Refused { reason, .. } => println!("refused: {reason}"),
+            collect::Event::PeerError { message } => println!("the station refused: {message}"),
+            collect::Event::LinkFailed { reason } => println!("the line failed: {reason}"),
+        };
+        Ok(collect::serve(&listener, &mut device, &stop, &mut show)?)
+    }
+}
+
+impl Download {
+    fn run(self) -> Result<()> {
+        let mut device = Device::open(&self.folder)?;
+        let stream = terminal::connect(self.server.as_str())
+            .with_context(|| format!("cannot connect to {}; is the server running there?", self.server))?;
+        let cut = self.cut_after.map(CutAfter);
+        let done = match &self.tls_root {
+            None => download_over(&mut device, Link::new(stream), self.slot, cut).map(|(done, _)| done),
+            Some(root) => {
+                let root = read_certificate(root)?;
+                let host = self.server.rsplit_once(':').map_or(self.server.as_str(), |(host, _)| host);
+                let tls = TlsClient::new([&root])?.connect(stream, host, Duration::from_secs(10))?;
+                download_over(&mut device, Link::new(tls), self.slot, cut).map(|(done, _)| done)
+            }
+        }?;
+        println!("slot {:02}: TMK with check value {}", done.slot.index(), done.kcv);
+        Ok(())
+    }
+}
+
+impl Status {
+    fn run(self) -> Result<()> {
+        let status = Device::open(&self.folder)?.status();
+        if self.json {
+            println!("{}", serde_json::to_string_pretty(&status)?);
+            return Ok(());
+        }
+        println!("serial       {}", status.sn);
+        println!("PIN pad      {}", status.pin_pad.as_deref().unwrap_or("built in"));
+        if let (Some(vendor), Some(model)) = (&status.vendor, &status.model) {
+            println!("model        {vendor} {model}");
+        }
+        println!("state        {}", status.life_cycle);
+        match &status.collected {
+            Some(collected) => println!("collected    fingerprint {}", collected.fingerprint),
+            None => println!("collected    not yet"),
+        }
+        println!("known time   {}", time::text(status.last_known_time));
+        let rows: Vec<_> = status
+            .slots
+            .iter()
+            .map(|slot| {
+                let confirmed = if slot.done { "confirmed" } else { "DONE not seen yet" };
+                let previous = slot.previous_kcv.clone().unwrap_or_default();
+                vec![format!("{:02}", slot.slot), slot.kcv.clone(), confirmed.to_owned(), previous]
+            })
+            .collect();
+        show::table(&["slot", "KCV", "state", "old KCV"], &rows);
+        Ok(())
+    }
+}
+
+fn read_certificate(path: &PathBuf) -> Result<Certificate> {
+    let text = fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
+    Certificate::from_pem(&text).with_context(|| path.display().to_string())
+}
+
+fn slot(text: &str) -> Result<Slot, String> {
+    let index = text.parse().map_err(|_| "a slot is a number from 0 to 99".to_owned())?;
+    Slot::new(index).map_err(|e| e.to_string())
+}
+
+fn step(text: &str) -> Result<Step, String> {
+    match text {
+        "hello" => Ok(Step::Hello),
+        "challenge" => Ok(Step::Challenge),
+        "reply" => Ok(Step::Reply),
+        "key" => Ok(Step::Key),
+        "confirm" => Ok(Step::Confirm),
+        "done" => Ok(Step::Done),
+        _ => Err("one of hello, challenge, reply, key, confirm, done".into()),
+    }
+}
