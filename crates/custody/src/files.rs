@@ -1,7 +1,7 @@
 //! Files that are whole or not there: written beside, synchronised, then moved into place.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{Read as _, Write as _};
+use std::io::{ErrorKind, Read as _, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
@@ -29,14 +29,24 @@ impl Mode {
 pub(crate) fn create(path: &Path, bytes: &[u8], mode: Mode) -> Result<(), Error> {
     let part = write_beside(path, bytes, mode)?;
     // A hard link, unlike a rename, refuses to replace what is there.
-    let linked = fs::hard_link(&part, path);
-    let removed = fs::remove_file(&part);
-    match linked {
-        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
-            Err(Error::Exists { path: path.to_owned() })
+    let placed = match fs::hard_link(&part, path) {
+        Ok(()) => fs::remove_file(&part),
+        // Memory sticks are often formatted without hard links: take the name first, then fill it.
+        Err(error) if matches!(error.kind(), ErrorKind::Unsupported | ErrorKind::PermissionDenied) => {
+            OpenOptions::new().write(true).create_new(true).open(path).and_then(|_| fs::rename(&part, path))
         }
-        Err(error) => Err(Error::io("create", path)(error)),
-        Ok(()) => removed.map_err(Error::io("remove", &part)).and_then(|()| sync_parent(path)),
+        Err(error) => Err(error),
+    };
+    match placed {
+        Ok(()) => sync_parent(path),
+        Err(error) => {
+            // The error of placing is the one that tells.
+            let _ = fs::remove_file(&part);
+            Err(match error.kind() {
+                ErrorKind::AlreadyExists => Error::Exists { path: path.to_owned() },
+                _ => Error::io("create", path)(error),
+            })
+        }
     }
 }
 

@@ -156,3 +156,14 @@ fn nothing_shows_the_key_or_the_pin() {
     let error = keyfile::open(&pem, "314159").unwrap_err();
     assert!(!format!("{error} {error:?}").contains("314159"));
 }
+
+#[test]
+fn a_file_beyond_the_limit_is_not_read() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("long");
+    let limit = usize::try_from(keyfile::MAX_KEY_FILE_LEN).unwrap();
+    std::fs::write(&path, "x".repeat(limit)).unwrap();
+    assert_eq!(keyfile::read(&path).unwrap().len(), limit);
+    std::fs::write(&path, "x".repeat(limit + 1)).unwrap();
+    assert!(matches!(keyfile::read(&path), Err(Error::TooLong { .. })));
+}

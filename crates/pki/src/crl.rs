@@ -146,10 +146,16 @@ impl Crl {
         }
         let bad = |error: der::Error| Error::malformed(WHAT, error);
         let signed = Signed::parse(WHAT, der)?;
+        // A list of version 1 says so by leaving the number out, which the parser takes for damage.
+        let numbered = signed.tbs_value().first() == Some(&tlv::INTEGER);
+        let not_version_2 = || Error::malformed(WHAT, "it is not version 2");
+        if !numbered {
+            return Err(not_version_2());
+        }
         let parsed = CertificateList::from_der(der).map_err(bad)?;
         let tbs = &parsed.tbs_cert_list;
         if tbs.version != Version::V2 {
-            return Err(Error::malformed(WHAT, "it is not version 2"));
+            return Err(not_version_2());
         }
         if tbs.signature.to_der().map_err(bad)? != signed.algorithm() {
             return Err(Error::malformed(WHAT, "it names two signature algorithms"));

@@ -35,6 +35,11 @@ impl Signed {
         Ok(Self { tbs, algorithm, signature: signature.to_vec() })
     }
 
+    /// The bytes under the signature, without the tag and length around them.
+    pub(crate) fn tbs_value(&self) -> &[u8] {
+        tlv::whole(&self.tbs, tlv::SEQUENCE).map_or(&[], |tlv| tlv.value)
+    }
+
     /// Whether the outer algorithm is sha256WithRSAEncryption.
     pub(crate) fn is_sha256_with_rsa(&self) -> bool {
         self.algorithm == SHA256_WITH_RSA

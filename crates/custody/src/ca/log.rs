@@ -14,7 +14,7 @@ use crate::files::{self, Mode};
 /// The log's name in the CA's folder.
 pub(super) const FILE: &str = "log";
 /// Longest log read, in bytes: some hundred thousand certificates.
-const MAX_LOG_LEN: u64 = 1024 * 1024 * 1024;
+const MAX_LOG_LEN: u64 = 256 * 1024 * 1024;
 
 /// What a certificate was issued for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -145,7 +145,13 @@ impl Ca {
         if !dir.join(ROOT_FILE).is_file() {
             return Err(Error::NoCa { path: dir.to_owned() });
         }
-        load(dir).map(|(_, log)| log.into_record())
+        // Without the lock, another process may have issued between our look at the log and at the files: then
+        // a second look agrees.
+        let loaded = match load(dir) {
+            Err(Error::Inconsistent { .. }) => load(dir),
+            first => first,
+        };
+        loaded.map(|(_, log)| log.into_record())
     }
 
     /// The root certificate.

@@ -12,8 +12,10 @@ pub use open::{CheckedSigner, SignedPackage, open};
 pub use refusal::CmsRefusal;
 pub use sign::sign;
 
-/// Longest package made or opened, in bytes.
+/// Longest content of a package, in bytes.
 pub const MAX_CMS_LEN: usize = 16 * 1024 * 1024;
+/// Longest package opened, in bytes: its content, and room for certificates, attributes and signatures.
+pub const MAX_PACKAGE_LEN: usize = MAX_CMS_LEN + 256 * 1024;
 /// Most signers of one package. This suite wants exactly one ([`SignedPackage::only_signer`]); a later one two.
 pub const MAX_SIGNERS: usize = 2;
 /// Most certificates in one package: two chains of a leaf, [`crate::MAX_INTERMEDIATES`] and a root.

@@ -7,7 +7,7 @@
 use der::Decode;
 use x509_cert::time::Time;
 
-use super::{CmsRefusal, MAX_CERTIFICATES, MAX_CMS_LEN, MAX_SIGNERS, oids};
+use super::{CmsRefusal, MAX_CERTIFICATES, MAX_PACKAGE_LEN, MAX_SIGNERS, oids};
 use crate::certificate::Certificate;
 use crate::error::Error;
 use crate::key::{RSA_ENCRYPTION, Scheme, sha256, verify_signature};
@@ -54,8 +54,8 @@ impl SignedPackage {
 /// # Errors
 /// The [`CmsRefusal`] that applies.
 pub fn open(der: &[u8]) -> Result<SignedPackage, CmsRefusal> {
-    if der.len() > MAX_CMS_LEN + MAX_OVERHEAD {
-        return Err(CmsRefusal::TooLong { len: der.len(), max: MAX_CMS_LEN + MAX_OVERHEAD });
+    if der.len() > MAX_PACKAGE_LEN {
+        return Err(CmsRefusal::TooLong { len: der.len(), max: MAX_PACKAGE_LEN });
     }
     let parts = Parts::cut(der)?;
     let mut signers: Vec<(CheckedSigner, usize)> = Vec::new();
@@ -75,9 +75,6 @@ pub fn open(der: &[u8]) -> Result<SignedPackage, CmsRefusal> {
         signers: signers.into_iter().map(|(signer, _)| signer).collect(),
     })
 }
-
-/// What a package may have besides its content, in bytes: certificates, attributes, signatures.
-const MAX_OVERHEAD: usize = 256 * 1024;
 
 /// SignedData, cut (RFC 5652 section 5.1).
 struct Parts<'a> {

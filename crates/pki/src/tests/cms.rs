@@ -1,7 +1,7 @@
 //! Signed packages among ourselves.
 
 use super::support::*;
-use crate::cms::{CmsRefusal, MAX_CMS_LEN, open, sign};
+use crate::cms::{CmsRefusal, MAX_CMS_LEN, MAX_PACKAGE_LEN, open, sign};
 use crate::tlv;
 use crate::*;
 
@@ -123,8 +123,9 @@ fn contents_past_the_limit_are_refused_and_at_it_are_not() {
     assert!(matches!(sign(&long, key(Who::Leaf), &leaf, &[], NOW), Err(Error::TooLong { .. })));
     let der = sign(&long[1..], key(Who::Leaf), &leaf, &[], NOW).unwrap();
     assert_eq!(open(&der).unwrap().content.len(), MAX_CMS_LEN);
-    let far = vec![0x30; MAX_CMS_LEN + 1024 * 1024];
+    let far = vec![0x30; MAX_PACKAGE_LEN + 1];
     assert!(matches!(open(&far), Err(CmsRefusal::TooLong { .. })));
+    assert!(matches!(open(&far[1..]), Err(CmsRefusal::Malformed(_))));
 }
 
 /// The package with its SignedData's elements changed, lengths made right again.
@@ -284,4 +285,19 @@ fn bytes_that_nobody_signed_are_refused() {
     assert!(matches!(open(&crls), Err(CmsRefusal::Malformed(_))));
     let version = rebuilt(|elements| elements[0] = vec![0x02, 0x01, 0x03]);
     assert!(matches!(open(&version), Err(CmsRefusal::Malformed(_))));
+}
+
+#[test]
+fn certificates_are_counted_read_and_not_repeated() {
+    use crate::cms::MAX_CERTIFICATES;
+    let with = |certificates: Vec<u8>| {
+        rebuilt(move |elements| elements[3] = tlv::encode(tlv::CONTEXT_0, &[&certificates]))
+    };
+    let one = leaf(Role::Operator).der().to_vec();
+    assert_eq!(open(&with(one.repeat(2))).unwrap_err(), CmsRefusal::Malformed("a certificate is repeated"));
+    assert_eq!(
+        open(&with(one.repeat(MAX_CERTIFICATES + 1))).unwrap_err(),
+        CmsRefusal::TooManyCertificates { found: MAX_CERTIFICATES + 1, max: MAX_CERTIFICATES }
+    );
+    assert!(matches!(open(&with(vec![0x30, 0x00])), Err(CmsRefusal::Certificate(_))));
 }

@@ -224,3 +224,43 @@ fn we_believe_the_revocation_list_of_openssl() {
         verify_chain(&read("leaf.pem"), &[read("ca.pem")], &trust, Role::Operator, at, &crls).unwrap_err();
     assert!(matches!(refused, CertificateRefusal::Revoked { .. }));
 }
+
+#[test]
+fn lists_of_openssl_that_are_not_whole_or_of_version_1_are_malformed() {
+    let shell = foreign_estate();
+    shell.write("index.txt", "");
+    let list = |extensions: &str| {
+        shell.write(
+            "ca.cnf",
+            format!(
+                "[ca]\ndefault_ca=here\n[here]\ndatabase=index.txt\ndefault_md=sha256\n\
+                 default_crl_days=30\n{extensions}"
+            ),
+        );
+        shell.openssl("ca -config ca.cnf -cert ca.pem -keyfile ca.key -gencrl -out ca.crl");
+        Crl::from_pem(&text(&shell, "ca.crl"))
+    };
+    assert!(list("crl_extensions=crl\n[crl]\nauthorityKeyIdentifier=keyid\n").is_ok());
+    let partition =
+        list("crl_extensions=crl\n[crl]\nissuingDistributionPoint=critical,@idp\n[idp]\nonlyuser=TRUE\n");
+    assert!(matches!(partition, Err(Error::Malformed { ref why, .. }) if why.contains("2.5.29.28")));
+    assert!(matches!(list(""), Err(Error::Malformed { ref why, .. }) if why.contains("version 2")));
+}
+
+#[test]
+fn certificates_of_version_1_or_with_a_negative_serial_number_are_malformed() {
+    let shell = foreign_estate();
+    let issue = "x509 -req -sha256 -in leaf.csr -CA ca.pem -CAkey ca.key -out odd.pem";
+    let read = || Certificate::from_pem(&text(&shell, "odd.pem"));
+    shell.openssl(&format!("{issue} -set_serial 5"));
+    assert!(matches!(read(), Err(Error::Malformed { ref why, .. }) if why.contains("version 3")));
+    shell.openssl(&format!("{issue} -extfile leaf.ext -set_serial 5"));
+    read().unwrap();
+    for serial in ["0", "-5"] {
+        shell.openssl(&format!("{issue} -extfile leaf.ext -set_serial {serial}"));
+        assert!(
+            matches!(read(), Err(Error::Malformed { ref why, .. }) if why.contains("positive")),
+            "{serial}"
+        );
+    }
+}
