@@ -31,8 +31,8 @@ use crate::{
 fn settings() -> CollectSettings {
     let limits = LinkLimits {
         connect: Duration::from_secs(2),
-        idle: Duration::from_millis(300),
-        message: Duration::from_secs(2),
+        idle: Duration::from_secs(1),
+        message: Duration::from_secs(4),
     };
     CollectSettings { parallel: 8, allowed: None, limits }
 }
