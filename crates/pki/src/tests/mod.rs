@@ -10,3 +10,4 @@ mod keys;
 mod openssl;
 mod roles;
 mod support;
+mod tlv;
