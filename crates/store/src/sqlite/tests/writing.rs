@@ -219,3 +219,16 @@ async fn reads_and_acts_on_one_slot_use_an_index() {
         assert!(plan.starts_with("SEARCH tmks USING INDEX"), "{condition}: {plan}");
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_statement_is_prepared_once_whatever_is_bound() {
+    let bench = bench();
+    bench.append(3).await;
+    let reader = open::reader(&bench.path).unwrap();
+    let mut statement = reader.prepare("SELECT seq FROM audit ORDER BY seq LIMIT ?1").unwrap();
+    for limit in 1..=3_i64 {
+        let found = statement.query_map([limit], |row| row.get::<_, i64>(0)).unwrap().count();
+        assert_eq!(found as i64, limit);
+    }
+    assert_eq!(statement.get_status(rusqlite::StatementStatus::RePrepare), 0);
+}
