@@ -35,6 +35,7 @@ fn lock_memory() -> Result<(), String> {
             .into());
     }
     let _ = setrlimit(Resource::Memlock, Rlimit { current: limit.maximum, maximum: limit.maximum });
-    mlockall(MlockAllFlags::CURRENT | MlockAllFlags::FUTURE)
+    // On fault: what is never touched (guard pages, spare stack) needs no memory.
+    mlockall(MlockAllFlags::CURRENT | MlockAllFlags::FUTURE | MlockAllFlags::ONFAULT)
         .map_err(|e| format!("memory is not locked and may be swapped: {e}"))
 }

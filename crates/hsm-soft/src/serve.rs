@@ -17,6 +17,7 @@ use std::{
         mpsc::{Receiver, SyncSender, sync_channel},
     },
     thread,
+    time::{Duration, Instant},
 };
 
 use hsm::{
@@ -31,6 +32,8 @@ const POOL_QUEUE: usize = 4096;
 /// Connections at once: a server needs one.
 const MAX_CONNECTIONS: usize = 64;
 const READ_BYTES: usize = 64 * 1024;
+/// How long another HSM on the socket may take to end: one whose server was killed ends a moment after it.
+const OTHER_ENDS: Duration = Duration::from_secs(3);
 
 /// A bound socket, ready to serve.
 pub struct Server {
@@ -53,8 +56,12 @@ impl Server {
                     "is there and is not a socket",
                 )));
             }
-            if UnixStream::connect(path).is_ok() {
-                return Err(file(io::Error::new(io::ErrorKind::AddrInUse, "another HSM serves here")));
+            let until = Instant::now() + OTHER_ENDS;
+            while UnixStream::connect(path).is_ok() {
+                if Instant::now() > until {
+                    return Err(file(io::Error::new(io::ErrorKind::AddrInUse, "another HSM serves here")));
+                }
+                thread::sleep(Duration::from_millis(20));
             }
             fs::remove_file(path).map_err(file)?;
         }

@@ -30,6 +30,7 @@ const READ_BYTES: usize = 64 * 1024;
 #[derive(Clone)]
 pub struct Client {
     shared: Arc<Shared>,
+    peer_pid: Option<u32>,
 }
 
 struct Shared {
@@ -62,12 +63,19 @@ impl Client {
         if peer.uid() != own {
             return Err(HsmError::ForeignPeer { path: shown(), wanted: own, found: peer.uid() });
         }
-        let client = Self::over(stream);
+        let peer_pid = peer.pid().and_then(|pid| u32::try_from(pid).ok());
+        let client = Self::over(stream, peer_pid);
         let found = client.call(Status {}).await?.protocol;
         if found != protocol::VERSION {
             return Err(HsmError::Protocol { wanted: protocol::VERSION, found });
         }
         Ok(client)
+    }
+
+    /// The process behind the socket, where the system tells: a parent knows its own child by it.
+    #[must_use]
+    pub fn peer_pid(&self) -> Option<u32> {
+        self.peer_pid
     }
 
     /// Waits until the connection has ended: the HSM's process is gone.
@@ -81,7 +89,7 @@ impl Client {
         }
     }
 
-    fn over(stream: UnixStream) -> Self {
+    fn over(stream: UnixStream, peer_pid: Option<u32>) -> Self {
         let (read, write) = stream.into_split();
         let shared = Arc::new(Shared {
             next_id: AtomicU64::new(1),
@@ -91,7 +99,7 @@ impl Client {
         });
         tokio::spawn(send(Arc::clone(&shared), write));
         tokio::spawn(receive(Arc::clone(&shared), read));
-        Self { shared }
+        Self { shared, peer_pid }
     }
 }
 

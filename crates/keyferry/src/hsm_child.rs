@@ -38,7 +38,10 @@ impl HsmChild {
             .context("cannot start the HSM process")?;
         let began = Instant::now();
         loop {
-            if let Ok(client) = Client::connect(socket).await {
+            // Not just any HSM: one of a killed server may still be there for a moment.
+            if let Ok(client) = Client::connect(socket).await
+                && client.peer_pid() == process.id()
+            {
                 return Ok(Self { _process: process, client });
             }
             if let Some(status) = process.try_wait()? {

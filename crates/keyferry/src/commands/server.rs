@@ -1,5 +1,6 @@
 use std::{
     fs,
+    io::IsTerminal,
     path::{Path, PathBuf},
     process::ExitCode,
     sync::Arc,
@@ -96,8 +97,12 @@ pub(crate) fn make_private_folder(socket: &Path) -> Result<()> {
 
 fn log(config: &Config) {
     let level = config.log.level.as_deref().unwrap_or("info");
-    let filter = tracing_subscriber::EnvFilter::builder().parse_lossy(level);
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    // The migrations' own chatter is of no use to an operator.
+    let filter = tracing_subscriber::EnvFilter::builder().parse_lossy(format!("{level},refinery_core=warn"));
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_ansi(std::io::stderr().is_terminal())
+        .with_writer(std::io::stderr);
     if config.log.json {
         builder.json().init();
     } else {

@@ -9,9 +9,11 @@ use anyhow::{Context, Result, bail};
 use clap::{Args, Subcommand};
 use pki::{Certificate, CrlSet, Role, TrustList};
 use serde::Deserialize;
+use serde_json::{Value, json};
 use station::{
-    AdministratorCard, Bar, BothCards, Checks, CollectSettings, FileCard, PackSettings, Package,
-    RevocationFile, Server, ServerSettings, Spool, Target, Upload as Answer, WorkCertificate,
+    AdministratorCard, Bar, BothCards, Checks, CollectSettings, CollectedTerminal, CollectionRun, Delivery,
+    FileCard, FingerprintCheck, PackSettings, Package, Progress, Quiet, RevocationFile, Server,
+    ServerSettings, Spool, Target, Upload as Answer, WorkCertificate,
     approve::{self, Decision},
     collect, upload_waiting,
 };
@@ -25,7 +27,7 @@ pub(crate) enum Station {
     /// Collect terminals, pack, sign and upload.
     Collect(Collect),
     /// Upload packages that wait.
-    Upload(Config),
+    Upload(Deliver),
     /// List replacements that wait for a second person.
     Replacements(Config),
     /// Approve a replacement with the administrator card.
@@ -42,12 +44,22 @@ pub(crate) struct Config {
     config: PathBuf,
 }
 
+/// Upload packages that wait.
+#[derive(Args)]
+pub(crate) struct Deliver {
+    #[command(flatten)]
+    config: Config,
+    /// As JSON.
+    #[arg(long)]
+    json: bool,
+}
+
 /// Collect terminals.
 #[derive(Args)]
 pub(crate) struct Collect {
     #[command(flatten)]
     config: Config,
-    /// A terminal's address, host:port, or SERIAL=host:port to be sure whose it is; may be repeated.
+    /// A terminal's address, host:port, or SERIAL@host:port to be sure whose it is; may be repeated.
     #[arg(long = "terminal", value_name = "ADDRESS")]
     terminals: Vec<Target>,
     /// A file of terminals' addresses, one a line.
@@ -68,6 +80,9 @@ pub(crate) struct Collect {
     /// Read the administrator card's PIN from this file (mode 0600).
     #[arg(long, value_name = "FILE")]
     administrator_pin_file: Option<PathBuf>,
+    /// As JSON.
+    #[arg(long)]
+    json: bool,
 }
 
 /// Decide on a replacement.
@@ -131,9 +146,11 @@ impl Station {
     pub(crate) fn run(self) -> Result<ExitCode> {
         match self {
             Self::Collect(collect) => collect.run(),
-            Self::Upload(config) => {
-                let settings = Settings::read(&config.config)?;
-                deliver(&settings, &settings.spool()?)
+            Self::Upload(upload) => {
+                let settings = Settings::read(&upload.config.config)?;
+                let delivered = deliver(&settings, &settings.spool()?)?;
+                show_deliveries(&delivered, upload.json);
+                Ok(exit(delivered.iter().all(is_good)))
             }
             Self::Replacements(config) => replacements(&Settings::read(&config.config)?),
             Self::Approve(decide) => decide.run(Decision::Replace),
@@ -156,21 +173,56 @@ impl Collect {
             &Source::file(self.administrator_pin_file.clone()).read("administrator card PIN")?,
             &checks,
         )?;
-        println!("operator       {}", cards.operator().subject());
-        println!("administrator  {}", cards.administrator().subject());
-
         let how = CollectSettings {
             parallel: settings.collect.parallel,
             allowed: self.serials.as_deref().map(read_serials).transpose()?,
             ..CollectSettings::default()
         };
-        let run = collect(&cards, &work, &targets, &how, &Bar::new())?;
-        let rows: Vec<_> = run
-            .collected
-            .iter()
-            .map(|terminal| vec![terminal.device().sn().to_string(), terminal.fingerprint()])
-            .collect();
-        show::table(&["serial", "fingerprint"], &rows);
+        let bar: &dyn Progress = if self.json { &Quiet } else { &Bar::new() };
+        let run = collect(&cards, &work, &targets, &how, bar)?;
+        if !self.json {
+            self.show_run(&cards, &run);
+        }
+        let mut complete = run.failed.is_empty() && run.missing.is_empty() && !run.collected.is_empty();
+        let mut deliveries = Vec::new();
+        if !run.collected.is_empty() {
+            let pack = PackSettings { station: settings.name.clone(), replaces: self.replace };
+            let spooled = spool.keep(&Package::sign(&cards, &run.collected, &pack)?)?;
+            if !self.json {
+                println!("package {}", spool.waiting_path(&spooled).display());
+            }
+            if !self.offline {
+                deliveries = deliver(&settings, &spool)?;
+                complete &= deliveries.iter().all(is_good);
+            } else if !self.json {
+                println!(
+                    "kept; upload it with: keyferry station upload --config {}",
+                    self.config.config.display()
+                );
+            }
+        }
+        if self.json {
+            let document = json!({
+                "collected": run.collected.iter().map(|t| {
+                    json!({ "sn": t.device().sn().as_str(), "fingerprint": t.fingerprint() })
+                }).collect::<Vec<_>>(),
+                "failed": run.failed.iter().map(ToString::to_string).collect::<Vec<_>>(),
+                "missing": run.missing.iter().map(ToString::to_string).collect::<Vec<_>>(),
+                "uploads": deliveries.iter().map(delivery_json).collect::<Vec<_>>(),
+            });
+            println!("{document}");
+        } else {
+            show_deliveries(&deliveries, false);
+        }
+        Ok(exit(complete))
+    }
+
+    fn show_run(&self, cards: &BothCards, run: &CollectionRun) {
+        println!("operator       {}", cards.operator().subject());
+        println!("administrator  {}", cards.administrator().subject());
+        let row =
+            |terminal: &CollectedTerminal| vec![terminal.device().sn().to_string(), terminal.fingerprint()];
+        show::table(&["serial", "fingerprint"], &run.collected.iter().map(row).collect::<Vec<_>>());
         println!(
             "{} collected, {} failed, {} missing",
             run.collected.len(),
@@ -183,23 +235,6 @@ impl Collect {
         for missing in &run.missing {
             println!("  {missing}  MISSING: on the list, and not collected");
         }
-        let complete = run.failed.is_empty() && run.missing.is_empty();
-        if run.collected.is_empty() {
-            return Ok(ExitCode::FAILURE);
-        }
-        let pack = PackSettings { station: settings.name.clone(), replaces: self.replace };
-        let package = Package::sign(&cards, &run.collected, &pack)?;
-        let spooled = spool.keep(&package)?;
-        println!("package {}", spool.waiting_path(&spooled).display());
-        if self.offline {
-            println!(
-                "kept; upload it with: keyferry station upload --config {}",
-                self.config.config.display()
-            );
-            return Ok(if complete { ExitCode::SUCCESS } else { ExitCode::FAILURE });
-        }
-        let delivered = deliver(&settings, &spool)?;
-        Ok(if complete { delivered } else { ExitCode::FAILURE })
     }
 
     fn targets(&self) -> Result<Vec<Target>> {
@@ -216,27 +251,49 @@ impl Collect {
     }
 }
 
-/// Uploads everything that waits and prints what the server said of each terminal.
-fn deliver(settings: &Settings, spool: &Spool) -> Result<ExitCode> {
-    let server = settings.server()?;
-    let mut good = true;
-    for delivery in upload_waiting(&server, spool)? {
+/// Uploads everything that waits.
+fn deliver(settings: &Settings, spool: &Spool) -> Result<Vec<Delivery>> {
+    Ok(upload_waiting(&settings.server()?, spool)?)
+}
+
+fn is_good(delivery: &Delivery) -> bool {
+    match &delivery.outcome {
+        Ok(Answer::Taken(results)) => results.iter().all(|result| result.ok && !result.is_alarm()),
+        Ok(Answer::ArrivedBefore) => true,
+        Err(_) => false,
+    }
+}
+
+fn show_deliveries(deliveries: &[Delivery], json: bool) {
+    if json {
+        println!("{}", Value::Array(deliveries.iter().map(delivery_json).collect()));
+        return;
+    }
+    for delivery in deliveries {
         println!("upload {}", delivery.spooled.name());
-        match delivery.outcome {
-            Ok(Answer::Taken(results)) => {
-                for result in &results {
-                    println!("  {result}");
-                    good &= result.ok && !result.is_alarm();
-                }
-            }
+        match &delivery.outcome {
+            Ok(Answer::Taken(results)) => results.iter().for_each(|result| println!("  {result}")),
             Ok(Answer::ArrivedBefore) => println!("  arrived before; compare the fingerprints at the KMS"),
-            Err(error) => {
-                println!("  still waiting: {error}");
-                good = false;
-            }
+            Err(error) => println!("  still waiting: {error}"),
         }
     }
-    Ok(if good { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn delivery_json(delivery: &Delivery) -> Value {
+    let outcome = match &delivery.outcome {
+        Ok(Answer::Taken(results)) => json!({ "taken": results.iter().map(|result| {
+            let same = matches!(result.fingerprint, FingerprintCheck::Same(_));
+            json!({ "sn": result.sn.as_str(), "ok": result.ok, "code": result.code, "text": result.text,
+                    "fingerprint_agrees": same })
+        }).collect::<Vec<_>>() }),
+        Ok(Answer::ArrivedBefore) => json!({ "arrived_before": true }),
+        Err(error) => json!({ "error": error.to_string() }),
+    };
+    json!({ "package": delivery.spooled.name(), "outcome": outcome })
+}
+
+fn exit(good: bool) -> ExitCode {
+    if good { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
 fn replacements(settings: &Settings) -> Result<ExitCode> {
@@ -328,9 +385,7 @@ impl Settings {
     fn work_certificate(&self, checks: &Checks) -> Result<WorkCertificate> {
         let path = self.path(&self.kms.work_certificate);
         let text = fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
-        let mut chain = Certificate::all_from_pem(&text)?.into_iter();
-        let leaf = chain.next().with_context(|| format!("{} holds no certificate", path.display()))?;
-        Ok(WorkCertificate::check(leaf, &chain.collect::<Vec<_>>(), checks)?)
+        Ok(WorkCertificate::from_pem(&text, checks)?)
     }
 
     fn spool(&self) -> Result<Spool> {

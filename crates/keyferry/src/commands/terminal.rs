@@ -4,12 +4,13 @@ use std::{
     path::PathBuf,
     process::ExitCode,
     sync::atomic::{AtomicBool, Ordering},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use anyhow::{Context, Result};
 use clap::{Args, Subcommand};
 use pki::Certificate;
+use serde_json::{Value, json};
 use terminal::{
     CutAfter, Link, NewTerminal, Settings, Step, Terminal as Device, TrustedRoot, collect, download_over,
     tls::TlsClient,
@@ -67,6 +68,9 @@ pub(crate) struct Collect {
     /// Go on listening after a collection.
     #[arg(long)]
     keep: bool,
+    /// One JSON object a line.
+    #[arg(long)]
+    json: bool,
 }
 
 /// Download a TMK.
@@ -86,6 +90,9 @@ pub(crate) struct Download {
     /// Cut the line after this message, to see what happens: hello, challenge, reply, key, confirm, done.
     #[arg(long, value_parser = step)]
     cut_after: Option<Step>,
+    /// As JSON.
+    #[arg(long)]
+    json: bool,
 }
 
 /// Show a terminal.
@@ -135,22 +142,40 @@ impl Collect {
         let mut device = Device::open(&self.folder)?;
         let listener =
             TcpListener::bind(self.listen).with_context(|| format!("cannot listen on {}", self.listen))?;
-        println!("terminal {} waits for a station on {}", device.device().sn(), listener.local_addr()?);
+        let listening = listener.local_addr()?;
+        self.say(
+            &json!({ "listening": listening.to_string(), "sn": device.device().sn().as_str() }),
+            &format!("terminal {} waits for a station on {listening}", device.device().sn()),
+        );
         let collected = AtomicBool::new(false);
         let stop = || !self.keep && collected.load(Ordering::Relaxed);
         let mut show = |event: &collect::Event| match event {
-            collect::Event::Connected { peer } => println!("station at {peer}"),
+            collect::Event::Connected { peer } => {
+                self.say(&json!({ "station": peer.to_string() }), &format!("station at {peer}"));
+            }
             collect::Event::Collected { fingerprint, again, .. } => {
-                let again = if *again { " (the same as before)" } else { "" };
-                println!("collected{again}, fingerprint {fingerprint}");
-                println!("station and KMS must show the same");
+                let same = if *again { " (the same as before)" } else { "" };
+                self.say(
+                    &json!({ "fingerprint": fingerprint, "again": again }),
+                    &format!(
+                        "collected{same}, fingerprint {fingerprint}; station and KMS must show the same"
+                    ),
+                );
                 collected.store(true, Ordering::Relaxed);
             }
-            collect::Event::Refused { reason, .. } => println!("refused: {reason}"),
-            collect::Event::PeerError { message } => println!("the station refused: {message}"),
-            collect::Event::LinkFailed { reason } => println!("the line failed: {reason}"),
+            collect::Event::Refused { reason, .. } => self.failed("refused", reason),
+            collect::Event::PeerError { message } => self.failed("the station refused", message),
+            collect::Event::LinkFailed { reason } => self.failed("the line failed", reason),
         };
         Ok(collect::serve(&listener, &mut device, &stop, &mut show)?)
+    }
+
+    fn say(&self, json: &Value, text: &str) {
+        if self.json { println!("{json}") } else { println!("{text}") }
+    }
+
+    fn failed(&self, what: &str, why: &dyn std::fmt::Display) {
+        self.say(&json!({ "failed": format!("{what}: {why}") }), &format!("{what}: {why}"));
     }
 }
 
@@ -160,6 +185,7 @@ impl Download {
         let stream = terminal::connect(self.server.as_str())
             .with_context(|| format!("cannot connect to {}; is the server running there?", self.server))?;
         let cut = self.cut_after.map(CutAfter);
+        let began = Instant::now();
         let done = match &self.tls_root {
             None => download_over(&mut device, Link::new(stream), self.slot, cut).map(|(done, _)| done),
             Some(root) => {
@@ -169,7 +195,12 @@ impl Download {
                 download_over(&mut device, Link::new(tls), self.slot, cut).map(|(done, _)| done)
             }
         }?;
-        println!("slot {:02}: TMK with check value {}", done.slot.index(), done.kcv);
+        if self.json {
+            let ms = began.elapsed().as_secs_f64() * 1000.0;
+            println!("{}", json!({ "slot": done.slot.index(), "kcv": done.kcv.to_string(), "ms": ms }));
+        } else {
+            println!("slot {:02}: TMK with check value {}", done.slot.index(), done.kcv);
+        }
         Ok(())
     }
 }
