@@ -119,10 +119,10 @@ async fn serve<T: AsyncRead + AsyncWrite + Unpin, S: Store, H: Hsm>(
                     }
                 },
                 Ok(MessageType::Error) => None,
-                Ok(_) => Some(ErrorCode::UnexpectedMessage),
-                Err(malformed) => Some(malformed.code()),
+                Ok(_) => Some(refused(kms, address, ErrorCode::UnexpectedMessage)),
+                Err(malformed) => Some(refused(kms, address, malformed.code())),
             },
-            Err(LinkError::Malformed(malformed)) => Some(malformed.code()),
+            Err(LinkError::Malformed(malformed)) => Some(refused(kms, address, malformed.code())),
             Err(LinkError::Silent) => Some(ErrorCode::Timeout),
             Err(LinkError::Closed | LinkError::Broken(_)) => None,
         };
@@ -131,4 +131,10 @@ async fn serve<T: AsyncRead + AsyncWrite + Unpin, S: Store, H: Hsm>(
         }
         return;
     }
+}
+
+/// Counts a peer whose first message is none, or none that opens a flow here.
+fn refused<S: Store, H: Hsm>(kms: &Kms<S, H>, address: IpAddr, code: ErrorCode) -> ErrorCode {
+    kms.count_unnamed(address);
+    code
 }

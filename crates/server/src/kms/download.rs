@@ -25,13 +25,17 @@ use store::{
     TkRecord,
 };
 use tokio::io::{AsyncRead, AsyncWrite};
-use wire::{ErrorCode, Frame, Kcv, Place};
+use wire::{ErrorCode, Frame, Kcv, Place, Suite};
 
 use super::{Failure, Kms, event, open_hellos::OpenHello};
 use crate::link::{Link, LinkError};
 
 /// How often a release is tried again because another request was faster or a check value was taken.
 const MAX_RELEASES: usize = 4;
+/// Stands for the serial of a peer that named none: no serial, which has other characters.
+const UNNAMED: &str = "(none)";
+/// Why most peers that proved nothing are refused, in the audit.
+const PROTOCOL: &str = "protocol error";
 
 /// How a download ended without a key.
 #[derive(Debug, thiserror::Error)]
@@ -98,13 +102,28 @@ impl<S: Store, H: Hsm> Kms<S, H> {
         hello: &Frame,
         source: IpAddr,
     ) -> Result<(), DownloadError> {
-        let hello = ExpectHello::new().on_frame(hello)?;
+        let hello = match ExpectHello::new().on_frame(hello) {
+            Ok(hello) => hello,
+            Err(fault) => {
+                self.count_unnamed(source);
+                return Err(fault.into());
+            }
+        };
         let open = self.open_hellos.enter(hello.device().sn(), source);
         let served = self.serve(link, hello, &open).await;
-        if let Err(DownloadError::Fault(fault)) = &served {
-            self.count_stranger(fault, &open, source);
+        match &served {
+            Err(DownloadError::Fault(fault)) => self.count_stranger(fault, &open, source),
+            Err(DownloadError::Link(LinkError::Malformed(_))) => {
+                self.strangers.count(source, open.serial().as_str(), PROTOCOL);
+            }
+            _ => {}
         }
         served
+    }
+
+    /// Counts a peer whose first message is none that this port takes: it named no serial.
+    pub(crate) fn count_unnamed(&self, source: IpAddr) {
+        self.strangers.count(source, UNNAMED, PROTOCOL);
     }
 
     async fn serve<T: AsyncRead + AsyncWrite + Unpin>(
@@ -113,7 +132,7 @@ impl<S: Store, H: Hsm> Kms<S, H> {
         hello: Hello,
         open: &OpenHello,
     ) -> Result<(), DownloadError> {
-        let party = self.look_up(&hello).await?;
+        let (party, suite) = (self.look_up(&hello).await?, hello.suite());
         let challenge = self.challenge(&hello, &party).await?;
         let (frame, expect) = hello.challenge(challenge.crnd1, challenge.rnd2)?;
         link.send(&frame).await?;
@@ -130,7 +149,7 @@ impl<S: Store, H: Hsm> Kms<S, H> {
                 });
             }
         };
-        let (frame, expect, key) = self.deliver(reply, &challenge, &known, open).await?;
+        let (frame, expect, key) = self.deliver(reply, suite, &challenge, &known, open).await?;
         link.send(&frame).await?;
         let frame = link.receive().await?;
         let confirmed = self.confirm(expect, &frame, &known.record, &key).await?;
@@ -206,12 +225,13 @@ impl<S: Store, H: Hsm> Kms<S, H> {
     async fn deliver(
         &self,
         reply: Reply,
+        suite: Suite,
         challenge: &Challenge,
         known: &Known,
         open: &OpenHello,
     ) -> Result<(Frame, ExpectConfirm, HeldKey), DownloadError> {
         let mut slot = self.store.slot(&known.record.sn, reply.slot()).await?;
-        if let Some(refusal) = self.not_permitted(&reply, &slot) {
+        if let Some(refusal) = self.not_permitted(&reply, suite, &slot) {
             self.prove_only(&reply, challenge, known).await?;
             self.audit_refusal(&known.record, &reply, &refusal).await?;
             return Err(refusal.into());
@@ -297,7 +317,11 @@ impl<S: Store, H: Hsm> Kms<S, H> {
     }
 
     /// What the acquirer's policy says against this request. Told to a proven terminal only.
-    fn not_permitted(&self, reply: &Reply, slot: &SlotRecord) -> Option<Refused> {
+    fn not_permitted(&self, reply: &Reply, suite: Suite, slot: &SlotRecord) -> Option<Refused> {
+        // Asked first: no key may be made for a suite in which it cannot be sent.
+        if suite != Suite::TDES {
+            return Some(Refused::Suite(suite));
+        }
         let [first, last] = self.acquirer.slots;
         if !(first..=last).contains(&reply.slot().index()) {
             return Some(Refused::NoKeyForSlot);
@@ -341,7 +365,7 @@ impl<S: Store, H: Hsm> Kms<S, H> {
             Reason::WrongPinPad { .. } => "wrong PIN pad serial",
             Reason::WrongCrnd2 => "wrong answer to the challenge",
             Reason::TooMany => "too many open downloads for the serial",
-            Reason::Protocol(_) => "protocol error",
+            Reason::Protocol(_) => PROTOCOL,
             _ => return,
         };
         self.strangers.count(source, open.serial().as_str(), reason);
@@ -367,6 +391,8 @@ enum Stored {
 /// What the policy refuses a proven terminal.
 #[derive(Debug, thiserror::Error)]
 enum Refused {
+    #[error("suite {0} is not supported")]
+    Suite(Suite),
     #[error("the acquirer has no key for this slot")]
     NoKeyForSlot,
     #[error("the slot's key is active and the acquirer's policy keeps it")]
@@ -379,6 +405,7 @@ impl From<Refused> for DownloadError {
             Refused::NoKeyForSlot => {
                 Self::Fault(Fault { code: ErrorCode::NoKeyForSlot, reason: not_permitted(&refused) })
             }
+            Refused::Suite(suite) => Reason::SuiteNotSupported { suite }.into(),
             Refused::ActiveStays => not_permitted(&refused).into(),
         }
     }
