@@ -1,0 +1,200 @@
+//! What is slow to make, made once: RSA keys, certificates, and a software HSM that serves its real socket.
+
+use std::{
+    path::{Path, PathBuf},
+    sync::{Arc, LazyLock},
+    thread,
+    time::{SystemTime, UNIX_EPOCH},
+};
+
+use hsm::{Client, Hsm, commands::MakeWorkKey};
+use hsm_soft::{SoftHsm, serve};
+use paycrypto::rsa::PrivateKey;
+use pki::{
+    Certificate, Name, RevocationReason, Role, Scheme, SignError, Signer,
+    issue::{self, Issuer, Revoked, Validity},
+};
+
+/// The acquirer that every test works for.
+pub(crate) const ACQUIRER: &str = "ACQ-1";
+/// What the HSM's folder is sealed under.
+pub(crate) const PASSPHRASE: &str = "only for these tests";
+pub(crate) const DAY: i64 = 86_400;
+
+/// A private key that signs.
+pub(crate) struct Key(PrivateKey);
+
+impl Key {
+    fn new() -> Key {
+        Key(PrivateKey::generate(2048).unwrap())
+    }
+
+    /// PKCS #8, unencrypted, PEM: for the HTTPS server.
+    pub(crate) fn pem(&self) -> String {
+        let text = rustls::pki_types::PrivatePkcs8KeyDer::from(self.0.to_pkcs8().to_vec());
+        let base64 = base64ct::Base64::encode_string(text.secret_pkcs8_der());
+        let lines: Vec<_> = base64.as_bytes().chunks(64).map(|line| str::from_utf8(line).unwrap()).collect();
+        format!("-----BEGIN PRIVATE KEY-----\n{}\n-----END PRIVATE KEY-----\n", lines.join("\n"))
+    }
+}
+
+use base64ct::Encoding as _;
+
+impl Signer for Key {
+    fn spki_der(&self) -> &[u8] {
+        self.0.spki_der()
+    }
+
+    fn sign(&self, scheme: Scheme, message: &[u8]) -> Result<Vec<u8>, SignError> {
+        assert_eq!(scheme, Scheme::Pkcs1Sha256);
+        Ok(self.0.sign_pkcs1_sha256(message).unwrap())
+    }
+}
+
+/// Someone with a card.
+pub(crate) struct Person {
+    pub(crate) certificate: Certificate,
+    key: Arc<Key>,
+}
+
+impl Person {
+    pub(crate) fn key(&self) -> &Key {
+        &self.key
+    }
+
+    pub(crate) fn subject(&self) -> String {
+        self.certificate.subject().to_string()
+    }
+}
+
+/// The work key, as the database keeps it.
+pub(crate) struct WorkKey {
+    pub(crate) certificate: Certificate,
+    pub(crate) private_block: String,
+}
+
+/// All of it.
+pub(crate) struct Estate {
+    pub(crate) root: Certificate,
+    root_key: Key,
+    card_key: Arc<Key>,
+    other_card_key: Arc<Key>,
+    pub(crate) operator: Person,
+    pub(crate) administrator: Person,
+    pub(crate) work: WorkKey,
+    pub(crate) tls: Certificate,
+    pub(crate) tls_key: Key,
+    folder: PathBuf,
+}
+
+/// Made at first use; its folder stays in Cargo's folder for tests.
+pub(crate) static ESTATE: LazyLock<Estate> = LazyLock::new(Estate::new);
+
+pub(crate) fn now() -> i64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs().try_into().unwrap()
+}
+
+pub(crate) fn name(common_name: &str) -> Name {
+    Name::new(common_name, Some("Test acquirer")).unwrap()
+}
+
+pub(crate) fn valid() -> Validity {
+    Validity { not_before: now() - DAY, not_after: now() + 30 * DAY }
+}
+
+impl Estate {
+    fn new() -> Estate {
+        let folder = tempfile::Builder::new().prefix("hsm").tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+        let folder = folder.keep();
+        hsm_soft::create(&folder.join("lmk"), PASSPHRASE).unwrap();
+        let hsm = SoftHsm::open(&folder.join("lmk"), PASSPHRASE, vec![]).unwrap();
+        let server = serve::Server::bind(&folder.join("s"), Arc::new(hsm)).unwrap();
+        thread::spawn(move || server.run());
+
+        let root_key = Key::new();
+        let long = Validity { not_before: now() - 100 * DAY, not_after: now() + 1000 * DAY };
+        let root = issue::root(&name("Test root"), &root_key, long, 1).unwrap();
+        let issuer = Issuer::new(&root, &root_key).unwrap();
+        let [card_key, other_card_key] = [(); 2].map(|()| Arc::new(Key::new()));
+        let card = |role, subject: &str, key: &Arc<Key>| Person {
+            certificate: issue::leaf(&issuer, role, &name(subject), key.spki_der(), valid()).unwrap(),
+            key: Arc::clone(key),
+        };
+        let operator = card(Role::Operator, "Olga Operator", &card_key);
+        let administrator = card(Role::Administrator, "Adam Admin", &other_card_key);
+        let tls_key = Key::new();
+        let names = ["127.0.0.1".parse().unwrap()];
+        let tls =
+            issue::tls_server(&issuer, &name("Test server"), tls_key.spki_der(), valid(), &names).unwrap();
+        let work = work_key(&folder.join("s"), &issuer);
+        Estate {
+            root,
+            root_key,
+            card_key,
+            other_card_key,
+            operator,
+            administrator,
+            work,
+            tls,
+            tls_key,
+            folder,
+        }
+    }
+
+    /// Where the HSM listens.
+    pub(crate) fn socket(&self) -> PathBuf {
+        self.folder.join("s")
+    }
+
+    /// The HSM's own folder.
+    pub(crate) fn hsm_folder(&self) -> PathBuf {
+        self.folder.join("lmk")
+    }
+
+    fn issuer(&self) -> Issuer<'_> {
+        Issuer::new(&self.root, &self.root_key).unwrap()
+    }
+
+    /// Another card, on the operator's key.
+    pub(crate) fn card(&self, role: Role, subject: &str, validity: Validity) -> Person {
+        let spki = self.card_key.spki_der();
+        let certificate = issue::leaf(&self.issuer(), role, &name(subject), spki, validity).unwrap();
+        Person { certificate, key: Arc::clone(&self.card_key) }
+    }
+
+    /// An operator card of a root that nobody here knows, although it has the same name.
+    pub(crate) fn foreign_operator(&self) -> Person {
+        let root = issue::root(&name("Test root"), &*self.other_card_key, valid(), 1).unwrap();
+        let issuer = Issuer::new(&root, &*self.other_card_key).unwrap();
+        let spki = self.card_key.spki_der();
+        let certificate =
+            issue::leaf(&issuer, Role::Operator, &name("Olga Operator"), spki, valid()).unwrap();
+        Person { certificate, key: Arc::clone(&self.card_key) }
+    }
+
+    /// The root's revocation list.
+    pub(crate) fn crl(&self, number: u64, revoked: &[&Certificate]) -> String {
+        let revoked: Vec<_> = revoked
+            .iter()
+            .map(|certificate| Revoked {
+                serial: certificate.serial().to_vec(),
+                when: now() - 60,
+                reason: RevocationReason::KeyCompromise,
+            })
+            .collect();
+        issue::build_crl(&self.issuer(), number, now() - 60, now() + DAY, &revoked).unwrap().pem()
+    }
+}
+
+fn work_key(socket: &Path, issuer: &Issuer<'_>) -> WorkKey {
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let made = runtime.block_on(async {
+        let client = Client::connect(socket).await.unwrap();
+        let command = MakeWorkKey { bits: 2048, subject: "KMS work".into(), owner: ACQUIRER.into() };
+        client.call(command).await.unwrap()
+    });
+    let request = pki::csr::parse_and_verify(&made.request).unwrap();
+    assert_eq!(request.spki, made.public);
+    let certificate = issue::leaf(issuer, Role::KmsWork, &request.subject, &made.public, valid()).unwrap();
+    WorkKey { certificate, private_block: made.private.into() }
+}

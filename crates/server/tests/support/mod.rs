@@ -1,0 +1,13 @@
+//! What the tests of the servers share: an estate with a real HSM behind its real socket, servers on real ports, and
+//! the other side of every line, written from `docs/spec/2-wire.md` alone.
+
+#![allow(dead_code, reason = "each test crate uses its part")]
+
+pub(crate) mod audit;
+pub(crate) mod estate;
+pub(crate) mod https;
+pub(crate) mod line;
+pub(crate) mod package;
+pub(crate) mod raw;
+pub(crate) mod tlv;
+pub(crate) mod world;
