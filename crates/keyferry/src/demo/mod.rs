@@ -1,16 +1,53 @@
-//! The whole story on a temporary folder, with real processes and sockets.
+//! The whole story on a temporary folder, with real processes and sockets: what a newcomer sees first, and what shows
+//! after a change that everything still holds together.
 
-use std::process::ExitCode;
+mod estate;
+mod forgery;
+mod report;
+mod story;
+mod terminals;
+mod tool;
 
-use anyhow::Result;
+use std::{path::PathBuf, process::ExitCode};
+
+use anyhow::{Result, bail};
 use clap::Args;
 
-/// Show the whole story on a temporary folder.
+use report::Report;
+
+/// Show the whole story on a temporary folder: collect terminals under two cards, download their keys, break things.
 #[derive(Args)]
-pub(crate) struct Demo {}
+pub(crate) struct Demo {
+    /// How many terminals.
+    #[arg(long, default_value_t = 20)]
+    terminals: usize,
+    /// Print one JSON document instead of text.
+    #[arg(long)]
+    json: bool,
+    /// Keep the estate in this folder and print the next commands to try.
+    #[arg(long, value_name = "DIR")]
+    keep: Option<PathBuf>,
+}
+
+/// Every terminal is a process while it is collected.
+const MOST_TERMINALS: usize = 2000;
 
 impl Demo {
     pub(crate) fn run(self) -> Result<ExitCode> {
-        Ok(ExitCode::SUCCESS)
+        if !(1..=MOST_TERMINALS).contains(&self.terminals) {
+            bail!("--terminals takes 1 to {MOST_TERMINALS}");
+        }
+        let folder = estate::Folder::make(self.keep.as_deref())?;
+        let mut report = Report::new(self.json);
+        let told = story::tell(folder.path(), self.terminals, &mut report);
+        if let Err(error) = &told {
+            // The story broke off: that is a finding like any other, and the folder may tell why.
+            report.check("story-told-to-its-end", false, &format!("{error:#}"));
+        }
+        let good = report.finish();
+        if self.keep.is_some() {
+            estate::print_next_commands(folder.path(), self.json);
+        }
+        Ok(if good { ExitCode::SUCCESS } else { ExitCode::FAILURE })
     }
 }

@@ -1,0 +1,227 @@
+//! The demo's folder, its secrets, and its server, which can be killed.
+
+use std::{
+    fs,
+    io::{BufRead, BufReader, Write},
+    net::TcpListener,
+    os::unix::fs::{DirBuilderExt, OpenOptionsExt},
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    time::Duration,
+};
+
+use anyhow::{Context, Result, bail};
+use store::{SqliteOptions, SqliteStore};
+
+use super::tool::{keyferry, run, text};
+
+const SECRETS: [&str; 4] = ["hsm-passphrase", "ca-passphrase", "operator-pin", "administrator-pin"];
+
+/// The folder of the demo; removed at the end unless it is to be kept.
+pub(super) struct Folder {
+    path: PathBuf,
+    keep: bool,
+}
+
+impl Folder {
+    pub(super) fn make(keep: Option<&Path>) -> Result<Self> {
+        let path = match keep {
+            Some(path) => {
+                if path.exists() && fs::read_dir(path)?.next().is_some() {
+                    bail!("{} is not empty; name a new folder", path.display());
+                }
+                path.to_owned()
+            }
+            None => std::env::temp_dir().join(format!("keyferry-demo-{}", std::process::id())),
+        };
+        fs::DirBuilder::new().recursive(true).mode(0o700).create(&path)?;
+        Ok(Self { path: path.canonicalize()?, keep: keep.is_some() })
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        if !self.keep {
+            // Nothing can be done here about a folder that does not go; it holds trial keys only.
+            let _ = fs::remove_dir_all(&self.path);
+        }
+    }
+}
+
+/// The estate and how to reach its parts.
+pub(super) struct Estate {
+    folder: PathBuf,
+    pub(super) terminal_port: String,
+    server: Option<Child>,
+}
+
+impl Estate {
+    /// Makes the estate as an acquirer would: `keyferry init`, secrets from files.
+    pub(super) fn init(folder: &Path) -> Result<Self> {
+        let secrets = folder.join("secrets");
+        fs::DirBuilder::new().mode(0o700).create(&secrets)?;
+        for name in SECRETS {
+            let mut file =
+                fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(secrets.join(name))?;
+            writeln!(file, "{}", random_words()?)?;
+        }
+        let estate = folder.join("estate");
+        let (terminal_port, https) = (free_port()?, free_port()?);
+        let arguments = [
+            "init".to_owned(),
+            text(&estate),
+            "--acquirer".into(),
+            "DEMO".into(),
+            "--name".into(),
+            "Demo Bank".into(),
+            "--terminal-port".into(),
+            terminal_port.clone(),
+            "--https".into(),
+            https,
+            "--secrets".into(),
+            text(&secrets),
+        ];
+        let made = run(&mut keyferry(arguments)?)?;
+        if !made.ok {
+            bail!("init failed: {}", made.error);
+        }
+        Ok(Self { folder: folder.to_owned(), terminal_port, server: None })
+    }
+
+    /// A path in the estate.
+    pub(super) fn path(&self, name: &str) -> PathBuf {
+        self.folder.join("estate").join(name)
+    }
+
+    pub(super) fn secret(&self, name: &str) -> PathBuf {
+        self.folder.join("secrets").join(name)
+    }
+
+    /// Starts `keyferry server`, which starts its HSM, and waits until both serve.
+    pub(super) fn start_server(&mut self) -> Result<()> {
+        let log = fs::OpenOptions::new().create(true).append(true).open(self.folder.join("server.log"))?;
+        let mut server = keyferry(["server"])?
+            .arg("--config")
+            .arg(self.path("keyferry.toml"))
+            .arg("--passphrase-file")
+            .arg(self.secret("hsm-passphrase"))
+            .stderr(log)
+            .spawn()
+            .context("cannot start the server")?;
+        let out = server.stdout.take().context("the server has no output")?;
+        let serves = BufReader::new(out).lines().map_while(Result::ok).any(|line| line.starts_with("https "));
+        if !serves {
+            let status = server.wait()?;
+            bail!(
+                "the server ended ({status}) before it served; see {}",
+                self.folder.join("server.log").display()
+            );
+        }
+        self.server = Some(server);
+        Ok(())
+    }
+
+    /// SIGKILL: no chance to tidy up.
+    pub(super) fn kill_server(&mut self) -> Result<()> {
+        if let Some(mut server) = self.server.take() {
+            server.kill()?;
+            server.wait()?;
+        }
+        Ok(())
+    }
+
+    /// Stops the server as an operator would, and says whether it ended well.
+    pub(super) fn stop_server(&mut self) -> Result<bool> {
+        let Some(mut server) = self.server.take() else { return Ok(true) };
+        let asked = Command::new("kill").arg(server.id().to_string()).stderr(Stdio::null()).status();
+        if !asked.is_ok_and(|status| status.success()) {
+            server.kill()?;
+        }
+        for _ in 0..300 {
+            if let Some(status) = server.try_wait()? {
+                return Ok(status.success());
+            }
+            std::thread::sleep(Duration::from_millis(100));
+        }
+        server.kill()?;
+        server.wait()?;
+        Ok(false)
+    }
+
+    /// The KMS's records, read beside the running server.
+    pub(super) fn store(&self) -> Result<SqliteStore> {
+        Ok(SqliteStore::open(&self.path("keyferry.db"), SqliteOptions::default())?)
+    }
+
+    /// `keyferry station collect` with both cards.
+    pub(super) fn station_collect(&self, config: &Path) -> Result<Command> {
+        let mut command = keyferry(["station", "collect", "--json"])?;
+        command.arg("--config").arg(config);
+        command.arg("--operator-pin-file").arg(self.secret("operator-pin"));
+        command.arg("--administrator-pin-file").arg(self.secret("administrator-pin"));
+        Ok(command)
+    }
+
+    /// A second station with the same cards and another spool, with changes to its configuration.
+    pub(super) fn other_station(&self, name: &str, changes: &[(&str, &str)]) -> Result<PathBuf> {
+        let mut config = fs::read_to_string(self.path("station.toml"))?;
+        let spool = format!("spool = \"station/{name}\"");
+        for (from, to) in [("spool = \"station/spool\"", spool.as_str())].iter().chain(changes) {
+            if !config.contains(from) {
+                bail!("station.toml has no line {from}");
+            }
+            config = config.replace(from, to);
+        }
+        let path = self.path(&format!("{name}.toml"));
+        fs::write(&path, config)?;
+        Ok(path)
+    }
+}
+
+impl Drop for Estate {
+    fn drop(&mut self) {
+        // Best effort: the demo is over either way.
+        let _ = self.kill_server();
+    }
+}
+
+/// What a person may want to try next in a kept estate.
+pub(super) fn print_next_commands(folder: &Path, json: bool) {
+    if json {
+        return;
+    }
+    let f = folder.display();
+    println!("\nThe estate is kept in {f}. Try:");
+    println!(
+        "  keyferry server --config {f}/estate/keyferry.toml --passphrase-file {f}/secrets/hsm-passphrase &"
+    );
+    println!("  keyferry kms terminals --config {f}/estate/keyferry.toml");
+    println!("  keyferry kms terminal --config {f}/estate/keyferry.toml DEMO-0001");
+    println!(
+        "  keyferry terminal download {f}/terminals/DEMO-0001 --slot 2 --server $(sed -n 's/^listen = \"\\(.*\\)\"/\\1/p' {f}/estate/keyferry.toml | head -n 1)"
+    );
+    println!("  keyferry terminal status {f}/terminals/DEMO-0001");
+    println!("  keyferry audit show --store {f}/estate/keyferry.db");
+    println!("  keyferry audit verify --store {f}/estate/keyferry.db");
+}
+
+fn free_port() -> Result<String> {
+    // The port is free again when this returns; the server takes it a moment later.
+    Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.to_string())
+}
+
+/// A passphrase for this run only.
+fn random_words() -> Result<String> {
+    use std::io::Read as _;
+    let mut bytes = [0_u8; 16];
+    fs::File::open("/dev/urandom")?.read_exact(&mut bytes)?;
+    Ok(bytes
+        .chunks(4)
+        .map(|part| part.iter().map(|b| format!("{b:02x}")).collect())
+        .collect::<Vec<String>>()
+        .join("-"))
+}
