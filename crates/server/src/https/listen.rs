@@ -1,6 +1,6 @@
 use std::{sync::Arc, time::Duration};
 
-use axum::Router;
+use axum::{Extension, Router};
 use hyper::server::conn::http1;
 use hyper_util::{
     rt::{TokioIo, TokioTimer},
@@ -13,6 +13,8 @@ use tokio::{
     time::timeout,
 };
 use tokio_rustls::TlsAcceptor;
+
+use super::routes::Source;
 
 /// Connections at once: stations and people, not terminals.
 const MAX_CONNECTIONS: usize = 256;
@@ -33,9 +35,9 @@ pub(crate) async fn run(
     let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
     let mut running = JoinSet::new();
     loop {
-        let stream = tokio::select! {
+        let (stream, peer) = tokio::select! {
             accepted = listener.accept() => match accepted {
-                Ok((stream, _)) => stream,
+                Ok(accepted) => accepted,
                 Err(error) => {
                     tracing::warn!(%error, "cannot accept a connection");
                     tokio::time::sleep(Duration::from_millis(100)).await;
@@ -46,7 +48,8 @@ pub(crate) async fn run(
             Some(_) = running.join_next() => continue,
         };
         let Ok(place) = Arc::clone(&places).try_acquire_owned() else { continue };
-        let (tls, router, mut stop) = (tls.clone(), router.clone(), stop.clone());
+        let (tls, mut stop) = (tls.clone(), stop.clone());
+        let router = router.clone().layer(Extension(Source(peer.ip().to_canonical())));
         running.spawn(async move {
             let _place = place;
             let Ok(Ok(stream)) = timeout(HANDSHAKE, tls.accept(stream)).await else { return };

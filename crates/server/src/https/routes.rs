@@ -1,7 +1,7 @@
-use std::sync::Arc;
+use std::{net::IpAddr, sync::Arc};
 
 use axum::{
-    Json, Router,
+    Extension, Json, Router,
     body::{Body, Bytes},
     extract::{DefaultBodyLimit, State, rejection::BytesRejection},
     http::{HeaderMap, StatusCode, header::CONTENT_TYPE},
@@ -18,7 +18,11 @@ use crate::kms::{ApprovalRefusal, Kms, UploadRefusal};
 const CMS: &str = "application/cms";
 const PEM: &str = "application/x-pem-file";
 
-/// All routes, with the largest body in bytes.
+/// Where a request comes from.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Source(pub(crate) IpAddr);
+
+/// All routes, with the largest body in bytes. Each request carries its [`Source`] as an extension.
 pub(crate) fn router<S: Store, H: Hsm>(kms: Arc<Kms<S, H>>, max_body: usize) -> Router {
     Router::new()
         .route("/v1/collections", post(collections))
@@ -33,6 +37,7 @@ pub(crate) fn router<S: Store, H: Hsm>(kms: Arc<Kms<S, H>>, max_body: usize) -> 
 
 async fn collections<S: Store, H: Hsm>(
     State(kms): State<Arc<Kms<S, H>>>,
+    Extension(Source(source)): Extension<Source>,
     headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
 ) -> Response {
@@ -40,7 +45,7 @@ async fn collections<S: Store, H: Hsm>(
         Ok(body) => body,
         Err(refused) => return *refused,
     };
-    match kms.take_collection(&body).await {
+    match kms.take_collection(&body, source).await {
         Ok(results) => Json(json!({ "results": results })).into_response(),
         Err(refusal) => refuse_upload(&refusal),
     }
@@ -48,6 +53,7 @@ async fn collections<S: Store, H: Hsm>(
 
 async fn approvals<S: Store, H: Hsm>(
     State(kms): State<Arc<Kms<S, H>>>,
+    Extension(Source(source)): Extension<Source>,
     headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
 ) -> Response {
@@ -55,7 +61,7 @@ async fn approvals<S: Store, H: Hsm>(
         Ok(body) => body,
         Err(refused) => return *refused,
     };
-    match kms.take_approval(&body).await {
+    match kms.take_approval(&body, source).await {
         Ok(text) => Json(json!({ "ok": true, "text": text })).into_response(),
         Err(ApprovalRefusal::Upload(refusal)) => refuse_upload(&refusal),
         Err(refusal @ ApprovalRefusal::SamePerson) => refuse(StatusCode::FORBIDDEN, refusal.code(), &refusal),

@@ -1,16 +1,16 @@
 //! A second person's word: replacing a known terminal's TK (2-wire.md section 6, R12, R13).
 
+use std::net::IpAddr;
+
 use hsm::Hsm;
 use pki::Role;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
-use store::{Approval, ApprovalOutcome, Store};
+use store::{Approval, ApprovalOutcome, Person, Store};
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
+use wire::Serial;
 
-use super::{
-    Failure, Kms, event,
-    package::{Signed, UploadRefusal, open},
-};
+use super::{Failure, Kms, event, package::UploadRefusal};
 
 /// What an administrator signs: exactly what will be done.
 #[derive(Debug, Deserialize)]
@@ -94,9 +94,31 @@ impl<S: Store, H: Hsm> Kms<S, H> {
     }
 
     /// Carries out what an administrator signed. Says what was done.
-    pub(crate) async fn take_approval(&self, package: &[u8]) -> Result<String, ApprovalRefusal> {
-        let Signed { content, signer, .. } =
-            open::<SignedApproval>(&self.trust, package, Role::Administrator)?;
+    pub(crate) async fn take_approval(
+        &self,
+        package: &[u8],
+        source: IpAddr,
+    ) -> Result<String, ApprovalRefusal> {
+        let signed = self.authenticate("approval", package, Role::Administrator, source)?;
+        let content = signed.read::<SignedApproval>();
+        let subject = match &content {
+            Ok(content) if Serial::parse(&content.sn).is_ok() => content.sn.clone(),
+            _ => signed.digest_hex(),
+        };
+        let decided = match content {
+            Ok(content) => self.decide(content, signed.signer.clone()).await,
+            Err(refusal) => Err(refusal.into()),
+        };
+        if let Err(refusal) = &decided
+            && !matches!(refusal, ApprovalRefusal::Upload(refusal) if refusal.is_failure())
+        {
+            let why = (refusal.code(), refusal.to_string());
+            self.audit_refused("approval.refused", &signed, subject, why).await?;
+        }
+        decided
+    }
+
+    async fn decide(&self, content: SignedApproval, signer: Person) -> Result<String, ApprovalRefusal> {
         if content.version != 1 {
             let text = format!("version {} is not known; this server knows version 1", content.version);
             return Err(UploadRefusal::Content(text).into());

@@ -1,6 +1,6 @@
 //! Collected packages: checked terminal by terminal, so that one bad one does not spoil the others.
 
-use std::collections::HashSet;
+use std::{collections::HashSet, net::IpAddr};
 
 use base64ct::{Base64, Encoding};
 use futures_util::{StreamExt, TryStreamExt, stream};
@@ -14,7 +14,7 @@ use wire::{Device, ModelId, Serial, Suite, VendorId};
 
 use super::{
     Failure, Kms, event,
-    package::{Signed, UploadRefusal, open},
+    package::{Authentic, UploadRefusal},
 };
 
 /// Terminals in one package at most.
@@ -58,8 +58,24 @@ pub(crate) struct TerminalResult {
 
 impl<S: Store, H: Hsm> Kms<S, H> {
     /// Takes a collected package and answers for each terminal, in order.
-    pub(crate) async fn take_collection(&self, package: &[u8]) -> Result<Vec<TerminalResult>, UploadRefusal> {
-        let Signed { content, signer, digest } = open::<Package>(&self.trust, package, Role::Operator)?;
+    pub(crate) async fn take_collection(
+        &self,
+        package: &[u8],
+        source: IpAddr,
+    ) -> Result<Vec<TerminalResult>, UploadRefusal> {
+        let signed = self.authenticate("collection", package, Role::Operator, source)?;
+        let taken = self.import(package, &signed).await;
+        if let Err(refusal) = &taken
+            && !refusal.is_failure()
+        {
+            let why = (refusal.code(), refusal.to_string());
+            self.audit_refused("collection.refused", &signed, signed.digest_hex(), why).await?;
+        }
+        taken
+    }
+
+    async fn import(&self, package: &[u8], signed: &Authentic) -> Result<Vec<TerminalResult>, UploadRefusal> {
+        let content = signed.read::<Package>()?;
         let collected_at = content.check()?;
         let mut seen = HashSet::new();
         let checks: Vec<_> = content
@@ -73,15 +89,16 @@ impl<S: Store, H: Hsm> Kms<S, H> {
         let terminals: Vec<_> = checked.iter().filter_map(|entry| entry.as_ref().ok().cloned()).collect();
         let detail = json!({
             "station": content.station,
-            "card": signer.certificate_serial,
+            "card": signed.signer.certificate_serial,
             "terminals": terminals.len(),
             "unreadable": checked.len() - terminals.len(),
         });
-        let received = event("collection.received", signer.subject.as_str(), hex_lower(&digest), detail);
+        let received =
+            event("collection.received", signed.signer.subject.as_str(), signed.digest_hex(), detail);
         let import = CollectionImport {
-            digest,
+            digest: signed.digest,
             package: package.to_vec(),
-            signer,
+            signer: signed.signer.clone(),
             acquirer: self.acquirer.id.clone(),
             station: content.station.clone(),
             collected_at,
@@ -241,12 +258,4 @@ impl TerminalResult {
 
 fn refusal(code: &str, text: &str) -> Refusal {
     Refusal { code: code.to_owned(), text: text.to_owned() }
-}
-
-fn hex_lower(bytes: &[u8]) -> String {
-    use std::fmt::Write as _;
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }

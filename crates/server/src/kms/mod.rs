@@ -25,6 +25,7 @@ pub(crate) struct Kms<S, H> {
     pub(crate) trust: Trust,
     open_hellos: open_hellos::OpenHellos,
     strangers: strangers::Strangers,
+    refused_uploads: strangers::Strangers,
 }
 
 /// Something behind the KMS failed: nobody's fault who asked.
@@ -46,7 +47,8 @@ impl<S: Store, H: Hsm> Kms<S, H> {
             acquirer,
             trust,
             open_hellos: open_hellos::OpenHellos::default(),
-            strangers: strangers::Strangers::default(),
+            strangers: strangers::Strangers::new("terminal.refused"),
+            refused_uploads: strangers::Strangers::new("upload.refused"),
         }
     }
 
@@ -68,7 +70,7 @@ impl<S: Store, H: Hsm> Kms<S, H> {
 
     /// Writes what was counted of strangers to the audit.
     pub(crate) async fn report_strangers(&self) {
-        for event in self.strangers.take() {
+        for event in self.strangers.take().into_iter().chain(self.refused_uploads.take()) {
             if let Err(error) = self.store.audit_append(event).await {
                 tracing::error!(%error, "refusals of the last minute could not be written to the audit");
             }

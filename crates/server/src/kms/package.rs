@@ -1,11 +1,19 @@
 //! A signed upload: from bytes to content that is known to be a card holder's (2-wire.md section 6).
 
+use std::{fmt::Write as _, net::IpAddr};
+
+use hsm::Hsm;
 use pki::{Certificate, CertificateRefusal, Role, cms};
 use serde::de::DeserializeOwned;
+use serde_json::json;
 use sha2::{Digest, Sha256};
-use store::Person;
+use store::{Person, Store};
 
+use super::{Kms, event};
 use crate::trust::Trust;
+
+/// Characters of a reason that go to the audit: it may quote what came.
+const MAX_REASON: usize = 256;
 
 /// Why an upload is refused as a whole; nothing of it is stored.
 #[derive(Debug, thiserror::Error)]
@@ -28,6 +36,11 @@ pub(crate) enum UploadRefusal {
 }
 
 impl UploadRefusal {
+    /// Whether it is our own doing and not the package's.
+    pub(crate) fn is_failure(&self) -> bool {
+        matches!(self, Self::Failure(_))
+    }
+
     /// A code for programs.
     pub(crate) fn code(&self) -> &'static str {
         match self {
@@ -41,26 +54,66 @@ impl UploadRefusal {
     }
 }
 
-/// Content whose signer holds the role it was opened for.
-pub(crate) struct Signed<T> {
-    pub(crate) content: T,
+/// A package whose signer holds the role that may sign it. Its content was not read yet.
+pub(crate) struct Authentic {
+    content: Vec<u8>,
     pub(crate) signer: Person,
     /// SHA-256 of the whole package.
     pub(crate) digest: [u8; 32],
 }
 
-/// Checks signature, chain, role and revocation, then reads the JSON inside.
-pub(crate) fn open<T: DeserializeOwned>(
-    trust: &Trust,
-    package: &[u8],
-    role: Role,
-) -> Result<Signed<T>, UploadRefusal> {
+impl Authentic {
+    /// Reads the JSON inside.
+    pub(crate) fn read<T: DeserializeOwned>(&self) -> Result<T, UploadRefusal> {
+        serde_json::from_slice(&self.content).map_err(|e| UploadRefusal::Content(e.to_string()))
+    }
+
+    pub(crate) fn digest_hex(&self) -> String {
+        self.digest.iter().fold(String::new(), |mut text, byte| {
+            let _ = write!(text, "{byte:02x}"); // writing to a String cannot fail
+            text
+        })
+    }
+}
+
+impl<S: Store, H: Hsm> Kms<S, H> {
+    /// Checks signature, chain, role and revocation. Who fails here has proved nothing, so it is counted for the
+    /// audit and not written there one by one.
+    pub(crate) fn authenticate(
+        &self,
+        what: &'static str,
+        package: &[u8],
+        role: Role,
+        source: IpAddr,
+    ) -> Result<Authentic, UploadRefusal> {
+        authenticate(&self.trust, package, role).inspect_err(|refusal| {
+            self.refused_uploads.count(source, what, refusal.code());
+        })
+    }
+
+    /// Writes to the audit that a card holder's package is refused, and why.
+    pub(crate) async fn audit_refused(
+        &self,
+        kind: &'static str,
+        package: &Authentic,
+        subject: String,
+        (code, reason): (&'static str, String),
+    ) -> Result<(), UploadRefusal> {
+        let reason: String = reason.chars().take(MAX_REASON).collect();
+        let detail = json!({ "code": code, "reason": reason, "package": package.digest_hex(),
+                             "card": package.signer.certificate_serial });
+        let refused = event(kind, package.signer.subject.as_str(), subject, detail);
+        self.store.audit_append(refused).await.map_err(super::Failure::from)?;
+        Ok(())
+    }
+}
+
+fn authenticate(trust: &Trust, package: &[u8], role: Role) -> Result<Authentic, UploadRefusal> {
     let opened = cms::open(package)?;
     let signer = opened.only_signer()?;
     let verified = trust.verify(&signer.certificate, &signer.intermediates, role)?;
-    let content =
-        serde_json::from_slice(&opened.content).map_err(|e| UploadRefusal::Content(e.to_string()))?;
-    Ok(Signed { content, signer: person(verified.certificate()), digest: Sha256::digest(package).into() })
+    let signer = person(verified.certificate());
+    Ok(Authentic { content: opened.content, signer, digest: Sha256::digest(package).into() })
 }
 
 /// A card holder as the audit names them.

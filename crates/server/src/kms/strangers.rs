@@ -12,12 +12,13 @@ use store::Event;
 
 use crate::clock::now_ms;
 
-/// Different (source, serial, reason) triples kept apart in one minute; what comes past it is counted together.
+/// Different (source, subject, reason) triples kept apart in one minute; what comes past it is counted together.
 const MAX_TRIPLES: usize = 4096;
 
 /// The counts of the present minute.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub(crate) struct Strangers {
+    kind: &'static str,
     counts: Arc<Mutex<Counts>>,
 }
 
@@ -28,10 +29,15 @@ struct Counts {
 }
 
 impl Strangers {
-    /// Counts one refusal.
-    pub(crate) fn count(&self, source: IpAddr, serial: &str, reason: &'static str) {
+    /// None counted so far; `kind` is that of their events.
+    pub(crate) fn new(kind: &'static str) -> Self {
+        Self { kind, counts: Arc::default() }
+    }
+
+    /// Counts one refusal about `subject`: a serial, or what was uploaded.
+    pub(crate) fn count(&self, source: IpAddr, subject: &str, reason: &'static str) {
         let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
-        let key = (source, serial.to_owned(), reason);
+        let key = (source, subject.to_owned(), reason);
         if counts.triples.len() >= MAX_TRIPLES && !counts.triples.contains_key(&key) {
             counts.others += 1;
         } else {
@@ -43,14 +49,13 @@ impl Strangers {
     pub(crate) fn take(&self) -> Vec<Event> {
         let counts = std::mem::take(&mut *self.counts.lock().unwrap_or_else(PoisonError::into_inner));
         let at = now_ms();
-        let event = |actor: String, subject: String, detail| {
-            Event::new(at, "terminal.refused", actor, subject, detail)
-        };
+        let event =
+            |actor: String, subject: String, detail| Event::new(at, self.kind, actor, subject, detail);
         let mut events: Vec<_> = counts
             .triples
             .into_iter()
-            .map(|((source, serial, reason), count)| {
-                event(source.to_string(), serial, json!({ "reason": reason, "count": count }))
+            .map(|((source, subject, reason), count)| {
+                event(source.to_string(), subject, json!({ "reason": reason, "count": count }))
             })
             .collect();
         if counts.others > 0 {
@@ -72,7 +77,7 @@ mod tests {
 
     #[test]
     fn a_flood_is_one_event_for_each_source_serial_and_reason() {
-        let strangers = Strangers::default();
+        let strangers = Strangers::new("terminal.refused");
         let here = IpAddr::V4(Ipv4Addr::LOCALHOST);
         for _ in 0..1000 {
             strangers.count(here, "SN-1", "not proven");
@@ -87,7 +92,7 @@ mod tests {
 
     #[test]
     fn memory_is_bounded_and_nothing_goes_uncounted() {
-        let strangers = Strangers::default();
+        let strangers = Strangers::new("terminal.refused");
         for n in 0..MAX_TRIPLES + 10 {
             strangers.count(IpAddr::V4(Ipv4Addr::LOCALHOST), &n.to_string(), "not proven");
         }
