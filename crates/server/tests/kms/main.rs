@@ -14,8 +14,12 @@ mod support;
 
 mod cuts;
 mod downloads;
+mod entries;
 mod frames;
 mod limits;
 mod order;
 mod races;
+mod replacements;
 mod strangers;
+mod tampering;
+mod uploads;

@@ -159,6 +159,17 @@ impl Raw {
         Ok(self.open(&key, slot, &context))
     }
 
+    /// Asks and answers with its own AUK, whatever the server's Crnd1 was: how the server ends it.
+    pub(crate) fn intrude(&self, address: SocketAddr, slot: u8) -> End {
+        let mut line = connect(address);
+        let asked = match self.ask(&mut line, slot) {
+            Ok(asked) => asked,
+            Err(end) => return end,
+        };
+        line.send(&frame(tlv::REPLY, &field(tlv::CRND2, &encrypt(&self.auk, asked.rnd2))));
+        line.end()
+    }
+
     /// The whole download on an open connection.
     pub(crate) fn download_on<S: Read + Write>(&self, line: &mut Line<S>, slot: u8) -> Result<Tmk, End> {
         let tmk = self.fetch(line, slot)?;
