@@ -1,13 +1,12 @@
 //! The HSM as the servers see it.
 //!
 //! Every server-side key lives in clear inside the HSM's own process and nowhere else; what the servers hold are
-//! [`KeyBlock`]s. This crate has the [commands](commands) (whole acts: there is no `decrypt`), the
-//! [protocol](protocol) that carries them over a Unix socket, and its [client](Client). It uses no clear-key code.
+//! [`KeyBlock`]s. This crate has the [`commands`] (whole acts: there is no `decrypt`), the
+//! [`protocol`] that carries them over a Unix socket, and its [client](Client). It uses no clear-key code.
 //!
 //! ```no_run
-//! # async fn example() -> Result<(), hsm::HsmError> {
-//! # use keyferry_hsm as hsm;
-//! use hsm::{Client, Hsm, commands::Status};
+//! # async fn example() -> Result<(), keyferry_hsm::HsmError> {
+//! use keyferry_hsm::{Client, Hsm, commands::Status};
 //! let hsm = Client::connect("/run/keyferry/hsm.sock").await?;
 //! println!("LMK {}", hsm.call(Status {}).await?.lmk_check);
 //! # Ok(()) }
@@ -28,7 +27,7 @@ pub use client::Client;
 pub use commands::Command;
 pub use refusal::{HsmError, Refusal};
 
-/// Anything that carries out HSM [commands](commands): the software HSM over its socket now, a hardware one later.
+/// Anything that carries out HSM [`commands`]: the software HSM over its socket now, a hardware one later.
 pub trait Hsm: Send + Sync + 'static {
     /// Carries out one command.
     ///

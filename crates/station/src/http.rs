@@ -11,6 +11,8 @@ use ureq::{
 
 use crate::{Error, text::printable};
 
+/// Where packages go (2-wire.md section 6).
+pub(crate) const COLLECTIONS: &str = "/v1/collections";
 /// Longest answer read, bytes: a result of a few hundred bytes for each of the most terminals of a run.
 pub(crate) const MAX_ANSWER: u64 = 8 * 1024 * 1024;
 /// How much of an error's text is read, bytes.
@@ -88,6 +90,16 @@ impl Server {
     /// Its address, without a path.
     pub fn url(&self) -> &str {
         &self.url
+    }
+
+    /// Sends a package as it is, past the spool, and only tells whether the server took it: for trying what a server
+    /// refuses. Collecting goes through [`upload`](crate::upload()), which loses nothing.
+    ///
+    /// # Errors
+    /// The server's refusal: [`Error::Forbidden`], [`Error::Conflict`], [`Error::TooLarge`], …
+    pub fn offer(&self, cms: &[u8]) -> Result<(), Error> {
+        let answer = self.post_cms(COLLECTIONS, cms)?;
+        if answer.status == 200 { Ok(()) } else { Err(answer.refusal()) }
     }
 
     pub(crate) fn post_cms(&self, path: &str, cms: &[u8]) -> Result<Answer, Error> {

@@ -2,11 +2,9 @@
 
 use crate::{
     Error, Package, Server, Spool, Spooled,
-    http::Answer,
+    http::{Answer, COLLECTIONS},
     results::{self, TerminalResult},
 };
-
-const COLLECTIONS: &str = "/v1/collections";
 
 /// What the server says about a package that it has.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -11,6 +11,7 @@ use std::{
 };
 
 use anyhow::{Context, Result, bail};
+use station::ServerSettings;
 use store::{SqliteOptions, SqliteStore};
 
 use super::tool::{keyferry, run, text};
@@ -56,6 +57,7 @@ impl Drop for Folder {
 pub(super) struct Estate {
     folder: PathBuf,
     pub(super) terminal_port: String,
+    https: String,
     server: Option<Child>,
 }
 
@@ -81,7 +83,7 @@ impl Estate {
             "--terminal-port".into(),
             terminal_port.clone(),
             "--https".into(),
-            https,
+            https.clone(),
             "--secrets".into(),
             text(&secrets),
         ];
@@ -89,7 +91,7 @@ impl Estate {
         if !made.ok {
             bail!("init failed: {}", made.error);
         }
-        Ok(Self { folder: folder.to_owned(), terminal_port, server: None })
+        Ok(Self { folder: folder.to_owned(), terminal_port, https, server: None })
     }
 
     /// A path in the estate.
@@ -155,6 +157,12 @@ impl Estate {
     /// The KMS's records, read beside the running server.
     pub(super) fn store(&self) -> Result<SqliteStore> {
         Ok(SqliteStore::open(&self.path("keyferry.db"), SqliteOptions::default())?)
+    }
+
+    /// The KMS as a station reaches it.
+    pub(super) fn kms(&self) -> Result<station::Server> {
+        let root = fs::read(self.path("ca/root.pem"))?;
+        Ok(station::Server::new(&ServerSettings::new(format!("https://{}", self.https), root))?)
     }
 
     /// `keyferry station collect` with both cards.

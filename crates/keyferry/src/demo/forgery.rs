@@ -1,9 +1,6 @@
 //! What an attacker at the upload would try: somebody else's signature, and one changed byte.
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-};
+use std::path::Path;
 
 use anyhow::{Context, Result};
 use custody::{
@@ -36,16 +33,4 @@ pub(super) fn change_one_byte(package: &[u8]) -> Result<Vec<u8>> {
     let byte = changed.get_mut(at + mark.len() + 8).context("the package is short")?;
     *byte = if *byte == b'A' { b'B' } else { b'A' };
     Ok(changed)
-}
-
-/// Lays a package into a spool as if the station had made it, and gives its path.
-pub(super) fn smuggle(package: &[u8], spool: &Path) -> Result<PathBuf> {
-    use sha2::{Digest as _, Sha256};
-    use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
-    fs::DirBuilder::new().recursive(true).mode(0o700).create(spool)?;
-    let digest: String = Sha256::digest(package).iter().map(|byte| format!("{byte:02x}")).collect();
-    let path = spool.join(format!("20260101T000000Z-{digest}.waiting.cms"));
-    let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path)?;
-    std::io::Write::write_all(&mut file, package)?;
-    Ok(path)
 }

@@ -9,6 +9,7 @@ use std::{
 
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
+use station::Error;
 use store::{Store as _, verify_audit_file};
 use wire::{Serial, Slot};
 
@@ -110,14 +111,9 @@ impl Story<'_> {
         self.report.chapter("The station uploads to the KMS");
         let package = waiting_package(&self.estate.path("station/spool"))?;
         let forged = forgery::sign_by_stranger(&package, folder)?;
-        self.refuse_package(
-            "forged-signature-refused",
-            "stranger",
-            "another CA's operator signed it",
-            &forged,
-        )?;
+        self.refuse_package("forged-signature-refused", "another CA's operator signed it", &forged)?;
         let changed = forgery::change_one_byte(&package)?;
-        self.refuse_package("changed-byte-refused", "changed", "one byte of it was changed", &changed)?;
+        self.refuse_package("changed-byte-refused", "one byte of it was changed", &changed)?;
 
         let mut upload = keyferry(["station", "upload", "--json", "--config"])?;
         let said = run(upload.arg(self.estate.path("station.toml")))?;
@@ -131,32 +127,22 @@ impl Story<'_> {
             &format!("the KMS took {stored} of {} and shows the same fingerprints", shown.len()),
         );
 
-        let again = self.estate.other_station("again", &[])?;
-        forgery::smuggle(&package, &self.estate.path("station/again"))?;
-        let mut command = keyferry(["station", "upload", "--json", "--config"])?;
-        let said = run(command.arg(again))?;
-        let before = said.json.pointer("/0/outcome/arrived_before") == Some(&Value::Bool(true));
-        self.report.check("same-package-again-refused", before, "the same package again: it arrived before");
+        let again = self.estate.kms()?.offer(&package);
+        let detail = format!("the same package again: {}", refusal(&again));
+        self.report.check(
+            "same-package-again-refused",
+            matches!(again, Err(Error::Conflict { .. })),
+            &detail,
+        );
         Ok(())
     }
 
-    fn refuse_package(
-        &mut self,
-        name: &'static str,
-        station: &str,
-        what: &str,
-        package: &[u8],
-    ) -> Result<()> {
-        let config = self.estate.other_station(station, &[])?;
-        forgery::smuggle(package, &self.estate.path("station").join(station))?;
-        let mut command = keyferry(["station", "upload", "--json", "--config"])?;
-        let said = run(command.arg(config))?;
-        let error =
-            said.json.pointer("/0/outcome/error").and_then(Value::as_str).unwrap_or("taken!").to_owned();
+    fn refuse_package(&mut self, name: &'static str, what: &str, package: &[u8]) -> Result<()> {
+        let offered = self.estate.kms()?.offer(package);
         let known =
             self.runtime.block_on(async { self.estate.store()?.overview().await.context("overview") })?;
-        let refused = !said.ok && known.terminals == 0;
-        self.report.check(name, refused, &format!("{what}: {error}"));
+        let refused = matches!(offered, Err(Error::Forbidden { .. })) && known.terminals == 0;
+        self.report.check(name, refused, &format!("{what}: {}", refusal(&offered)));
         Ok(())
     }
 
@@ -312,6 +298,10 @@ impl Story<'_> {
         let store = self.estate.store()?;
         Ok(self.runtime.block_on(store.slot(&Serial::parse(sn)?, Slot::new(slot)?))?)
     }
+}
+
+fn refusal(offered: &Result<(), Error>) -> String {
+    offered.as_ref().err().map_or_else(|| "it was taken!".into(), ToString::to_string)
 }
 
 fn fingerprints(collected: Option<&Value>) -> Shown {
