@@ -4,6 +4,7 @@
 #![allow(dead_code, reason = "each test crate uses its part")]
 
 pub(crate) mod audit;
+pub(crate) mod canary;
 pub(crate) mod estate;
 pub(crate) mod https;
 pub(crate) mod line;

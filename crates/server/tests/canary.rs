@@ -1,0 +1,167 @@
+//! No clear key leaves its home: known keys go through everything that the servers do, and are then looked for in
+//! everything that the servers wrote (R33). A test crate of its own: it takes the process's log.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test that goes wrong stops here"
+)]
+#![allow(clippy::cast_possible_truncation, reason = "sizes here are the test's own")]
+
+mod support;
+
+use std::{
+    fs,
+    io::{self, Write},
+    sync::{Arc, Mutex},
+};
+
+use keyblock::{Kbpk, Version};
+use support::{
+    canary::{Canaries, spellings, unseal},
+    estate::{ESTATE, PASSPHRASE},
+    https,
+    line::connect,
+    package::{approval, entry, entry_of, fingerprint, package, replacing, signed},
+    raw::{Raw, confirm},
+    tlv,
+    world::{Options, World},
+};
+
+/// The log of the whole process.
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[test]
+fn canary_no_clear_key_leaves_its_home() {
+    let log = Log::default();
+    let writer = log.clone();
+    tracing_subscriber::fmt()
+        .with_max_level(tracing_subscriber::filter::LevelFilter::TRACE)
+        .with_writer(move || writer.clone())
+        .init();
+
+    let mut canaries = Canaries::default();
+    let [lmk, stranger] = unseal(&ESTATE.hsm_folder().join("lmk.sealed"), PASSPHRASE);
+    let work = Kbpk::new(Version::D, &lmk).unwrap().unwrap(&ESTATE.work.private_block).unwrap();
+    canaries.add("LMK", &lmk);
+    canaries.add("the secret for strangers", &stranger);
+    canaries.add("the HSM's passphrase", PASSPHRASE.as_bytes());
+    // Modulus and exponent come first and are public; behind them is only what is not.
+    canaries.add("the work key", &work.key[work.key.len() / 2..]);
+
+    let world = World::new();
+    let seen = story(&world, &mut canaries);
+
+    let log = log.0.lock().unwrap();
+    assert!(log.windows(5).any(|word| word == b"TRACE"), "the log is there");
+    canaries.assert_absent("the log", &log);
+    for (place, content) in &seen {
+        canaries.assert_absent(place, content);
+    }
+    let files = canaries.assert_absent_in_files(world.folder(), &["tls.key"]);
+    assert!(files > 100_000, "the database is there");
+    assert!(canaries.assert_absent_in_files(&ESTATE.hsm_folder(), &[]) > 48);
+}
+
+/// Everything that servers do, the refusals too. Gives what came back, by where it came from.
+fn story(world: &World, canaries: &mut Canaries) -> Vec<(String, Vec<u8>)> {
+    let mut seen = Vec::new();
+    let server = world.start(&Options::default());
+    let terminals = [Raw::new("SN-1"), Raw::with_pin_pad("SN-2", "PP-2"), Raw::new("SN-1")];
+    let mut same = Raw::new("SN-3");
+    same.auk.clone_from(&same.tek);
+    for terminal in terminals.iter().chain([&same]) {
+        canaries.add(&format!("TEK of {}", terminal.sn), &terminal.tek);
+        canaries.add(&format!("AUK of {}", terminal.sn), &terminal.auk);
+    }
+    let entries =
+        [entry(&terminals[0]), entry(&terminals[1]), entry(&same), entry_of(&Raw::new("SN-4"), &[7; 256])];
+    let again = replacing(entry(&terminals[2]));
+    for (number, content) in [package(&entries), package(std::slice::from_ref(&again))].iter().enumerate() {
+        let cms = signed(&ESTATE.operator, content);
+        fs::write(world.folder().join(format!("package-{number}")), &cms).unwrap();
+        seen.push((format!("the answer to upload {number}"), server.upload(&cms).body.into_bytes()));
+        seen.push(("the answer to it again".into(), server.upload(&cms).body.into_bytes()));
+    }
+
+    for terminal in &terminals[..2] {
+        let mut line = connect(server.terminals);
+        let pending = terminal.fetch(&mut line, 1).unwrap();
+        line.send(&confirm(&[0; 3]));
+        line.end();
+        seen.push((format!("what {} received", terminal.sn), line.received().to_vec()));
+        let mut line = connect(server.terminals);
+        for slot in [0, 1, 0] {
+            let tmk = terminal.download_on(&mut line, slot).unwrap();
+            canaries.add(&format!("TMK of {} in {slot}", terminal.sn), &tmk.key);
+            assert!(slot != 1 || tmk.key == pending.key);
+        }
+        line.send(&tlv::frame(tlv::DONE, &[]));
+        line.end();
+        seen.push((format!("what {} received", terminal.sn), line.received().to_vec()));
+        let mut line = connect(server.terminals);
+        terminal.impostor().ask(&mut line, 0).unwrap();
+        seen.push((format!("what an impostor of {} received", terminal.sn), line.received().to_vec()));
+    }
+
+    // Blocks swapped by hand: the HSM's refusals and the server's errors.
+    world.sql().execute("UPDATE terminals SET tek = auk, auk = tek", []).unwrap();
+    let mut line = connect(server.terminals);
+    line.send(&terminals[0].hello(0, [1; 8]));
+    line.end();
+    seen.push(("what came after a swap".into(), line.received().to_vec()));
+    world.sql().execute("UPDATE terminals SET tek = auk, auk = tek", []).unwrap();
+
+    let id = https::get(server.https, "/v1/replacements").json[0]["id"].as_i64().unwrap();
+    let word = approval("replace-tk", id, "SN-1", &fingerprint(&again));
+    let answer = server.approve(&signed(&ESTATE.administrator, &word));
+    assert_eq!(answer.status, 200, "{answer:?}");
+    let tmk = terminals[2].download(server.terminals, 0).unwrap();
+    canaries.add("TMK after the replacement", &tmk.key);
+    for path in ["/v1/replacements", "/v1/work-certificate", "/v1/crl", "/v1/health"] {
+        seen.push((path.into(), https::get(server.https, path).body.into_bytes()));
+    }
+    let wal = fs::read(world.folder().join("keyferry.db-wal")).unwrap();
+    assert!(!wal.is_empty());
+    seen.push(("the write-ahead log".into(), wal));
+    server.stop();
+    seen
+}
+
+#[test]
+fn the_search_finds_a_key_in_every_spelling() {
+    let key: Vec<u8> = (0x91..0xA9).collect();
+    let mut canaries = Canaries::default();
+    canaries.add("a planted key", &key);
+    let hex: String = key.iter().map(|byte| format!("{byte:02x}")).collect();
+    let mut planted = vec![
+        key.clone(),
+        key[8..16].to_vec(),
+        hex.clone().into_bytes(),
+        hex.to_uppercase().into_bytes(),
+        format!("{key:?}").into_bytes(),
+    ];
+    for lead in 0..4 {
+        use base64ct::{Base64, Encoding};
+        planted.push(Base64::encode_string(&[&vec![0x55; lead][..], &key, b"after"].concat()).into_bytes());
+    }
+    for content in planted {
+        let content = [b"before ", &content[..], b" after"].concat();
+        let found = std::panic::catch_unwind(|| canaries.assert_absent("a planted place", &content));
+        assert!(found.is_err(), "{}", String::from_utf8_lossy(&content));
+    }
+    canaries.assert_absent("nothing", b"nothing at all");
+    assert_eq!(spellings(&key[..8]).len(), 7);
+}
