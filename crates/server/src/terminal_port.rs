@@ -59,7 +59,11 @@ impl<S: Store, H: Hsm> TerminalPort<S, H> {
             let address = peer.ip().to_canonical();
             let Some(place) = connections.enter(address) else {
                 tracing::debug!(%address, "connection refused: limit reached");
-                running.spawn(async move { Link::new(stream, idle, idle).end_with(ErrorCode::Busy).await });
+                // Behind TLS a clear ERROR would be no message; a handshake would cost what the limit is to save.
+                if self.tls.is_none() {
+                    running
+                        .spawn(async move { Link::new(stream, idle, idle).end_with(ErrorCode::Busy).await });
+                }
                 continue;
             };
             let (kms, tls, stop) = (Arc::clone(&self.kms), self.tls.clone(), stop.clone());
