@@ -1,6 +1,7 @@
 //! Limits of time and number on the terminal port.
 
 use std::{
+    io::Read as _,
     net::TcpStream,
     thread,
     time::{Duration, Instant},
@@ -64,6 +65,18 @@ fn connect_from(
     stream.set_nonblocking(false).unwrap();
     stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
     crate::support::line::Line::over(stream)
+}
+
+#[test]
+fn a_tls_port_says_nothing_in_clear_even_when_it_is_full() {
+    let options = Options { max_connections: 1, tls: true, ..Options::default() };
+    let server = World::new().start(&options);
+    let _first = TcpStream::connect(server.terminals).unwrap();
+    let mut second = TcpStream::connect(server.terminals).unwrap();
+    second.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    let mut answer = Vec::new();
+    second.read_to_end(&mut answer).unwrap();
+    assert!(answer.is_empty(), "{answer:02X?}");
 }
 
 #[test]

@@ -139,9 +139,12 @@ impl Raw {
         let block = String::from_utf8(key.get(tlv::KEY_BLOCK).to_vec()).unwrap();
         let serial = self.pin_pad.as_ref().unwrap_or(&self.sn);
         let place = format!("{serial}/{slot:02}");
-        let bound = format!("10{:02X}{place}1124{context}PB", 4 + place.len());
+        let mut bound = format!("10{:02X}{place}1124{context}", 4 + place.len());
+        // PB fills the optional blocks up to whole cipher blocks, where they are not.
+        let padded = bound.len() % 8 != 0;
+        bound.push_str(if padded { "PB" } else { "" });
         assert_eq!(block[..5], format!("B{:04}", block.len()));
-        assert_eq!(block[5..16], *"K1TB00N0300");
+        assert_eq!(block[5..16], *(if padded { "K1TB00N0300" } else { "K1TB00N0200" }));
         assert_eq!(block[16..16 + bound.len()], bound);
         let opened = Kbpk::new(Version::B, &self.tek).unwrap().unwrap(&block).unwrap();
         let key = opened.key.to_vec();

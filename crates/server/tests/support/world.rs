@@ -107,6 +107,11 @@ impl World {
     }
 
     pub(crate) fn start(&self, options: &Options) -> Server {
+        self.start_with_hsm(options, &ESTATE.socket())
+    }
+
+    /// With another way to the HSM.
+    pub(crate) fn start_with_hsm(&self, options: &Options, socket: &Path) -> Server {
         let path = self.folder.path().join("keyferry.toml");
         fs::write(&path, configuration(options)).unwrap();
         let config = Config::read(&path).unwrap();
@@ -114,7 +119,7 @@ impl World {
             tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
         let store = Arc::new(SqliteStore::open(&self.database(), SqliteOptions::default()).unwrap());
         let running = runtime.block_on(async {
-            let hsm = hsm::Client::connect(ESTATE.socket()).await.unwrap();
+            let hsm = hsm::Client::connect(socket).await.unwrap();
             start(&config, Arc::clone(&store), hsm).await.unwrap()
         });
         let (terminals, https) = (running.terminal_port, running.https);
