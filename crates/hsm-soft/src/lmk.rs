@@ -16,11 +16,13 @@ use keyblock::{Exportability, Header, Kbpk, Version};
 use paycrypto::AesKey;
 use zeroize::Zeroizing;
 
-use crate::{HsmSoftError, purpose::Purpose};
+use crate::{
+    HsmSoftError,
+    purpose::{PURPOSE, Purpose},
+};
 
 pub(crate) const PLACE: &str = "10";
 pub(crate) const OWNER: &str = "20";
-pub(crate) const PURPOSE: &str = "21";
 pub(crate) const GENERATION: &str = "22";
 pub(crate) const TK_HASH: &str = "23";
 

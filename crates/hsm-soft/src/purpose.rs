@@ -5,6 +5,9 @@
 
 use keyblock::{Algorithm, Header, Mode, Usage};
 
+/// The optional block that holds the purpose's text.
+pub(crate) const PURPOSE: &str = "21";
+
 /// The one thing a key under the LMK may do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Purpose {
@@ -58,7 +61,7 @@ impl Purpose {
     /// Whether a header, authentic by now, is of this purpose.
     pub(crate) fn is_of(self, header: &Header) -> bool {
         let rule = self.rule();
-        header.optional(super::lmk::PURPOSE) == Some(rule.text)
+        header.optional(PURPOSE) == Some(rule.text)
             && header.usage == rule.usage
             && header.algorithm == rule.algorithm
             && header.mode == rule.mode

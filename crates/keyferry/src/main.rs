@@ -2,6 +2,7 @@
 
 mod commands;
 mod demo;
+mod files;
 mod hsm_child;
 mod secret;
 mod show;

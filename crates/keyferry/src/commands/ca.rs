@@ -16,8 +16,7 @@ use pki::{
     issue::ServerName,
 };
 
-use super::init::write;
-use crate::{secret::Source, show, time};
+use crate::{files::write, secret::Source, show, time};
 
 /// The certificate authority: a folder, no network.
 #[derive(Subcommand)]

@@ -21,6 +21,7 @@ use store::{
 };
 
 use crate::{
+    files::write,
     hsm_child::{self, HsmChild},
     secret::Source,
     time,
@@ -93,7 +94,16 @@ impl Init {
         if wire::Serial::parse(&self.acquirer).is_err() {
             bail!("--acquirer must be 1 to 32 of A-Z a-z 0-9 - . _");
         }
+        let names = self.server_names()?;
         fs::create_dir_all(folder)?;
+        self.fill(&names)
+            .await
+            .with_context(|| format!("{} is half made; remove it before you try again", folder.display()))
+    }
+
+    /// Makes everything in a folder that is empty.
+    async fn fill(&self, names: &[ServerName]) -> Result<()> {
+        let folder = &self.folder;
         hsm_child::create(&folder.join("hsm"), &self.secret("hsm-passphrase")).await?;
         let now = time::now_seconds();
         let passphrase = self.secret("ca-passphrase").choose("CA passphrase")?;
@@ -109,24 +119,27 @@ impl Init {
         let socket = folder.join("run/hsm.sock");
         super::server::make_private_folder(&socket)?;
         let hsm = HsmChild::start(&folder.join("hsm"), &socket, &self.secret("hsm-passphrase")).await?;
-        self.make_tls(&mut ca, &hsm.client).await?;
+        self.make_tls(&mut ca, &hsm.client, names).await?;
         self.make_work_key(&mut ca, &hsm.client).await?;
         let station = include_str!("station.toml.in").replace("@HTTPS@", &self.https.to_string());
         write(&folder.join("station.toml"), &station, 0o644)?;
         write(&folder.join("keyferry.toml"), &self.config(), 0o644)
     }
 
-    async fn make_tls(&self, ca: &mut Ca, hsm: &Client) -> Result<()> {
+    /// What the TLS certificate is for.
+    fn server_names(&self) -> Result<Vec<ServerName>> {
+        let always = ["127.0.0.1", "localhost"].into_iter();
+        let names = always.chain(self.server_names.iter().map(String::as_str));
+        names.map(|name| name.parse().with_context(|| format!("--server-name {name}"))).collect()
+    }
+
+    async fn make_tls(&self, ca: &mut Ca, hsm: &Client, names: &[ServerName]) -> Result<()> {
         let subject = format!("{} server", self.acquirer);
         let command =
             MakeTlsKey { bits: WORK_KEY_BITS, subject: subject.clone(), owner: self.acquirer.clone() };
         let made = hsm.call(command).await?;
-        let mut names = vec!["127.0.0.1".parse::<ServerName>()?, "localhost".parse()?];
-        for name in &self.server_names {
-            names.push(name.parse()?);
-        }
         let subject = Name::new(&subject, Some(&self.name))?;
-        let certificate = ca.tls_server(&subject, &made.public, &names, TLS_DAYS, time::now_seconds())?;
+        let certificate = ca.tls_server(&subject, &made.public, names, TLS_DAYS, time::now_seconds())?;
         let folder = self.folder.join("tls");
         fs::create_dir_all(&folder)?;
         write(&folder.join("server.pem"), &certificate.pem(), 0o644)?;
@@ -186,16 +199,4 @@ pub(crate) async fn install_work_key(
     };
     store.put_work_key(key, event("work-key.installed", detail)).await?;
     Ok(())
-}
-
-/// Writes a new file.
-pub(crate) fn write(path: &Path, text: &str, mode: u32) -> Result<()> {
-    let mut file = OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(mode)
-        .open(path)
-        .with_context(|| format!("cannot write {}", path.display()))?;
-    file.write_all(text.as_bytes())?;
-    Ok(file.sync_all()?)
 }

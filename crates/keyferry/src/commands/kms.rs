@@ -8,7 +8,7 @@ use server::Config;
 use store::{SlotRecord, SqliteStore, Store as _, TerminalRecord, TkRecord};
 
 use super::{init, server::open_store};
-use crate::{hsm_child::HsmChild, secret::Source, show, time};
+use crate::{files::write, hsm_child::HsmChild, secret::Source, show, time};
 
 /// The key management system's records and work keys.
 #[derive(Subcommand)]
@@ -212,8 +212,8 @@ impl WorkKeyRequest {
         let owner = config.acquirer.id.clone();
         let subject = format!("{owner} KMS work key");
         let made = hsm.call(MakeWorkKey { bits: self.bits, subject, owner }).await?;
-        init::write(&self.key_block, made.private.as_str(), 0o600)?;
-        init::write(&self.out, &csr::to_pem(&made.request), 0o644)?;
+        write(&self.key_block, made.private.as_str(), 0o600)?;
+        write(&self.out, &csr::to_pem(&made.request), 0o644)?;
         println!("request written to {}; next:", self.out.display());
         println!("  keyferry ca issue --role kms-work --request {} --out work.pem", self.out.display());
         println!(
