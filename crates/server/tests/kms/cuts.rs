@@ -134,6 +134,28 @@ fn killed_between_key_and_confirm_the_server_gives_the_same_key_again() {
 }
 
 #[test]
+fn killed_between_confirm_and_done_the_key_is_pending_or_active_never_lost() {
+    let (world, mut server, terminal, mut active) = loaded();
+    for _ in 0..5 {
+        let mut line = connect(server.terminals);
+        let tmk = terminal.fetch(&mut line, 0).unwrap();
+        line.send(&confirm(&tmk.kcv));
+        server.kill();
+        server = world.start(&Options::default());
+        let [pending, now] = ["pending", "active"].map(|state| world.keys("SN-1", 0, state));
+        if pending.is_empty() {
+            assert_eq!(now, [hex(tmk.kcv)]);
+        } else {
+            assert_eq!((&pending[..], &now[..]), (&[hex(tmk.kcv)][..], std::slice::from_ref(&active)));
+            assert_eq!(terminal.download(server.terminals, 0).unwrap().key, tmk.key);
+        }
+        active = hex(tmk.kcv);
+        assert_eq!(world.keys("SN-1", 0, "active"), std::slice::from_ref(&active));
+    }
+    world.assert_audit_good();
+}
+
+#[test]
 fn killed_before_the_challenge_is_answered_nothing_is_left() {
     let (world, server, terminal, _) = loaded();
     let mut line = connect(server.terminals);

@@ -89,6 +89,24 @@ fn an_administrators_word_takes_effect_once() {
 }
 
 #[test]
+fn a_word_given_several_times_at_once_takes_effect_once() {
+    let waiting = waiting();
+    let word = signed(&ESTATE.administrator, &waiting.word("replace-tk"));
+    let (address, word) = (waiting.server.https, &word);
+    let send = || https::post(address, "/v1/approvals", CMS, word).status;
+    let mut codes: Vec<_> = std::thread::scope(|scope| {
+        let all: Vec<_> = (0..5).map(|_| scope.spawn(send)).collect();
+        all.into_iter().map(|one| one.join().unwrap()).collect()
+    });
+    codes.sort_unstable();
+    assert_eq!(codes, [200, 409, 409, 409, 409]);
+    assert_eq!(waiting.world.events("tk.replaced", "SN-1").len(), 1);
+    let generation: i64 =
+        waiting.world.sql().query_row("SELECT tk_generation FROM terminals", [], |row| row.get(0)).unwrap();
+    assert_eq!(generation, 2);
+}
+
+#[test]
 fn a_rejected_replacement_is_gone_and_nothing_changed() {
     let waiting = waiting();
     let word = signed(&ESTATE.administrator, &waiting.word("reject-replacement"));

@@ -132,6 +132,16 @@ fn a_card_is_refused_from_the_moment_that_the_list_names_it() {
     server.collect(&[&Raw::new("SN-5")]);
 }
 
+#[test]
+fn a_list_that_is_overdue_refuses_every_card() {
+    let (world, server) = serve();
+    let (_, cms) = good();
+    replace_crl(&world, &ESTATE.crl_until(2, &[], now() - 30));
+    assert_refused(&server.upload(&cms), 403, "card-refused");
+    replace_crl(&world, &ESTATE.crl(3, &[]));
+    assert_eq!(server.upload(&cms).status, 200);
+}
+
 /// Replaces the file; the server looks at its time of change.
 fn replace_crl(world: &World, content: &str) {
     std::thread::sleep(Duration::from_millis(20));
@@ -243,6 +253,38 @@ fn the_same_bytes_again_are_a_conflict() {
     assert_eq!(world.count("collections"), 1);
     assert_all_audited(&world, "collection.refused", &ESTATE.operator, 2);
     world.assert_audit_good();
+}
+
+#[test]
+fn the_same_bytes_several_times_at_once_are_stored_once() {
+    let (world, server) = serve();
+    let (_, cms) = good();
+    let (address, cms) = (server.https, &cms);
+    let send = || https::post(address, "/v1/collections", CMS, cms).status;
+    let mut codes: Vec<_> = std::thread::scope(|scope| {
+        let all: Vec<_> = (0..6).map(|_| scope.spawn(send)).collect();
+        all.into_iter().map(|one| one.join().unwrap()).collect()
+    });
+    codes.sort_unstable();
+    assert_eq!(codes, [200, 409, 409, 409, 409, 409]);
+    assert_eq!((world.count("collections"), world.count("terminals")), (1, 1));
+}
+
+#[test]
+fn the_servers_tls_key_may_live_in_the_hsm() {
+    let world = World::new();
+    let (certificate, block) = ESTATE.tls_in_hsm();
+    world.write("tls.pem", &certificate.pem());
+    world.write("tls.key", &block);
+    let server = world.start(&Options::default());
+    let (terminal, cms) = good();
+    assert_eq!(server.upload(&cms).status, 200);
+    terminal.download(server.terminals, 0).unwrap();
+    for version in [&rustls::version::TLS12, &rustls::version::TLS13] {
+        let mut stream = https::tls(server.https, &[version]);
+        stream.conn.complete_io(&mut stream.sock).unwrap();
+        assert!(!stream.conn.is_handshaking());
+    }
 }
 
 #[test]

@@ -7,7 +7,10 @@ use std::{
     time::{SystemTime, UNIX_EPOCH},
 };
 
-use hsm::{Client, Hsm, commands::MakeWorkKey};
+use hsm::{
+    Client, Command, Hsm,
+    commands::{MakeTlsKey, MakeWorkKey},
+};
 use hsm_soft::{SoftHsm, serve};
 use paycrypto::rsa::PrivateKey;
 use pki::{
@@ -172,8 +175,23 @@ impl Estate {
         Person { certificate, key: Arc::clone(&self.card_key) }
     }
 
+    /// A TLS certificate whose key the HSM holds, and the key's block.
+    pub(crate) fn tls_in_hsm(&self) -> (Certificate, String) {
+        let command = MakeTlsKey { bits: 2048, subject: "Test server".into(), owner: ACQUIRER.into() };
+        let made = ask_hsm(&self.socket(), command);
+        let names = ["127.0.0.1".parse().unwrap()];
+        let certificate =
+            issue::tls_server(&self.issuer(), &name("Test server"), &made.public, valid(), &names).unwrap();
+        (certificate, made.private.into())
+    }
+
     /// The root's revocation list.
     pub(crate) fn crl(&self, number: u64, revoked: &[&Certificate]) -> String {
+        self.crl_until(number, revoked, now() + DAY)
+    }
+
+    /// The same, with the time by which the next one is due.
+    pub(crate) fn crl_until(&self, number: u64, revoked: &[&Certificate], next_update: i64) -> String {
         let revoked: Vec<_> = revoked
             .iter()
             .map(|certificate| Revoked {
@@ -182,17 +200,19 @@ impl Estate {
                 reason: RevocationReason::KeyCompromise,
             })
             .collect();
-        issue::build_crl(&self.issuer(), number, now() - 60, now() + DAY, &revoked).unwrap().pem()
+        issue::build_crl(&self.issuer(), number, now() - 60, next_update, &revoked).unwrap().pem()
     }
 }
 
-fn work_key(socket: &Path, issuer: &Issuer<'_>) -> WorkKey {
+/// One command, in a runtime of its own.
+fn ask_hsm<C: Command>(socket: &Path, command: C) -> C::Reply {
     let runtime = tokio::runtime::Runtime::new().unwrap();
-    let made = runtime.block_on(async {
-        let client = Client::connect(socket).await.unwrap();
-        let command = MakeWorkKey { bits: 2048, subject: "KMS work".into(), owner: ACQUIRER.into() };
-        client.call(command).await.unwrap()
-    });
+    runtime.block_on(async { Client::connect(socket).await.unwrap().call(command).await.unwrap() })
+}
+
+fn work_key(socket: &Path, issuer: &Issuer<'_>) -> WorkKey {
+    let command = MakeWorkKey { bits: 2048, subject: "KMS work".into(), owner: ACQUIRER.into() };
+    let made = ask_hsm(socket, command);
     let request = pki::csr::parse_and_verify(&made.request).unwrap();
     assert_eq!(request.spki, made.public);
     let certificate = issue::leaf(issuer, Role::KmsWork, &request.subject, &made.public, valid()).unwrap();
