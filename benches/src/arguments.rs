@@ -1,0 +1,76 @@
+//! The command line.
+
+use std::{path::PathBuf, time::Duration};
+
+use anyhow::{Context, Result, bail};
+
+use crate::line::Sizes;
+
+pub(crate) const HELP: &str = "\
+Prints what Keyferry does a second beside what this machine could do at most, as ratios of one run.
+
+cargo run --release -p keyferry-benches -- [OPTIONS]
+
+  --seconds N      seconds for each measurement, in turns (3)
+  --turns N        turns that these seconds are cut into (3)
+  --concurrency N  connections, or acts, at once (32)
+  --terminals N    terminals in the database (512)
+  --json           one JSON document instead of the table
+  --help           this
+";
+
+/// What this process is to be. The benchmark starts itself again for the processes that it measures.
+pub(crate) enum Role {
+    Help,
+    Bench(Arguments),
+    /// The HSM of this folder.
+    Hsm(PathBuf),
+    /// The server of this folder.
+    Server(PathBuf),
+    /// The bare peer of messages of these sizes.
+    Peer(Sizes),
+}
+
+/// What is measured, and for how long.
+#[derive(Debug, Clone)]
+pub(crate) struct Arguments {
+    pub(crate) seconds: u64,
+    pub(crate) turns: u32,
+    pub(crate) concurrency: usize,
+    pub(crate) terminals: usize,
+    pub(crate) json: bool,
+}
+
+impl Arguments {
+    pub(crate) fn parse(mut words: impl Iterator<Item = String>) -> Result<Role> {
+        let mut found = Arguments { seconds: 3, turns: 3, concurrency: 32, terminals: 512, json: false };
+        while let Some(word) = words.next() {
+            let mut value = || words.next().with_context(|| format!("{word} needs a value"));
+            match word.as_str() {
+                "--help" | "-h" => return Ok(Role::Help),
+                "--json" => found.json = true,
+                "--seconds" => found.seconds = value()?.parse()?,
+                "--turns" => found.turns = value()?.parse()?,
+                "--concurrency" => found.concurrency = value()?.parse()?,
+                "--terminals" => found.terminals = value()?.parse()?,
+                "--as-hsm" => return Ok(Role::Hsm(value()?.into())),
+                "--as-server" => return Ok(Role::Server(value()?.into())),
+                "--as-peer" => return Ok(Role::Peer(Sizes::from_text(&value()?)?)),
+                other => bail!("no such option: {other}; see --help"),
+            }
+        }
+        let Arguments { seconds, turns, concurrency, terminals, .. } = found;
+        if seconds == 0 || turns == 0 || concurrency == 0 {
+            bail!("--seconds, --turns and --concurrency must be at least 1");
+        }
+        if terminals < concurrency {
+            bail!("--terminals must be at least --concurrency: each connection has terminals of its own");
+        }
+        Ok(Role::Bench(found))
+    }
+
+    /// One turn of one measurement.
+    pub(crate) fn slice(&self) -> Duration {
+        Duration::from_secs(self.seconds) / self.turns
+    }
+}
