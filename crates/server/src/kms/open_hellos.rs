@@ -17,8 +17,9 @@ use wire::{Serial, limits::MAX_OPEN_HELLOS_PER_SOURCE as MAX_PER_SOURCE};
 
 /// HELLOs open for one serial from all sources.
 pub(crate) const MAX_PER_SERIAL: usize = 64;
-/// How long one that was put out may still prove itself.
-pub(crate) const GRACE: Duration = Duration::from_secs(1);
+/// How long one that was put out by others that proved nothing may still prove itself: as long as an answer takes on
+/// a slow line. It holds its connection no longer than a silent one does.
+pub(crate) const GRACE: Duration = Duration::from_secs(10);
 
 /// All open HELLOs.
 #[derive(Clone, Default)]
@@ -107,10 +108,21 @@ impl OpenHello {
         wins
     }
 
-    /// Returns when this one has been put out and its grace is over.
+    /// Returns when this one can win no more: at once when another has proved itself, and after its grace when it was
+    /// put out.
     pub(crate) async fn over(&self) {
         self.put_out.notified().await;
-        tokio::time::sleep(GRACE).await;
+        let ended = async {
+            while !self.is_lost() {
+                self.put_out.notified().await;
+            }
+        };
+        // Either way it is over.
+        let _ = tokio::time::timeout(GRACE, ended).await;
+    }
+
+    fn is_lost(&self) -> bool {
+        self.all.lock().get(&self.serial).is_none_or(|entry| entry.wins != self.wins)
     }
 }
 
