@@ -3,7 +3,7 @@
 use std::{
     sync::atomic::{AtomicBool, Ordering},
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use crate::support::{
@@ -160,10 +160,13 @@ fn idle_hellos_from_the_same_address_do_not_stop_a_download() {
         line.send(&terminal.impostor().hello(0, rnd1()));
     }
     terminal.download(server.terminals, 0).unwrap();
+    // The download that won ends the others, and at once.
+    let won = Instant::now();
     for line in &mut idle {
         line.expect(tlv::CHALLENGE).unwrap();
         assert_eq!(line.end(), BUSY);
     }
+    assert!(won.elapsed() < Duration::from_secs(1));
 }
 
 #[test]
@@ -182,17 +185,15 @@ fn hellos_past_the_fourth_put_out_the_oldest_even_if_nobody_wins() {
     }
 }
 
-#[test]
-fn a_flood_of_hellos_for_one_serial_stops_none_of_its_downloads() {
-    let terminal = Raw::new("SN-1");
-    let (world, server) = World::with(&[&terminal]);
-    let over = AtomicBool::new(false);
+/// Runs `download` while two threads say HELLO with this terminal's serial as fast as they can.
+fn in_a_flood<T>(server: &Server, terminal: &Raw, download: impl FnOnce() -> T) -> T {
+    let (address, over) = (server.terminals, AtomicBool::new(false));
     thread::scope(|scope| {
         for _ in 0..2 {
             scope.spawn(|| {
                 let mut open = Vec::new();
                 while !over.load(Ordering::Relaxed) {
-                    let mut line = connect(server.terminals);
+                    let mut line = connect(address);
                     line.try_send(&terminal.impostor().hello(0, rnd1()));
                     open.push(line);
                     if open.len() == 100 {
@@ -202,9 +203,33 @@ fn a_flood_of_hellos_for_one_serial_stops_none_of_its_downloads() {
             });
         }
         thread::sleep(Duration::from_millis(200));
-        let served: Vec<_> = (0..10).map(|_| terminal.download(server.terminals, 0)).collect();
+        let downloaded = download();
         over.store(true, Ordering::Relaxed);
-        assert!(served.iter().all(Result::is_ok), "{served:?}");
-    });
+        downloaded
+    })
+}
+
+#[test]
+fn a_flood_of_hellos_for_one_serial_stops_none_of_its_downloads() {
+    let terminal = Raw::new("SN-1");
+    let (world, server) = World::with(&[&terminal]);
+    let address = server.terminals;
+    let served: Vec<_> =
+        in_a_flood(&server, &terminal, || (0..10).map(|_| terminal.download(address, 0)).collect());
+    assert!(served.iter().all(Result::is_ok), "{served:?}");
     assert_eq!(world.events("tmk.confirmed", "SN-1").len(), 10);
+}
+
+#[test]
+fn a_flood_does_not_stop_a_terminal_on_a_slow_line() {
+    let terminal = Raw::new("SN-1");
+    let (_world, server) = World::with(&[&terminal]);
+    let served = in_a_flood(&server, &terminal, || {
+        let mut line = connect(server.terminals);
+        let asked = terminal.ask(&mut line, 0)?;
+        thread::sleep(Duration::from_millis(2500));
+        let context = terminal.prove(&mut line, &asked);
+        Ok::<_, End>(terminal.open(&line.expect(tlv::KEY)?, 0, &context))
+    });
+    assert!(served.is_ok(), "{served:?}");
 }
