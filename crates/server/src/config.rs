@@ -9,6 +9,9 @@ use std::{
 use serde::Deserialize;
 use wire::{Serial, Slot, limits};
 
+/// The largest upload in MiB: a CMS package of 16 MiB is the longest that is opened.
+const MAX_BODY_MIB: usize = 16;
+
 /// Everything an operator sets. Unknown names are errors: a setting that is misspelt must not be silently ignored.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -207,8 +210,8 @@ impl Config {
         if !(1..=300).contains(&self.terminal_port.idle_seconds) {
             return Err(("terminal_port.idle_seconds", "must be 1 to 300"));
         }
-        if !(1..=1024).contains(&self.https.max_body_mib) {
-            return Err(("https.max_body_mib", "must be 1 to 1024"));
+        if !(1..=MAX_BODY_MIB).contains(&self.https.max_body_mib) {
+            return Err(("https.max_body_mib", "must be 1 to 16"));
         }
         if self.trust.roots.is_empty() {
             return Err(("trust.roots", "must name at least one root certificate"));
@@ -234,5 +237,5 @@ fn default_idle() -> u64 {
 }
 
 fn default_body() -> usize {
-    64
+    MAX_BODY_MIB
 }

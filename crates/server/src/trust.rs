@@ -2,6 +2,7 @@
 
 use std::{
     fs,
+    os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
     time::SystemTime,
@@ -18,8 +19,11 @@ pub(crate) struct Trust {
     lists: Mutex<Lists>,
 }
 
+/// What tells that a file was replaced: its time, its length, and which file it is.
+type Stamp = (SystemTime, u64, u64);
+
 struct Lists {
-    files: Vec<(PathBuf, Option<SystemTime>)>,
+    files: Vec<(PathBuf, Option<Stamp>)>,
     crls: Arc<CrlSet>,
 }
 
@@ -86,7 +90,10 @@ impl Trust {
 
 impl Lists {
     fn refresh(&mut self) -> Result<(), TrustError> {
-        let changed = |path: &Path| fs::metadata(path).and_then(|m| m.modified()).ok();
+        let changed = |path: &Path| {
+            let meta = fs::metadata(path).ok()?;
+            Some((meta.modified().ok()?, meta.len(), meta.ino()))
+        };
         if self.files.iter().all(|(path, seen)| seen.is_some() && changed(path) == *seen) {
             return Ok(());
         }

@@ -59,6 +59,12 @@ pub trait Store: Send + Sync + 'static {
     fn replacements_waiting(&self)
     -> impl Future<Output = Result<Vec<ReplacementRecord>, StoreError>> + Send;
 
+    /// One replacement, if it waits.
+    fn replacement_waiting(
+        &self,
+        id: i64,
+    ) -> impl Future<Output = Result<Option<ReplacementRecord>, StoreError>> + Send;
+
     /// Lets a waiting replacement take effect: the terminal's pending keys are dropped, its TK becomes the new
     /// ciphertext, its generation goes up by one. With another PIN pad, active keys are retired too: they lie in
     /// the old one. Only by someone other than the collection's signer, and once.

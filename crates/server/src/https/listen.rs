@@ -1,4 +1,4 @@
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use axum::{Extension, Router};
 use hyper::server::conn::http1;
@@ -6,18 +6,17 @@ use hyper_util::{
     rt::{TokioIo, TokioTimer},
     service::TowerToHyperService,
 };
-use tokio::{
-    net::TcpListener,
-    sync::{Semaphore, watch},
-    task::JoinSet,
-    time::timeout,
-};
+use tokio::{net::TcpListener, sync::watch, task::JoinSet, time::timeout};
 use tokio_rustls::TlsAcceptor;
+
+use crate::connections::Connections;
 
 use super::routes::Source;
 
 /// Connections at once: stations and people, not terminals.
 const MAX_CONNECTIONS: usize = 256;
+/// From one address: a slow sender cannot hold all of them.
+const MAX_CONNECTIONS_PER_ADDRESS: usize = 64;
 const HANDSHAKE: Duration = Duration::from_secs(10);
 /// Time for the head of a request: a peer that sends it drop by drop is let go.
 const HEAD: Duration = Duration::from_secs(15);
@@ -32,7 +31,7 @@ pub(crate) async fn run(
     router: Router,
     mut stop: watch::Receiver<bool>,
 ) {
-    let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+    let connections = Connections::new(MAX_CONNECTIONS, MAX_CONNECTIONS_PER_ADDRESS);
     let mut running = JoinSet::new();
     loop {
         let (stream, peer) = tokio::select! {
@@ -47,7 +46,7 @@ pub(crate) async fn run(
             () = crate::stopped(&mut stop) => break,
             Some(_) = running.join_next() => continue,
         };
-        let Ok(place) = Arc::clone(&places).try_acquire_owned() else { continue };
+        let Some(place) = connections.enter(peer.ip().to_canonical()) else { continue };
         let (tls, mut stop) = (tls.clone(), stop.clone());
         let router = router.clone().layer(Extension(Source(peer.ip().to_canonical())));
         running.spawn(async move {

@@ -125,8 +125,7 @@ impl<S: Store, H: Hsm> Kms<S, H> {
         }
         let id = content.id;
         // The serial is signed too: an approval names what was looked at.
-        let waiting = self.store.replacements_waiting().await.map_err(stored)?;
-        let Some(record) = waiting.iter().find(|r| r.id == id) else {
+        let Some(record) = self.store.replacement_waiting(id).await.map_err(stored)? else {
             return Err(ApprovalRefusal::NotWaiting(id));
         };
         if record.sn.as_str() != content.sn {

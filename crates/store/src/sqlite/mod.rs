@@ -119,6 +119,10 @@ impl Store for SqliteStore {
         self.readers().long(reads::terminals::replacements_waiting).await
     }
 
+    async fn replacement_waiting(&self, id: i64) -> Result<Option<ReplacementRecord>, StoreError> {
+        self.readers().long(move |db| reads::terminals::replacement_waiting(db, id)).await
+    }
+
     async fn approve_replacement(
         &self,
         approval: Approval,

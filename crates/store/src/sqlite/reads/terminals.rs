@@ -46,15 +46,26 @@ pub(in crate::sqlite) fn terminals(
     .db()
 }
 
+/// Columns and tables of a replacement that waits; the condition ends open.
+const WAITING: &str =
+    "SELECT r.id, r.sn, r.key_serial, t.key_serial, r.fingerprint, t.fingerprint, c.signer, c.signer_serial,
+        c.station, c.collected_at, c.uploaded_at
+     FROM replacements r JOIN terminals t ON t.sn = r.sn JOIN collections c ON c.id = r.collection
+     WHERE r.state = 'waiting'";
+
 pub(in crate::sqlite) fn replacements_waiting(db: &Connection) -> Result<Vec<ReplacementRecord>, StoreError> {
-    db.prepare_cached(
-        "SELECT r.id, r.sn, r.key_serial, t.key_serial, r.fingerprint, t.fingerprint, c.signer, c.signer_serial,
-            c.station, c.collected_at, c.uploaded_at
-         FROM replacements r JOIN terminals t ON t.sn = r.sn JOIN collections c ON c.id = r.collection
-         WHERE r.state = 'waiting' ORDER BY r.id LIMIT ?1",
-    )
-    .and_then(|mut s| s.query_map([limits::PAGE], replacement)?.collect())
-    .db()
+    db.prepare_cached(&format!("{WAITING} ORDER BY r.id LIMIT ?1"))
+        .and_then(|mut s| s.query_map([limits::PAGE], replacement)?.collect())
+        .db()
+}
+
+pub(in crate::sqlite) fn replacement_waiting(
+    db: &Connection,
+    id: i64,
+) -> Result<Option<ReplacementRecord>, StoreError> {
+    db.prepare_cached(&format!("{WAITING} AND r.id = ?1"))
+        .and_then(|mut s| s.query_row([id], replacement).optional())
+        .db()
 }
 
 fn replacement(row: &rusqlite::Row<'_>) -> rusqlite::Result<ReplacementRecord> {
