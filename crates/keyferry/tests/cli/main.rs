@@ -1,0 +1,28 @@
+//! The program as people run it: real processes, files, sockets and signals.
+
+#![cfg(target_os = "linux")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test that goes wrong stops here, as it should"
+)]
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod audit;
+mod ca;
+mod calc;
+mod demo;
+mod full_disk;
+mod help;
+mod hsm_process;
+mod init;
+mod kills;
+mod memory;
+mod replacements;
+mod secrets;
+mod station;
+mod terminal;
+mod work_keys;

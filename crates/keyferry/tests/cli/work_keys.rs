@@ -1,0 +1,161 @@
+//! A new work key: `kms work-key-request`, `ca issue`, `kms work-key-install`.
+
+use std::{fs, path::PathBuf};
+
+use crate::support::{
+    estate::Estate,
+    folders::{edit, mode, snapshot},
+    records,
+    server::Server,
+    station,
+    tool::{Ran, run},
+};
+
+struct Request {
+    csr: PathBuf,
+    block: PathBuf,
+    certificate: PathBuf,
+}
+
+fn request(estate: &Estate, name: &str) -> (Request, Ran) {
+    let file = |end: &str| estate.folder().join(format!("{name}.{end}"));
+    let request = Request { csr: file("csr"), block: file("key-block"), certificate: file("pem") };
+    let mut command = estate.configured(&["kms", "work-key-request"]);
+    command.arg("--out").arg(&request.csr).arg("--key-block").arg(&request.block);
+    let ran = run(command.arg("--passphrase-file").arg(estate.secret("hsm-passphrase")));
+    (request, ran)
+}
+
+fn issue(estate: &Estate, request: &Request, role: &str) {
+    let mut command = estate.ca(&["issue", "--role", role]);
+    command.arg("--request").arg(&request.csr).arg("--out").arg(&request.certificate);
+    run(&mut command).good();
+}
+
+fn install(estate: &Estate, request: &Request) -> Ran {
+    let mut command = estate.configured(&["kms", "work-key-install"]);
+    run(command.arg("--certificate").arg(&request.certificate).arg("--key-block").arg(&request.block))
+}
+
+#[test]
+fn terminals_collected_under_the_old_key_still_download_and_new_ones_use_the_new() {
+    let estate = Estate::collected();
+    let server = Server::start(&estate);
+    // One downloads before, one only after.
+    let before = estate.terminal("SN-1").key(&server.terminals, 0);
+    let (new, ran) = request(&estate, "new");
+    ran.good();
+    assert_eq!(mode(&new.block), 0o600);
+    issue(&estate, &new, "kms-work");
+    assert!(install(&estate, &new).good().contains("is active; collect new terminals under its certificate"));
+    assert!(server.stop().success());
+
+    let server = Server::start(&estate);
+    assert_eq!(estate.terminal("SN-1").kcv(0), Some(before));
+    for sn in ["SN-1", "SN-2"] {
+        estate.terminal(sn).key(&server.terminals, 1);
+    }
+    // The station is given the new certificate.
+    fs::remove_file(estate.path("work-certificate.pem")).unwrap();
+    fs::copy(&new.certificate, estate.path("work-certificate.pem")).unwrap();
+    let terminal = estate.make_terminal("SN-9");
+    station::collect(&estate, &[&terminal], &[]).ran.good();
+    let sql = "SELECT count(*) FROM terminals t JOIN work_keys w ON w.certificate_sha256 = t.work_certificate_sha256 \
+               WHERE t.sn = 'SN-9' AND w.state = 'active'";
+    assert_eq!(records::number(&estate.path("keyferry.db"), sql), 1);
+    terminal.key(&server.terminals, 0);
+    // One that was latched under the old certificate gives its key to no other.
+    let latched = station::collect(&estate, &[&estate.terminal("SN-3")], &["--offline"]);
+    assert_eq!(latched.ran.code, Some(1));
+    assert!(latched.ran.out.contains("0008"), "{}", latched.ran.out);
+    estate.terminal("SN-3").key(&server.terminals, 0);
+}
+
+#[test]
+fn a_work_key_that_does_not_fit_is_not_installed() {
+    let estate = Estate::new();
+    let (operator, ran) = request(&estate, "operator");
+    ran.good();
+    issue(&estate, &operator, "operator");
+    let active = || {
+        records::string(
+            &estate.path("keyferry.db"),
+            "SELECT certificate_sha256 FROM work_keys WHERE state = 'active'",
+        )
+    };
+    let first = active();
+    install(&estate, &operator).refused_with("the certificate is refused");
+    // Another root's.
+    let (foreign, ran) = request(&estate, "foreign");
+    ran.good();
+    let mut root =
+        crate::support::tool::keyferry(["ca", "root", "--subject", "CLI root", "--bits", "2048", "--ca"]);
+    root.arg(estate.folder().join("other")).arg("--ca-passphrase-file").arg(estate.secret("ca-passphrase"));
+    run(&mut root).good();
+    let mut command = crate::support::tool::keyferry(["ca", "issue", "--role", "kms-work", "--ca"]);
+    command
+        .arg(estate.folder().join("other"))
+        .arg("--ca-passphrase-file")
+        .arg(estate.secret("ca-passphrase"));
+    run(command.arg("--request").arg(&foreign.csr).arg("--out").arg(&foreign.certificate)).good();
+    install(&estate, &foreign).refused_with("the certificate is refused");
+    assert_eq!(active(), first);
+    assert_eq!(records::number(&estate.path("keyferry.db"), "SELECT count(*) FROM work_keys"), 1);
+}
+
+#[test]
+fn a_key_block_of_another_key_is_not_installed() {
+    let estate = Estate::new();
+    let (one, ran) = request(&estate, "one");
+    ran.good();
+    let (other, ran) = request(&estate, "other");
+    ran.good();
+    issue(&estate, &one, "kms-work");
+    let mixed = Request { block: other.block, ..one };
+    let ran = install(&estate, &mixed);
+    assert_eq!(ran.code, Some(1), "a certificate with another key's block would open nothing: {ran:?}");
+    assert_eq!(records::number(&estate.path("keyferry.db"), "SELECT count(*) FROM work_keys"), 1);
+}
+
+#[test]
+fn a_request_overwrites_nothing_and_needs_the_hsm() {
+    let estate = Estate::new();
+    let (_, ran) = request(&estate, "new");
+    ran.good();
+    let before = snapshot(estate.folder());
+    let (_, again) = request(&estate, "new");
+    again.refused_with("new.key-block");
+    edit(&estate.secret("hsm-passphrase"), &[("hsm-zcq4", "hsm-zcq5")]);
+    let (wrong, ran) = request(&estate, "wrong");
+    ran.refused_with("wrong passphrase");
+    assert!(!wrong.csr.exists() && !wrong.block.exists());
+    edit(&estate.secret("hsm-passphrase"), &[("hsm-zcq5", "hsm-zcq4")]);
+    assert_eq!(snapshot(estate.folder()), before);
+}
+
+#[test]
+fn the_records_can_be_listed() {
+    let estate = Estate::collected();
+    let server = Server::start(&estate);
+    let key = estate.terminal("SN-2").key(&server.terminals, 3);
+    let kms = |arguments: &[&str]| run(&mut estate.configured(&[&["kms"], arguments].concat()));
+    let overview = kms(&["overview"]).good();
+    let count = |what: &str| {
+        let line = overview.lines().find(|line| line.trim_start().starts_with(what)).unwrap();
+        line.split_whitespace().last().unwrap().to_owned()
+    };
+    assert_eq!(
+        (count("terminals"), count("active TMKs"), count("pending TMKs")),
+        ("4".into(), "1".into(), "0".into())
+    );
+    let all = kms(&["terminals"]).good();
+    assert!(["SN-1", "SN-2", "SN-3", "SN-4"].iter().all(|sn| all.contains(sn)), "{all}");
+    let page = kms(&["terminals", "--after", "SN-2", "--limit", "1"]).good();
+    assert!(page.contains("SN-3") && !page.contains("SN-4") && !page.contains("SN-2"), "{page}");
+    let one = kms(&["terminal", "SN-2"]).good();
+    assert!(
+        one.lines().any(|line| line.contains("03") && line.contains("active") && line.contains(&key)),
+        "{one}"
+    );
+    kms(&["terminal", "SN-77"]).refused_with("no terminal SN-77 is known; collect it first");
+}
