@@ -59,14 +59,16 @@ impl Server {
             "HSM unsealed"
         );
 
+        // Before anybody can know that it serves: a signal right after that must stop it in order, too.
+        let mut terminated = signal(SignalKind::terminate())?;
+        let mut interrupted = signal(SignalKind::interrupt())?;
         let running = server::start(config, Arc::new(store), hsm.clone()).await?;
         tracing::info!(terminals = %running.terminal_port, https = %running.https, "serving");
         println!("terminal port {}", running.terminal_port);
         println!("https {}", running.https);
 
-        let mut terminated = signal(SignalKind::terminate())?;
         let lost = tokio::select! {
-            _ = tokio::signal::ctrl_c() => false,
+            _ = interrupted.recv() => false,
             _ = terminated.recv() => false,
             () = hsm.gone() => true,
         };
@@ -102,6 +104,8 @@ fn log(config: &Config) {
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_ansi(std::io::stderr().is_terminal())
+        // A log that cannot be written (a full disk) must not end what is being logged.
+        .log_internal_errors(false)
         .with_writer(std::io::stderr);
     if config.log.json {
         builder.json().init();
