@@ -75,6 +75,7 @@ enum Keyblock {
 
 /// Put a key into a block: asks for the protection key, then for the key.
 #[derive(Args)]
+#[command(disable_version_flag = true)] // here --version is the block's
 struct Wrap {
     /// A, B, C, D or E.
     #[arg(long)]
