@@ -60,7 +60,7 @@ pub(crate) struct Root {
     #[arg(long)]
     organisation: Option<String>,
     /// Days that it is valid.
-    #[arg(long, default_value_t = 3653)]
+    #[arg(long, default_value_t = 3653, value_parser = days())]
     days: u32,
     /// RSA bits: 2048, 3072 or 4096.
     #[arg(long, default_value_t = 3072)]
@@ -79,7 +79,7 @@ pub(crate) struct Issue {
     #[arg(long, value_parser = role)]
     role: Role,
     /// Days that it is valid.
-    #[arg(long, default_value_t = 365)]
+    #[arg(long, default_value_t = 365, value_parser = days())]
     days: u32,
     /// Where the certificate goes.
     #[arg(long)]
@@ -98,7 +98,7 @@ pub(crate) struct Tls {
     #[arg(long = "server-name", value_name = "NAME", required = true)]
     names: Vec<String>,
     /// Days that it is valid.
-    #[arg(long, default_value_t = 397)]
+    #[arg(long, default_value_t = 397, value_parser = days())]
     days: u32,
     /// Where the certificate goes.
     #[arg(long)]
@@ -120,7 +120,7 @@ pub(crate) struct Card {
     #[arg(long, value_parser = role)]
     role: Role,
     /// Days that its certificate is valid.
-    #[arg(long, default_value_t = 365)]
+    #[arg(long, default_value_t = 365, value_parser = days())]
     days: u32,
     /// RSA bits: 2048, 3072 or 4096.
     #[arg(long, default_value_t = 2048)]
@@ -153,7 +153,7 @@ pub(crate) struct Crl {
     #[command(flatten)]
     folder: Folder,
     /// Days until it must be renewed.
-    #[arg(long, default_value_t = DEFAULT_CRL_DAYS)]
+    #[arg(long, default_value_t = DEFAULT_CRL_DAYS, value_parser = days())]
     days: u32,
 }
 
@@ -221,6 +221,7 @@ impl Root {
 
 impl Issue {
     fn run(self) -> Result<()> {
+        must_be_new(&self.out)?;
         let request = read_request(&self.request)?;
         let certificate = self.folder.open()?.issue(&request, self.role, self.days, time::now_seconds())?;
         write(&self.out, &certificate.pem(), 0o644)?;
@@ -231,6 +232,7 @@ impl Issue {
 
 impl Tls {
     fn run(self) -> Result<()> {
+        must_be_new(&self.out)?;
         let request = read_request(&self.request)?;
         let names = self.names.iter().map(|name| name.parse()).collect::<Result<Vec<ServerName>, _>>()?;
         let mut ca = self.folder.open()?;
@@ -302,9 +304,7 @@ pub(crate) fn make_card(
     days: u32,
     pin: &str,
 ) -> Result<Certificate> {
-    if path.exists() {
-        bail!("{} exists; nothing was changed", path.display());
-    }
+    must_be_new(path)?;
     let (signer, pem) = keyfile::generate(bits, pin)?;
     let request = Csr { subject: subject.clone(), spki: signer.spki_der().to_vec() };
     let certificate = ca.issue(&request, role, days, time::now_seconds())?;
@@ -313,6 +313,14 @@ pub(crate) fn make_card(
     }
     card::write_card(path, &pem, &certificate, &[])?;
     Ok(certificate)
+}
+
+/// Looked at before anything is signed: what is issued must not be for nobody.
+fn must_be_new(path: &Path) -> Result<()> {
+    if path.exists() {
+        bail!("{} exists; nothing was changed", path.display());
+    }
+    Ok(())
 }
 
 fn read_request(path: &Path) -> Result<Csr> {
@@ -337,6 +345,11 @@ pub(crate) fn role(word: &str) -> Result<Role, String> {
         let words: Vec<_> = Role::ALL.iter().map(|role| role.word()).collect();
         format!("roles are {}", words.join(", "))
     })
+}
+
+/// At least one: what ends as it begins is good for nothing, and a revocation list that does would stop everything.
+fn days() -> impl clap::builder::TypedValueParser<Value = u32> {
+    clap::value_parser!(u32).range(1..)
 }
 
 fn reason(word: &str) -> Result<RevocationReason, String> {
