@@ -42,6 +42,7 @@ enum Command {
 }
 
 fn main() -> ExitCode {
+    end_quietly_when_nobody_reads();
     let done = match Cli::parse().command {
         Command::Demo(demo) => demo.run(),
         Command::Init(init) => init.run(),
@@ -61,4 +62,19 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// What it ends with when nobody reads its output any more: what a shell shows for SIGPIPE.
+const NOBODY_READS: i32 = 128 + 13;
+
+/// `keyferry audit show | head` is no mistake: where the standard library would panic, ends without a word.
+fn end_quietly_when_nobody_reads() {
+    let report = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        let said = panic.payload().downcast_ref::<String>().map_or("", String::as_str);
+        if said.starts_with("failed printing to stdout") && said.contains("Broken pipe") {
+            std::process::exit(NOBODY_READS);
+        }
+        report(panic);
+    }));
 }
