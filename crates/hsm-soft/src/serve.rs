@@ -137,6 +137,7 @@ fn is_slow(request: &Request) -> bool {
             | Request::MakeTlsKey(_)
             | Request::SignTls(_)
             | Request::CheckCollected(_)
+            | Request::CheckWorkKey(_)
             | Request::OpenCollected(_)
             | Request::Rewrap(_)
     )

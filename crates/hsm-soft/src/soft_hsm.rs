@@ -54,6 +54,7 @@ impl SoftHsm {
             Request::ReleaseTmk(c) => Reply::ReleaseTmk(acts::release_tmk(self, &c)?),
             Request::MakeTlsKey(c) => Reply::MakeTlsKey(acts::make_tls_key(self, &c)?),
             Request::SignTls(c) => Reply::SignTls(acts::sign_tls(self, &c)?),
+            Request::CheckWorkKey(c) => Reply::CheckWorkKey(acts::check_work_key(self, &c)?),
             Request::Rewrap(c) => Reply::Rewrap(self.lmk.rewrap(&c.block)?),
         })
     }

@@ -9,9 +9,9 @@ use paycrypto::{TdesKey, blocks, rsa::PublicKey, tk::CheckedTk};
 use crate::{
     Hsm, HsmError, KeyBlock, Refusal,
     commands::{
-        AnswerChallenge, AnswerStranger, Challenge, CheckAnswer, CheckCollected, MakeTlsKey, MakeWorkKey,
-        OpenCollected, ReleaseTmk, ReleasedTmk, Rewrap, SignTls, Status, TlsScheme, TransportKeyBlocks,
-        WorkKey,
+        AnswerChallenge, AnswerStranger, Challenge, CheckAnswer, CheckCollected, CheckWorkKey, MakeTlsKey,
+        MakeWorkKey, OpenCollected, ReleaseTmk, ReleasedTmk, Rewrap, SignTls, Status, TlsScheme,
+        TransportKeyBlocks, WorkKey,
     },
 };
 
@@ -33,6 +33,7 @@ pub async fn run(hsm: &impl Hsm) {
     suite.a_tmk_is_released_to_a_proven_terminal_only(hsm).await;
     suite.keys_are_refused_out_of_place(hsm).await;
     suite.a_tls_key_signs_and_opens_nothing(hsm).await;
+    suite.a_work_key_belongs_to_its_public_half(hsm).await;
     suite.answers_to_many_come_back_to_each(hsm).await;
 }
 
@@ -210,6 +211,24 @@ impl Suite {
         let ctk_pu = encrypt(&tls, &self.tk.to_clear());
         let opens = CheckCollected { work_key: tls.private.clone(), ctk_pu, owner: OWNER.into() };
         refused(hsm.call(opens).await, |r| matches!(r, Refusal::WrongUse { .. }));
+    }
+
+    async fn a_work_key_belongs_to_its_public_half(&self, hsm: &impl Hsm) {
+        let other = MakeWorkKey { bits: 2048, subject: "other".into(), owner: OWNER.into() };
+        let other = hsm.call(other).await.unwrap();
+        let check = |owner: &str, private: &KeyBlock, public: &[u8]| CheckWorkKey {
+            work_key: private.clone(),
+            public: public.to_vec(),
+            owner: owner.into(),
+        };
+        hsm.call(check(OWNER, &self.work.private, &self.work.public)).await.unwrap();
+        hsm.call(check(OWNER, &other.private, &other.public)).await.unwrap();
+        let mixed = hsm.call(check(OWNER, &other.private, &self.work.public)).await;
+        refused(mixed, |r| matches!(r, Refusal::WrongUse { .. }));
+        let foreign = hsm.call(check("ACQ-2", &other.private, &other.public)).await;
+        refused(foreign, |r| matches!(r, Refusal::WrongOwner { .. }));
+        let no_work_key = hsm.call(check(OWNER, &self.blocks.tek, &self.work.public)).await;
+        refused(no_work_key, |r| matches!(r, Refusal::WrongUse { .. }));
     }
 
     async fn answers_to_many_come_back_to_each(&self, hsm: &impl Hsm) {

@@ -7,6 +7,7 @@ mod answer_challenge;
 mod answer_stranger;
 mod check_answer;
 mod check_collected;
+mod check_work_key;
 mod make_tls_key;
 mod make_work_key;
 mod open_collected;
@@ -21,6 +22,7 @@ pub use answer_challenge::{AnswerChallenge, Challenge};
 pub use answer_stranger::AnswerStranger;
 pub use check_answer::CheckAnswer;
 pub use check_collected::CheckCollected;
+pub use check_work_key::CheckWorkKey;
 pub use make_tls_key::MakeTlsKey;
 pub use make_work_key::{MakeWorkKey, WorkKey};
 pub use open_collected::{OpenCollected, TransportKeyBlocks};
@@ -96,4 +98,5 @@ commands! {
     Rewrap => crate::KeyBlock,
     MakeTlsKey => WorkKey,
     SignTls => Vec<u8>,
+    CheckWorkKey => (),
 }

@@ -2,7 +2,10 @@ use std::{path::PathBuf, process::ExitCode};
 
 use anyhow::{Context, Result, bail};
 use clap::{Args, Subcommand};
-use hsm::{Client, Hsm as _, commands::MakeWorkKey};
+use hsm::{
+    Client, Hsm as _, KeyBlock,
+    commands::{CheckWorkKey, MakeWorkKey},
+};
 use pki::{Certificate, Role, csr};
 use server::Config;
 use store::{SlotRecord, SqliteStore, Store as _, TerminalRecord, TkRecord};
@@ -85,6 +88,9 @@ pub(crate) struct WorkKeyInstall {
     /// The private key's block that `work-key-request` wrote.
     #[arg(long)]
     key_block: PathBuf,
+    /// The HSM reads its passphrase from this file, where no HSM is running.
+    #[arg(long, value_name = "FILE")]
+    passphrase_file: Option<PathBuf>,
 }
 
 impl Kms {
@@ -197,18 +203,7 @@ fn tk_state(tk: &TkRecord) -> &'static str {
 impl WorkKeyRequest {
     async fn run(self) -> Result<()> {
         let config = Config::read(&self.estate.config)?;
-        let socket = config.path(&config.hsm.socket);
-        // A running server's HSM serves this too; else one is started for the moment.
-        let (_child, hsm) = match Client::connect(&socket).await {
-            Ok(client) => (None, client),
-            Err(_) => {
-                super::server::make_private_folder(&socket)?;
-                let passphrase = Source::file(self.passphrase_file.clone());
-                let child = HsmChild::start(&config.path(&config.hsm.folder), &socket, &passphrase).await?;
-                let client = child.client.clone();
-                (Some(child), client)
-            }
-        };
+        let (_child, hsm) = reach_hsm(&config, self.passphrase_file.clone()).await?;
         let owner = config.acquirer.id.clone();
         let subject = format!("{owner} KMS work key");
         let made = hsm.call(MakeWorkKey { bits: self.bits, subject, owner }).await?;
@@ -232,11 +227,29 @@ impl WorkKeyInstall {
         };
         let certificate = Certificate::from_pem(&read(&self.certificate)?)?;
         server::check_certificate(&config, &certificate, Role::KmsWork)?;
-        init::install_work_key(&store, &certificate, read(&self.key_block)?.trim(), "keyferry kms").await?;
+        let block = read(&self.key_block)?.trim().to_owned();
+        let (_child, hsm) = reach_hsm(&config, self.passphrase_file.clone()).await?;
+        let (public, owner) = (certificate.spki_der().to_vec(), config.acquirer.id.clone());
+        let check = CheckWorkKey { work_key: KeyBlock::from_text(block.clone()), public, owner };
+        hsm.call(check).await.context("certificate and key block do not belong together here")?;
+        init::install_work_key(&store, &certificate, &block, "keyferry kms").await?;
         println!(
             "work key {} is active; collect new terminals under its certificate",
             certificate.sha256_hex()
         );
         Ok(())
     }
+}
+
+/// A running server's HSM where there is one; else one is started for the moment.
+async fn reach_hsm(config: &Config, passphrase_file: Option<PathBuf>) -> Result<(Option<HsmChild>, Client)> {
+    let socket = config.path(&config.hsm.socket);
+    if let Ok(client) = Client::connect(&socket).await {
+        return Ok((None, client));
+    }
+    super::server::make_private_folder(&socket)?;
+    let passphrase = Source::file(passphrase_file);
+    let child = HsmChild::start(&config.path(&config.hsm.folder), &socket, &passphrase).await?;
+    let client = child.client.clone();
+    Ok((Some(child), client))
 }
