@@ -1,9 +1,17 @@
 //! Keyferry's command line: thin. What a command does is in the crate it is about.
+#![warn(clippy::print_stdout)]
+
+/// Prints a line to standard output. Unlike `println!` it does not panic when nobody reads, or the disk is full: the
+/// command goes on with what it is there for, and its exit code tells (see `out`).
+macro_rules! say {
+    ($($text:tt)*) => { $crate::out::line(format_args!($($text)*)) };
+}
 
 mod commands;
 mod demo;
 mod files;
 mod hsm_child;
+mod out;
 mod secret;
 mod show;
 mod time;
@@ -42,7 +50,6 @@ enum Command {
 }
 
 fn main() -> ExitCode {
-    end_quietly_when_nobody_reads();
     let done = match Cli::parse().command {
         Command::Demo(demo) => demo.run(),
         Command::Init(init) => init.run(),
@@ -56,25 +63,10 @@ fn main() -> ExitCode {
         Command::Calc(calc) => calc.run(),
     };
     match done {
-        Ok(code) => code,
+        Ok(code) => out::exit_code().unwrap_or(code),
         Err(error) => {
-            eprintln!("keyferry: {error:#}");
+            eprintln!("keyferry: {}", out::with_causes(&error));
             ExitCode::FAILURE
         }
     }
-}
-
-/// What it ends with when nobody reads its output any more: what a shell shows for SIGPIPE.
-const NOBODY_READS: i32 = 128 + 13;
-
-/// `keyferry audit show | head` is no mistake: where the standard library would panic, ends without a word.
-fn end_quietly_when_nobody_reads() {
-    let report = std::panic::take_hook();
-    std::panic::set_hook(Box::new(move |panic| {
-        let said = panic.payload().downcast_ref::<String>().map_or("", String::as_str);
-        if said.starts_with("failed printing to stdout") && said.contains("Broken pipe") {
-            std::process::exit(NOBODY_READS);
-        }
-        report(panic);
-    }));
 }

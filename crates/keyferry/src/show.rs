@@ -9,7 +9,7 @@ pub(crate) fn table(head: &[&str], rows: &[Vec<String>]) {
     let widths: Vec<_> = (0..head.len()).map(width).collect();
     let line = |cells: &mut dyn Iterator<Item = &str>| {
         let text: Vec<_> = cells.zip(&widths).map(|(cell, width)| format!("{cell:<width$}")).collect();
-        println!("  {}", text.join("  ").trim_end());
+        say!("  {}", text.join("  ").trim_end());
     };
     line(&mut head.iter().copied());
     for row in rows {

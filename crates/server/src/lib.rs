@@ -17,7 +17,7 @@ use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
 use hsm::Hsm;
 use store::{Event, Store};
-use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
+use tokio::{net::TcpListener, sync::watch, task::JoinHandle, time::Instant};
 
 pub use config::{Config, ConfigError};
 pub use tls::TlsError;
@@ -142,7 +142,8 @@ pub enum CheckError {
 }
 
 async fn report_strangers<S: Store, H: Hsm>(kms: Arc<kms::Kms<S, H>>, mut stop: watch::Receiver<bool>) {
-    let mut every = tokio::time::interval(STRANGERS_EVERY);
+    // Not at once, as a plain interval: what is counted in the first minute belongs together.
+    let mut every = tokio::time::interval_at(Instant::now() + STRANGERS_EVERY, STRANGERS_EVERY);
     loop {
         tokio::select! {
             _ = every.tick() => kms.report_strangers().await,

@@ -1,8 +1,8 @@
 use std::{path::PathBuf, process::ExitCode};
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use clap::{Args, Subcommand};
-use store::{SqliteOptions, SqliteStore, Store as _, verify_audit_file};
+use store::{AuditRow, SqliteOptions, SqliteStore, Store as _, limits::PAGE, verify_audit_file};
 
 use crate::time;
 
@@ -33,7 +33,10 @@ pub(crate) struct Show {
     from: i64,
     /// How many at most.
     #[arg(long, default_value_t = 100)]
-    limit: u32,
+    limit: u64,
+    /// The last so many events instead.
+    #[arg(long, conflicts_with_all = ["from", "limit"])]
+    last: Option<u64>,
     /// One JSON object a line.
     #[arg(long)]
     json: bool,
@@ -45,14 +48,12 @@ impl Audit {
             Self::Verify(file) => {
                 let verdict = verify_audit_file(&file.store)?;
                 if let Some(broken) = verdict.broken_at {
-                    println!("BROKEN at event {}: {}", broken.seq, broken.why);
-                    println!(
-                        "keep the file as it is, compare with a backup, and find out who could write to it"
-                    );
+                    say!("BROKEN at event {}: {}", broken.seq, broken.why);
+                    say!("keep the file as it is, compare with a backup, and find out who could write to it");
                     return Ok(ExitCode::FAILURE);
                 }
-                println!("good: {} events, head {}", verdict.events, verdict.head_hash_hex);
-                println!("keep the head elsewhere: it shows later whether the whole chain was written anew");
+                say!("good: {} events, head {}", verdict.events, verdict.head_hash_hex);
+                say!("keep the head elsewhere: it shows later whether the whole chain was written anew");
                 Ok(ExitCode::SUCCESS)
             }
             Self::Show(show) => show.run(),
@@ -62,26 +63,37 @@ impl Audit {
 
 impl Show {
     fn run(self) -> Result<ExitCode> {
+        if !self.file.store.exists() {
+            bail!("there is no database {}; name it with --store", self.file.store.display());
+        }
+        let store = SqliteStore::open(&self.file.store, SqliteOptions::default())?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let rows = runtime.block_on(async {
-            SqliteStore::open(&self.file.store, SqliteOptions::default())?
-                .audit_page(self.from, self.limit)
-                .await
-        })?;
-        for row in rows {
-            if self.json {
-                let detail: serde_json::Value = serde_json::from_str(&row.detail).unwrap_or_default();
-                let line = serde_json::json!({ "seq": row.seq, "at": time::text(row.at / 1000), "kind": row.kind,
-                    "actor": row.actor, "subject": row.subject, "detail": detail });
-                println!("{line}");
-            } else {
-                let at = time::text(row.at / 1000);
-                println!(
-                    "{:>6}  {at}  {:<24} {} -> {}  {}",
-                    row.seq, row.kind, row.actor, row.subject, row.detail
-                );
-            }
+        let (mut from, mut left) = (self.from, self.limit);
+        if let Some(last) = self.last {
+            let events = runtime.block_on(store.overview())?.events;
+            from = i64::try_from(events.saturating_sub(last))?.saturating_add(1);
+            left = last;
+        }
+        while left > 0 {
+            let page = u32::try_from(left.min(PAGE.into()))?;
+            let rows = runtime.block_on(store.audit_page(from, page))?;
+            let Some(end) = rows.last().map(|row| row.seq) else { break };
+            left = left.saturating_sub(rows.len() as u64);
+            from = end.saturating_add(1);
+            rows.iter().for_each(|row| self.print(row));
         }
         Ok(ExitCode::SUCCESS)
+    }
+
+    fn print(&self, row: &AuditRow) {
+        if self.json {
+            let detail: serde_json::Value = serde_json::from_str(&row.detail).unwrap_or_default();
+            let line = serde_json::json!({ "seq": row.seq, "at": time::text(row.at / 1000), "kind": row.kind,
+                    "actor": row.actor, "subject": row.subject, "detail": detail });
+            say!("{line}");
+        } else {
+            let at = time::text(row.at / 1000);
+            say!("{:>6}  {at}  {:<24} {} -> {}  {}", row.seq, row.kind, row.actor, row.subject, row.detail);
+        }
     }
 }

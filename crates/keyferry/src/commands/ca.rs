@@ -175,16 +175,12 @@ impl Ca {
             Self::Revoke(revoke) => {
                 let mut ca = revoke.folder.open()?;
                 let crl = ca.revoke(&revoke.serial, revoke.reason, time::now_seconds())?;
-                println!("revoked {}; revocation list number {} written", revoke.serial, crl.number());
+                say!("revoked {}; revocation list number {} written", revoke.serial, crl.number());
             }
             Self::Crl(crl) => {
                 let list = crl.folder.open()?.crl(crl.days, time::now_seconds())?;
                 let until = time::text(list.next_update());
-                println!(
-                    "revocation list number {}, {} revoked, good until {until}",
-                    list.number(),
-                    list.len()
-                );
+                say!("revocation list number {}, {} revoked, good until {until}", list.number(), list.len());
             }
             Self::List(list) => list.run()?,
         }
@@ -208,12 +204,10 @@ impl Root {
             ..NewCa::new(Name::new(&self.subject, self.organisation.as_deref())?)
         };
         let ca = Authority::create(&self.folder.ca, &new, &passphrase, time::now_seconds())?;
-        println!("root {} in {}", ca.root().subject(), self.folder.ca.display());
-        println!("SHA-256 {}", ca.root().sha256_hex());
+        say!("root {} in {}", ca.root().subject(), self.folder.ca.display());
+        say!("SHA-256 {}", ca.root().sha256_hex());
         if pki::ARC_IS_EXAMPLE {
-            println!(
-                "Roles use RFC 5612's example number 1.3.6.1.4.1.32473: fit for trials, not for a release."
-            );
+            say!("Roles use RFC 5612's example number 1.3.6.1.4.1.32473: fit for trials, not for a release.");
         }
         Ok(())
     }
@@ -284,8 +278,8 @@ impl List {
             })
             .collect();
         show::table(&["no", "purpose", "subject", "serial", "state"], &rows);
-        println!("{} log entries, head {}", record.entries(), record.head());
-        println!(
+        say!("{} log entries, head {}", record.entries(), record.head());
+        say!(
             "revocation list {}, renew before {}",
             record.crl_number(),
             time::text(record.crl_next_update())
@@ -333,11 +327,11 @@ fn read_request(path: &Path) -> Result<Csr> {
 }
 
 fn issued(certificate: &Certificate, path: &Path) {
-    println!("{}", certificate.subject());
-    println!("serial {}", certificate.serial_hex());
-    println!("SHA-256 {}", certificate.sha256_hex());
-    println!("valid until {}", time::text(certificate.not_after()));
-    println!("written to {}", path.display());
+    say!("{}", certificate.subject());
+    say!("serial {}", certificate.serial_hex());
+    say!("SHA-256 {}", certificate.sha256_hex());
+    say!("valid until {}", time::text(certificate.not_after()));
+    say!("written to {}", path.display());
 }
 
 pub(crate) fn role(word: &str) -> Result<Role, String> {

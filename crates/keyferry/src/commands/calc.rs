@@ -1,5 +1,5 @@
 use std::{
-    io::{self, BufRead, IsTerminal, Read, Write},
+    io::{self, BufRead, IsTerminal, Read},
     process::ExitCode,
 };
 
@@ -119,7 +119,7 @@ impl Calc {
         }
         let Some(what) = self.what else { bail!("say what to calculate; see keyferry calc --help") };
         let text = what.run()?;
-        writeln!(io::stdout(), "{}", text.trim_end())?;
+        say!("{}", text.trim_end());
         Ok(ExitCode::SUCCESS)
     }
 }

@@ -51,15 +51,15 @@ impl Hsm {
                 let passphrase = folder.passphrase().choose("HSM passphrase")?;
                 hsm_soft::protect()?;
                 hsm_soft::create(&folder.folder, &passphrase)?;
-                println!("new local master key in {}", folder.folder.display());
-                println!("keep a copy of the folder and of the passphrase, apart from each other:");
-                println!("without either no key of this estate opens again");
+                say!("new local master key in {}", folder.folder.display());
+                say!("keep a copy of the folder and of the passphrase, apart from each other:");
+                say!("without either no key of this estate opens again");
             }
             Self::NextGeneration(folder) => {
                 let passphrase = folder.passphrase().read("HSM passphrase")?;
                 hsm_soft::protect()?;
                 hsm_soft::next_generation(&folder.folder, &passphrase)?;
-                println!("new generation of the local master key; restart the HSM to use it");
+                say!("new generation of the local master key; restart the HSM to use it");
             }
             Self::Serve(serve) => serve.run()?,
         }
@@ -86,7 +86,7 @@ impl Serve {
         let hsm = SoftHsm::open(&self.folder.folder, &passphrase, warnings)?;
         drop(passphrase);
         let server = hsm_soft::serve::Server::bind(&self.socket, Arc::new(hsm))?;
-        println!("serving on {}", self.socket.display());
+        say!("serving on {}", self.socket.display());
         server.run()?;
         Ok(())
     }

@@ -63,18 +63,18 @@ impl Init {
     pub(crate) fn run(self) -> Result<ExitCode> {
         tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(self.make())?;
         let folder = self.folder.display();
-        println!("A new estate is in {folder}.");
+        say!("A new estate is in {folder}.");
         if pki::ARC_IS_EXAMPLE {
-            println!(
+            say!(
                 "Its certificates use RFC 5612's example number for roles: fit for trials, not for a release."
             );
         }
-        println!("\nNext:");
-        println!("  keyferry server --config {folder}/keyferry.toml");
-        println!("  keyferry terminal new T1 --sn SN-1001 --root {folder}/ca/root.pem");
-        println!("  keyferry terminal collect T1");
-        println!("  keyferry station collect --config {folder}/station.toml --terminal 127.0.0.1:7802");
-        println!("  keyferry terminal download T1 --slot 0");
+        say!("\nNext:");
+        say!("  keyferry server --config {folder}/keyferry.toml");
+        say!("  keyferry terminal new T1 --sn SN-1001 --root {folder}/ca/root.pem");
+        say!("  keyferry terminal collect T1");
+        say!("  keyferry station collect --config {folder}/station.toml --terminal 127.0.0.1:7802");
+        say!("  keyferry terminal download T1 --slot 0");
         Ok(ExitCode::SUCCESS)
     }
 

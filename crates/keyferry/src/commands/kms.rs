@@ -162,12 +162,15 @@ impl OneTerminal {
         let Some(terminal) = store.terminal(&self.sn).await? else {
             bail!("no terminal {} is known; collect it first", self.sn);
         };
-        println!("terminal       {}", terminal.sn);
-        println!("PIN pad        {}", terminal.key_serial());
-        println!("acquirer       {}", terminal.acquirer);
-        println!("transport key  {}, generation {}", tk_state(&terminal.tk), terminal.tk_generation);
-        println!("fingerprint    {}", terminal.fingerprint);
-        println!("collected      {}", time::text(terminal.created_at / 1000));
+        say!("terminal       {}", terminal.sn);
+        say!("PIN pad        {}", terminal.key_serial());
+        if let (Some(vendor), Some(model)) = (&terminal.vendor, &terminal.model) {
+            say!("model          {vendor} {model}");
+        }
+        say!("acquirer       {}", terminal.acquirer);
+        say!("transport key  {}, generation {}", tk_state(&terminal.tk), terminal.tk_generation);
+        say!("fingerprint    {}", terminal.fingerprint);
+        say!("collected      {}", time::text(terminal.created_at / 1000));
         let slots = store.slots(&self.sn).await?;
         let rows: Vec<_> = slots.iter().flat_map(|(slot, record)| slot_rows(slot.index(), record)).collect();
         show::table(&["slot", "state", "KCV", "since", "sent"], &rows);
@@ -209,9 +212,9 @@ impl WorkKeyRequest {
         let made = hsm.call(MakeWorkKey { bits: self.bits, subject, owner }).await?;
         write(&self.key_block, made.private.as_str(), 0o600)?;
         write(&self.out, &csr::to_pem(&made.request), 0o644)?;
-        println!("request written to {}; next:", self.out.display());
-        println!("  keyferry ca issue --role kms-work --request {} --out work.pem", self.out.display());
-        println!(
+        say!("request written to {}; next:", self.out.display());
+        say!("  keyferry ca issue --role kms-work --request {} --out work.pem", self.out.display());
+        say!(
             "  keyferry kms work-key-install --certificate work.pem --key-block {}",
             self.key_block.display()
         );
@@ -233,10 +236,7 @@ impl WorkKeyInstall {
         let check = CheckWorkKey { work_key: KeyBlock::from_text(block.clone()), public, owner };
         hsm.call(check).await.context("certificate and key block do not belong together here")?;
         init::install_work_key(&store, &certificate, &block, "keyferry kms").await?;
-        println!(
-            "work key {} is active; collect new terminals under its certificate",
-            certificate.sha256_hex()
-        );
+        say!("work key {} is active; collect new terminals under its certificate", certificate.sha256_hex());
         Ok(())
     }
 }

@@ -64,8 +64,8 @@ impl Server {
         let mut interrupted = signal(SignalKind::interrupt())?;
         let running = server::start(config, Arc::new(store), hsm.clone()).await?;
         tracing::info!(terminals = %running.terminal_port, https = %running.https, "serving");
-        println!("terminal port {}", running.terminal_port);
-        println!("https {}", running.https);
+        say!("terminal port {}", running.terminal_port);
+        say!("https {}", running.https);
 
         let lost = tokio::select! {
             _ = interrupted.recv() => false,
@@ -84,6 +84,13 @@ impl Server {
 /// Opens the configured database.
 pub(crate) fn open_store(config: &Config) -> Result<SqliteStore> {
     let path = config.path(&config.store.path);
+    // Never a new one in silence: an estate without its keys is worth nothing.
+    if !path.exists() {
+        bail!(
+            "there is no database {}; restore it from its backup, or make an estate with keyferry init",
+            path.display()
+        );
+    }
     SqliteStore::open(&path, SqliteOptions::default()).context("cannot open the store")
 }
 

@@ -189,13 +189,13 @@ impl Collect {
             let pack = PackSettings { station: settings.name.clone(), replaces: self.replace };
             let spooled = spool.keep(&Package::sign(&cards, &run.collected, &pack)?)?;
             if !self.json {
-                println!("package {}", spool.waiting_path(&spooled).display());
+                say!("package {}", spool.waiting_path(&spooled).display());
             }
             if !self.offline {
                 deliveries = deliver(&settings, &spool)?;
                 complete &= deliveries.iter().all(is_good);
             } else if !self.json {
-                println!(
+                say!(
                     "kept; upload it with: keyferry station upload --config {}",
                     self.config.config.display()
                 );
@@ -210,7 +210,7 @@ impl Collect {
                 "missing": run.missing.iter().map(ToString::to_string).collect::<Vec<_>>(),
                 "uploads": deliveries.iter().map(delivery_json).collect::<Vec<_>>(),
             });
-            println!("{document}");
+            say!("{document}");
         } else {
             show_deliveries(&deliveries, false);
         }
@@ -218,22 +218,17 @@ impl Collect {
     }
 
     fn show_run(&self, cards: &BothCards, run: &CollectionRun) {
-        println!("operator       {}", cards.operator().subject());
-        println!("administrator  {}", cards.administrator().subject());
+        say!("operator       {}", cards.operator().subject());
+        say!("administrator  {}", cards.administrator().subject());
         let row =
             |terminal: &CollectedTerminal| vec![terminal.device().sn().to_string(), terminal.fingerprint()];
         show::table(&["serial", "fingerprint"], &run.collected.iter().map(row).collect::<Vec<_>>());
-        println!(
-            "{} collected, {} failed, {} missing",
-            run.collected.len(),
-            run.failed.len(),
-            run.missing.len()
-        );
+        say!("{} collected, {} failed, {} missing", run.collected.len(), run.failed.len(), run.missing.len());
         for failed in &run.failed {
-            println!("  {failed}");
+            say!("  {failed}");
         }
         for missing in &run.missing {
-            println!("  {missing}  MISSING: on the list, and not collected");
+            say!("  {missing}  MISSING: on the list, and not collected");
         }
     }
 
@@ -266,15 +261,15 @@ fn is_good(delivery: &Delivery) -> bool {
 
 fn show_deliveries(deliveries: &[Delivery], json: bool) {
     if json {
-        println!("{}", Value::Array(deliveries.iter().map(delivery_json).collect()));
+        say!("{}", Value::Array(deliveries.iter().map(delivery_json).collect()));
         return;
     }
     for delivery in deliveries {
-        println!("upload {}", delivery.spooled.name());
+        say!("upload {}", delivery.spooled.name());
         match &delivery.outcome {
-            Ok(Answer::Taken(results)) => results.iter().for_each(|result| println!("  {result}")),
-            Ok(Answer::ArrivedBefore) => println!("  arrived before; compare the fingerprints at the KMS"),
-            Err(error) => println!("  still waiting: {error}"),
+            Ok(Answer::Taken(results)) => results.iter().for_each(|result| say!("  {result}")),
+            Ok(Answer::ArrivedBefore) => say!("  arrived before; compare the fingerprints at the KMS"),
+            Err(error) => say!("  still waiting: {error}"),
         }
     }
 }
@@ -324,9 +319,9 @@ impl Decide {
         };
         if !replacement.fingerprint.eq_ignore_ascii_case(&self.fingerprint) {
             bail!(
-                "replacement {} has fingerprint {}, not the one you gave: do not approve it before you know why",
-                self.id,
-                replacement.fingerprint
+                "the fingerprint you gave is not that of replacement {}: somebody's key was replaced, or you mistyped. \
+                 Read it from the terminal's own display, and approve nothing before you know why",
+                self.id
             );
         }
         let card = AdministratorCard::open(
@@ -335,7 +330,7 @@ impl Decide {
             &settings.checks()?,
         )?;
         approve::decide(&server, &card, replacement, decision)?;
-        println!("{}: done", replacement.sn);
+        say!("{}: done", replacement.sn);
         Ok(ExitCode::SUCCESS)
     }
 }

@@ -132,7 +132,7 @@ impl New {
             ..NewTerminal::named(self.sn)
         };
         let made = Device::new(&self.folder, new)?;
-        println!("terminal {} in {}, in production", made.device().sn(), self.folder.display());
+        say!("terminal {} in {}, in production", made.device().sn(), self.folder.display());
         Ok(())
     }
 }
@@ -171,7 +171,7 @@ impl Collect {
     }
 
     fn say(&self, json: &Value, text: &str) {
-        if self.json { println!("{json}") } else { println!("{text}") }
+        if self.json { say!("{json}") } else { say!("{text}") }
     }
 
     fn failed(&self, what: &str, why: &dyn std::fmt::Display) {
@@ -197,9 +197,9 @@ impl Download {
         }?;
         if self.json {
             let ms = began.elapsed().as_secs_f64() * 1000.0;
-            println!("{}", json!({ "slot": done.slot.index(), "kcv": done.kcv.to_string(), "ms": ms }));
+            say!("{}", json!({ "slot": done.slot.index(), "kcv": done.kcv.to_string(), "ms": ms }));
         } else {
-            println!("slot {:02}: TMK with check value {}", done.slot.index(), done.kcv);
+            say!("slot {:02}: TMK with check value {}", done.slot.index(), done.kcv);
         }
         Ok(())
     }
@@ -209,20 +209,20 @@ impl Status {
     fn run(self) -> Result<()> {
         let status = Device::open(&self.folder)?.status();
         if self.json {
-            println!("{}", serde_json::to_string_pretty(&status)?);
+            say!("{}", serde_json::to_string_pretty(&status)?);
             return Ok(());
         }
-        println!("serial       {}", status.sn);
-        println!("PIN pad      {}", status.pin_pad.as_deref().unwrap_or("built in"));
+        say!("serial       {}", status.sn);
+        say!("PIN pad      {}", status.pin_pad.as_deref().unwrap_or("built in"));
         if let (Some(vendor), Some(model)) = (&status.vendor, &status.model) {
-            println!("model        {vendor} {model}");
+            say!("model        {vendor} {model}");
         }
-        println!("state        {}", status.life_cycle);
+        say!("state        {}", status.life_cycle);
         match &status.collected {
-            Some(collected) => println!("collected    fingerprint {}", collected.fingerprint),
-            None => println!("collected    not yet"),
+            Some(collected) => say!("collected    fingerprint {}", collected.fingerprint),
+            None => say!("collected    not yet"),
         }
-        println!("known time   {}", time::text(status.last_known_time));
+        say!("known time   {}", time::text(status.last_known_time));
         let rows: Vec<_> = status
             .slots
             .iter()

@@ -203,18 +203,18 @@ pub(super) fn print_next_commands(folder: &Path, json: bool) {
         return;
     }
     let f = folder.display();
-    println!("\nThe estate is kept in {f}. Try:");
-    println!(
+    say!("\nThe estate is kept in {f}. Try:");
+    say!(
         "  keyferry server --config {f}/estate/keyferry.toml --passphrase-file {f}/secrets/hsm-passphrase &"
     );
-    println!("  keyferry kms terminals --config {f}/estate/keyferry.toml");
-    println!("  keyferry kms terminal --config {f}/estate/keyferry.toml DEMO-0001");
-    println!(
+    say!("  keyferry kms terminals --config {f}/estate/keyferry.toml");
+    say!("  keyferry kms terminal --config {f}/estate/keyferry.toml DEMO-0001");
+    say!(
         "  keyferry terminal download {f}/terminals/DEMO-0001 --slot 2 --server $(sed -n 's/^listen = \"\\(.*\\)\"/\\1/p' {f}/estate/keyferry.toml | head -n 1)"
     );
-    println!("  keyferry terminal status {f}/terminals/DEMO-0001");
-    println!("  keyferry audit show --store {f}/estate/keyferry.db");
-    println!("  keyferry audit verify --store {f}/estate/keyferry.db");
+    say!("  keyferry terminal status {f}/terminals/DEMO-0001");
+    say!("  keyferry audit show --store {f}/estate/keyferry.db");
+    say!("  keyferry audit verify --store {f}/estate/keyferry.db");
 }
 
 fn free_port() -> Result<String> {

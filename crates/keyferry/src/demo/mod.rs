@@ -42,7 +42,7 @@ impl Demo {
         let told = story::tell(folder.path(), self.terminals, &mut report);
         if let Err(error) = &told {
             // The story broke off: that is a finding like any other, and the folder may tell why.
-            report.check("story-told-to-its-end", false, &format!("{error:#}"));
+            report.check("story-told-to-its-end", false, &crate::out::with_causes(error));
         }
         let good = report.finish();
         if self.keep.is_some() {

@@ -62,10 +62,10 @@ impl Report {
         let ok = !self.checks.is_empty() && self.checks.iter().all(|check| check.ok);
         let seconds = self.began.elapsed().as_secs_f64();
         if self.json {
-            println!("{}", self.document(ok, seconds));
+            say!("{}", self.document(ok, seconds));
             return ok;
         }
-        println!("\nEvery key, at both ends");
+        say!("\nEvery key, at both ends");
         let row = |row: &Row| {
             let ms = format!("{:.1}", row.ms);
             vec![
@@ -79,15 +79,15 @@ impl Report {
         let shown: Vec<_> = self.rows.iter().take(ROWS_SHOWN).map(row).collect();
         show::table(&["terminal", "slot", "KCV at the terminal", "KCV at the KMS", "ms"], &shown);
         if self.rows.len() > ROWS_SHOWN {
-            println!("  … and {} more; --json has them all", self.rows.len() - ROWS_SHOWN);
+            say!("  … and {} more; --json has them all", self.rows.len() - ROWS_SHOWN);
         }
         let held = self.checks.iter().filter(|check| check.ok).count();
-        println!("\n{held} of {} checks hold, in {seconds:.1} s", self.checks.len());
+        say!("\n{held} of {} checks hold, in {seconds:.1} s", self.checks.len());
         for check in self.checks.iter().filter(|check| !check.ok) {
-            println!("FAILED {}: {}", check.name, check.detail);
+            say!("FAILED {}: {}", check.name, check.detail);
         }
         if ok {
-            println!("Everything held: no key was lost, none was seen, and nobody got one who should not.");
+            say!("Everything held: no key was lost, none was seen, and nobody got one who should not.");
         }
         ok
     }
@@ -109,7 +109,7 @@ impl Report {
 
     fn say(&self, text: &str) {
         if !self.json {
-            println!("{text}");
+            say!("{text}");
         }
     }
 }

@@ -21,7 +21,7 @@ const HANDSHAKE: Duration = Duration::from_secs(10);
 /// Time for the head of a request: a peer that sends it drop by drop is let go.
 const HEAD: Duration = Duration::from_secs(15);
 /// Time for one whole connection, uploads and idling included.
-const CONNECTION: Duration = Duration::from_secs(600);
+const CONNECTION: Duration = Duration::from_secs(300);
 const DRAIN: Duration = Duration::from_secs(10);
 
 /// Serves until `stop` says so; then lets running requests end.

@@ -1,10 +1,11 @@
-use std::{net::IpAddr, sync::Arc};
+use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use axum::{
     Extension, Json, Router,
     body::{Body, Bytes},
-    extract::{DefaultBodyLimit, State, rejection::BytesRejection},
+    extract::{DefaultBodyLimit, Request, State, rejection::BytesRejection},
     http::{HeaderMap, StatusCode, header::CONTENT_TYPE},
+    middleware::{self, Next},
     response::{IntoResponse, Response},
     routing::{get, post},
 };
@@ -12,8 +13,12 @@ use hsm::Hsm;
 use pki::Certificate;
 use serde_json::json;
 use store::Store;
+use tokio::time::timeout;
 
 use crate::kms::{ApprovalRefusal, Kms, UploadRefusal};
+
+/// Time for one request, from its head to its answer: the largest package over a slow line, and its checks.
+const REQUEST: Duration = Duration::from_secs(60);
 
 const CMS: &str = "application/cms";
 const PEM: &str = "application/x-pem-file";
@@ -32,7 +37,18 @@ pub(crate) fn router<S: Store, H: Hsm>(kms: Arc<Kms<S, H>>, max_body: usize) -> 
         .route("/v1/crl", get(revocation_lists))
         .route("/v1/health", get(health))
         .layer(DefaultBodyLimit::max(max_body))
+        .layer(middleware::from_fn(in_time))
         .with_state(kms)
+}
+
+/// A request that comes drop by drop is let go: its place is for others.
+async fn in_time(request: Request, next: Next) -> Response {
+    match timeout(REQUEST, next.run(request)).await {
+        Ok(response) => response,
+        Err(_) => {
+            refuse(StatusCode::REQUEST_TIMEOUT, "too-slow", &"the request took too long; send it again")
+        }
+    }
 }
 
 async fn collections<S: Store, H: Hsm>(

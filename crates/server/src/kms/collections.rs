@@ -193,8 +193,11 @@ impl Entry {
             .map_err(|_| malformed("pin_pad_sn equals sn; leave it out when built in"))?;
         let vendor = self.vendor.as_deref().map(VendorId::parse).transpose();
         let model = self.model.as_deref().map(ModelId::parse).transpose();
-        vendor.map_err(|_| malformed("vendor is no vendor id"))?;
-        model.map_err(|_| malformed("model is no model id"))?;
+        let vendor = vendor.map_err(|_| malformed("vendor is no vendor id"))?;
+        let model = model.map_err(|_| malformed("model is no model id"))?;
+        if vendor.is_some() != model.is_some() {
+            return Err(malformed("vendor and model come together, or not at all"));
+        }
         let ctk_pu = Base64::decode_vec(&self.ctk_pu).map_err(|_| malformed("ctk_pu is no base64"))?;
         if ctk_pu.is_empty() || ctk_pu.len() > store::limits::CTK_PU {
             return Err(malformed("ctk_pu is not as long as an RSA modulus of 2048 to 4096 bits"));

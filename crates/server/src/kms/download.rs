@@ -27,7 +27,7 @@ use store::{
 use tokio::io::{AsyncRead, AsyncWrite};
 use wire::{ErrorCode, Frame, Kcv, Place, Suite};
 
-use super::{Failure, Kms, event, open_hellos::OpenHello};
+use super::{Failure, Kms, answer_grid::AnswerGrid, event, open_hellos::OpenHello};
 use crate::link::{Link, LinkError};
 
 /// How often a release is tried again because another request was faster or a check value was taken.
@@ -132,24 +132,32 @@ impl<S: Store, H: Hsm> Kms<S, H> {
         hello: Hello,
         open: &OpenHello,
     ) -> Result<(), DownloadError> {
+        let grid = AnswerGrid::new();
         let (party, suite) = (self.look_up(&hello).await?, hello.suite());
         let challenge = self.challenge(&hello, &party).await?;
         let (frame, expect) = hello.challenge(challenge.crnd1, challenge.rnd2)?;
+        grid.next().await;
         link.send(&frame).await?;
         let reply = receive_reply(link, expect, open).await?;
+        let grid = AnswerGrid::new();
 
         let known = match party {
             Party::Known(known) => known,
             Party::Stranger(reason) => {
                 // The same question to the HSM as for a known terminal; it always refuses.
                 let refused = self.hsm.call(release(&reply, &challenge, None, self.owner())).await;
+                grid.next().await;
                 return Err(match refused {
                     Ok(_) | Err(HsmError::Refused(_)) => reason.into(),
                     Err(unreachable) => unreachable.into(),
                 });
             }
         };
-        let (frame, expect, key) = self.deliver(reply, suite, &challenge, &known, open).await?;
+        let delivered = self.deliver(reply, suite, &challenge, &known, open).await;
+        if let Err(DownloadError::Fault(Fault { reason: Reason::WrongCrnd2, .. })) = &delivered {
+            grid.next().await;
+        }
+        let (frame, expect, key) = delivered?;
         link.send(&frame).await?;
         let frame = link.receive().await?;
         let confirmed = self.confirm(expect, &frame, &known.record, &key).await?;

@@ -5,7 +5,7 @@ use std::{fmt::Write as _, net::IpAddr};
 use hsm::Hsm;
 use pki::{Certificate, CertificateRefusal, Role, cms};
 use serde::de::DeserializeOwned;
-use serde_json::json;
+use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use store::{Person, Store};
 
@@ -58,14 +58,21 @@ impl UploadRefusal {
 pub(crate) struct Authentic {
     content: Vec<u8>,
     pub(crate) signer: Person,
-    /// SHA-256 of the whole package.
+    /// What the package is known by: see [`digest`].
     pub(crate) digest: [u8; 32],
 }
 
 impl Authentic {
     /// Reads the JSON inside.
     pub(crate) fn read<T: DeserializeOwned>(&self) -> Result<T, UploadRefusal> {
-        serde_json::from_slice(&self.content).map_err(|e| UploadRefusal::Content(e.to_string()))
+        let bad = |e: serde_json::Error| UploadRefusal::Content(e.to_string());
+        let value: Value = serde_json::from_slice(&self.content).map_err(bad)?;
+        // serde would also take an array in place of an object, its fields by position.
+        let entries = value.get("terminals").and_then(Value::as_array);
+        if !value.is_object() || !entries.is_none_or(|entries| entries.iter().all(Value::is_object)) {
+            return Err(UploadRefusal::Content("objects are wanted, by the names of their fields".into()));
+        }
+        serde_json::from_value(value).map_err(bad)
     }
 
     pub(crate) fn digest_hex(&self) -> String {
@@ -113,7 +120,14 @@ fn authenticate(trust: &Trust, package: &[u8], role: Role) -> Result<Authentic, 
     let signer = opened.only_signer()?;
     let verified = trust.verify(&signer.certificate, &signer.intermediates, role)?;
     let signer = person(verified.certificate());
-    Ok(Authentic { content: opened.content, signer, digest: Sha256::digest(package).into() })
+    let digest = digest(verified.certificate(), &opened.content);
+    Ok(Authentic { content: opened.content, signer, digest })
+}
+
+/// SHA-256 over the signer's certificate and the content. Not over the package's bytes: CMS has parts that no signature
+/// covers, and a package re-wrapped by somebody else must still be the one that came before.
+fn digest(signer: &Certificate, content: &[u8]) -> [u8; 32] {
+    Sha256::new().chain_update(Sha256::digest(signer.der())).chain_update(content).finalize().into()
 }
 
 /// A card holder as the audit names them.

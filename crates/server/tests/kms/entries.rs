@@ -6,8 +6,9 @@ use sha2::{Digest, Sha256};
 
 use crate::support::{
     estate::ESTATE,
+    https::Answer,
     line::End,
-    package::{entry, entry_of, entry_with_clear, package, signed},
+    package::{COLLECTED_AT, entry, entry_of, entry_with_clear, package, signed},
     raw::Raw,
     world::{Options, World, results},
 };
@@ -183,4 +184,40 @@ fn a_ciphertext_of_one_terminal_under_anothers_serial_shows_in_the_fingerprint()
     let entries = [entry_of(&terminal, &ciphertext), entry_of(&Raw::new("SN-B"), &ciphertext)];
     let results = results(&server.upload(&signed(&ESTATE.operator, &package(&entries))));
     assert_ne!(results[0]["fingerprint"], results[1]["fingerprint"]);
+}
+
+fn assert_refused(answer: &Answer, status: u16, code: &str) {
+    assert_eq!((answer.status, answer.code()), (status, code), "{answer:?}");
+}
+
+#[test]
+fn the_same_content_in_another_wrapping_came_before() {
+    let world = World::new();
+    let server = world.start(&Options::default());
+    let content = package(&[entry(&Raw::new("SN-1"))]);
+    assert_eq!(server.upload(&signed(&ESTATE.operator, &content)).status, 200);
+    // Signed again a second later, the bytes differ and the content does not.
+    std::thread::sleep(std::time::Duration::from_millis(1_100));
+    assert_refused(&server.upload(&signed(&ESTATE.operator, &content)), 409, "received-before");
+}
+
+#[test]
+fn fields_by_position_are_no_objects() {
+    let world = World::new();
+    let server = world.start(&Options::default());
+    let whole = json!([1, "station 7", COLLECTED_AT, [entry(&Raw::new("SN-1"))]]);
+    assert_refused(&server.upload(&signed(&ESTATE.operator, &whole)), 422, "bad-content");
+    let one = package(&[json!(["SN-1", null, "KF", "SIM-1", "AAAA", "00", false])]);
+    assert_refused(&server.upload(&signed(&ESTATE.operator, &one)), 422, "bad-content");
+}
+
+#[test]
+fn vendor_without_model_is_refused_for_its_terminal_only() {
+    let world = World::new();
+    let server = world.start(&Options::default());
+    let mut half = entry(&Raw::new("SN-1"));
+    half.as_object_mut().unwrap().remove("model");
+    let answer = server.upload(&signed(&ESTATE.operator, &package(&[half, entry(&Raw::new("SN-2"))])));
+    let codes: Vec<_> = results(&answer).iter().map(|result| result["code"].clone()).collect();
+    assert_eq!(codes, [json!("malformed"), json!("stored")]);
 }
