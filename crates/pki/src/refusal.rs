@@ -11,7 +11,7 @@ use crate::role::Role;
 #[non_exhaustive]
 pub enum CertificateRefusal {
     /// The time is before notBefore.
-    #[error("the certificate of {subject} is not valid before {since} (unix time)")]
+    #[error("the certificate of {subject} is not valid before {}", crate::time::text(*.since))]
     NotYetValid {
         /// Whose certificate.
         subject: String,
@@ -19,7 +19,7 @@ pub enum CertificateRefusal {
         since: i64,
     },
     /// The time is after notAfter.
-    #[error("the certificate of {subject} expired at {since} (unix time): issue a new one")]
+    #[error("the certificate of {subject} expired at {}: issue a new one", crate::time::text(*.since))]
     Expired {
         /// Whose certificate.
         subject: String,
@@ -95,7 +95,7 @@ pub enum CertificateRefusal {
         subject: String,
     },
     /// The certificate is on its issuer's revocation list.
-    #[error("the certificate of {subject} was revoked at {when} (unix time)")]
+    #[error("the certificate of {subject} was revoked at {}", crate::time::text(*.when))]
     Revoked {
         /// Whose certificate.
         subject: String,
@@ -103,7 +103,7 @@ pub enum CertificateRefusal {
         when: i64,
     },
     /// The issuer's newest revocation list is older than it may be.
-    #[error("the revocation list of {issuer} was due for renewal at {since} (unix time): fetch a new one")]
+    #[error("the revocation list of {issuer} was due for renewal at {}: fetch a new one", crate::time::text(*.since))]
     CrlExpired {
         /// Whose list.
         issuer: String,
@@ -111,7 +111,7 @@ pub enum CertificateRefusal {
         since: i64,
     },
     /// The issuer's newest revocation list is from the future.
-    #[error("the revocation list of {issuer} is not valid before {since} (unix time)")]
+    #[error("the revocation list of {issuer} is not valid before {}", crate::time::text(*.since))]
     CrlNotYetValid {
         /// Whose list.
         issuer: String,

@@ -24,3 +24,20 @@ pub(crate) fn from_unix(seconds: i64) -> Result<Time, Error> {
 pub(crate) fn to_unix(time: Time) -> i64 {
     i64::try_from(time.to_unix_duration().as_secs()).unwrap_or(i64::MAX)
 }
+
+/// A time as people read it, UTC: `2026-11-20T22:00:00Z`.
+pub(crate) fn text(seconds: i64) -> String {
+    u64::try_from(seconds)
+        .ok()
+        .and_then(|seconds| DateTime::from_unix_duration(Duration::from_secs(seconds)).ok())
+        .map_or_else(|| format!("{seconds} s since 1970"), |date| date.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn times_are_told_as_people_read_them() {
+        assert_eq!(super::text(1_795_213_862), "2026-11-20T22:31:02Z");
+        assert_eq!(super::text(-1), "-1 s since 1970");
+    }
+}

@@ -76,10 +76,21 @@ impl TlsClient {
         let mut stream = StreamOwned::new(ClientConnection::new(Arc::clone(&self.0), name)?, stream);
         // Now, so that a certificate that is refused says so here and not in the first message.
         while stream.conn.is_handshaking() {
-            stream.conn.complete_io(&mut stream.sock)?;
+            stream.conn.complete_io(&mut stream.sock).map_err(silent)?;
         }
         Ok(TlsStream(stream))
     }
+}
+
+/// A peer that says nothing in a handshake most often speaks no TLS.
+fn silent(error: io::Error) -> io::Error {
+    if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut) {
+        return io::Error::new(
+            io::ErrorKind::TimedOut,
+            "no answer in time: is TLS switched on at that port?",
+        );
+    }
+    error
 }
 
 impl Read for TlsStream {
