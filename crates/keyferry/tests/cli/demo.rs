@@ -19,8 +19,11 @@ fn checks(document: &Value) -> Vec<&str> {
 
 #[test]
 fn the_demo_with_three_terminals_is_one_json_document_in_which_all_is_well() {
-    let ran = run(&mut keyferry(["demo", "--terminals", "3", "--json"]));
+    let temporary = tempfile::Builder::new().prefix("kf").tempdir().unwrap();
+    let mut command = keyferry(["demo", "--terminals", "3", "--json"]);
+    let ran = run(command.env("TMPDIR", temporary.path()));
     assert_eq!(ran.code, Some(0), "{ran:#?}");
+    assert_eq!(fs::read_dir(temporary.path()).unwrap().count(), 0, "nothing is left behind");
     assert_eq!(ran.out.lines().count(), 1, "one document and nothing else");
     let document: Value = serde_json::from_str(&ran.out).unwrap();
     assert_eq!(document["ok"], true);

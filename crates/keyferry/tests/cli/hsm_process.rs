@@ -5,11 +5,11 @@ use std::{fs, os::unix::net::UnixStream};
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::support::{
-    estate::Estate,
+    estate::{Estate, init},
     folders::{edit, mode},
     process,
     server::{self, Server},
-    tool::until,
+    tool::{keyferry, run, until},
 };
 
 fn kill(pid: i32) {
@@ -129,7 +129,7 @@ fn an_hsm_that_runs_by_itself_outlives_the_server() {
     let estate = Estate::collected();
     edit(&estate.path("keyferry.toml"), &[("start = true", "start = false")]);
     server::fails(&estate).refused_with("hsm.sock");
-    let mut command = crate::support::tool::keyferry(["hsm", "serve", "--folder"]);
+    let mut command = keyferry(["hsm", "serve", "--folder"]);
     command.arg(estate.path("hsm")).arg("--socket").arg(estate.path("run/hsm.sock"));
     command.arg("--passphrase-file").arg(estate.secret("hsm-passphrase")).stdout(Stdio::piped());
     let mut hsm = command.spawn().unwrap();
@@ -147,4 +147,42 @@ fn an_hsm_that_runs_by_itself_outlives_the_server() {
     hsm.kill().unwrap();
     hsm.wait().unwrap();
     assert_eq!(keys, [0, 1].map(|slot| estate.terminal("SN-1").kcv(slot).unwrap()));
+}
+
+#[test]
+fn keys_of_an_older_generation_of_the_lmk_still_work() {
+    let estate = Estate::collected();
+    let server = Server::start(&estate);
+    let key = estate.terminal("SN-1").key(&server.terminals, 0);
+    assert!(server.stop().success());
+    let mut next = keyferry(["hsm", "next-generation", "--folder"]);
+    next.arg(estate.path("hsm")).arg("--passphrase-file").arg(estate.secret("hsm-passphrase"));
+    run(&mut next).good();
+    assert_eq!(mode(&estate.path("hsm/lmk.sealed")), 0o600);
+    let server = Server::start(&estate);
+    assert!(server.log().contains("generation=2"), "{}", server.log());
+    // TEK and AUK of the first generation, and a TK that is opened by a work key of the first.
+    assert_eq!(estate.terminal("SN-1").kcv(0), Some(key));
+    estate.terminal("SN-1").key(&server.terminals, 1);
+    estate.terminal("SN-2").key(&server.terminals, 0);
+    assert!(server.stop().success());
+}
+
+#[test]
+fn an_hsm_folder_of_another_estate_opens_nothing_and_says_so() {
+    let (estate, other) = (Estate::collected(), Estate::empty());
+    init(&other.path(""), &other.secrets()).good();
+    fs::copy(other.path("hsm/lmk.sealed"), estate.path("hsm/lmk.sealed")).unwrap();
+    let said = server::fails(&estate).refused();
+    assert!(said.contains("does not open under this LMK"), "{said}");
+}
+
+#[test]
+fn a_folder_too_deep_for_a_unix_socket_is_named() {
+    let estate = Estate::new();
+    let socket = format!("socket = \"{}/hsm.sock\"", "d".repeat(100));
+    edit(&estate.path("keyferry.toml"), &[("socket = \"run/hsm.sock\"", &socket)]);
+    let said = server::fails(&estate).refused();
+    assert!(said.contains("hsm.sock"), "{said}");
+    assert!(!said.contains("120 s"), "at once, not after a wait: {said}");
 }

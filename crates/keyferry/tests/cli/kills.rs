@@ -1,6 +1,7 @@
 //! SIGKILL at any moment loses nothing that was finished and halves nothing that was not.
 
 use std::{
+    process::Stdio,
     sync::atomic::{AtomicBool, Ordering},
     thread,
     time::Duration,
@@ -10,6 +11,7 @@ use crate::support::{
     estate::{COLLECTED, Estate},
     records,
     server::Server,
+    tool::keyferry,
 };
 
 const ROUNDS: u8 = 10;
@@ -76,4 +78,34 @@ fn a_server_killed_again_and_again_keeps_both_ends_agreed() {
         "SELECT count(*) FROM (SELECT kcv FROM tmks GROUP BY sn, slot, kcv HAVING count(*) > 1)",
     );
     assert_eq!(twice, 0, "no key was kept twice");
+}
+
+#[test]
+fn a_terminal_killed_again_and_again_always_gets_its_key_in_the_end() {
+    let estate = Estate::collected();
+    let server = Server::start(&estate);
+    let database = estate.path("keyferry.db");
+    let terminal = estate.terminal("SN-1");
+    for round in 0..3 * ROUNDS {
+        let slot = round % SLOTS;
+        let mut command = keyferry(["terminal", "download", "--server", &server.terminals, "--slot"]);
+        let mut download =
+            command.arg(slot.to_string()).arg(&terminal.folder).stdout(Stdio::null()).spawn().unwrap();
+        thread::sleep(moment(round) / 4);
+        download.kill().unwrap();
+        download.wait().unwrap();
+        // Old state or new, never half of one: it opens, and what it holds is known.
+        if let Some(kcv) = terminal.kcv(slot) {
+            let known = records::slot(&database, "SN-1", slot);
+            assert!(known.iter().any(|held| held.kcv == kcv), "round {round}: {kcv} is not in {known:?}");
+        }
+    }
+    for slot in 0..SLOTS {
+        let key = terminal.key(&server.terminals, slot);
+        assert_eq!(terminal.kcv(slot), Some(key.clone()));
+        assert_eq!(records::kcv(&database, "SN-1", slot, "active"), Some(key));
+        assert_eq!(records::kcv(&database, "SN-1", slot, "pending"), None);
+    }
+    assert!(server.stop().success());
+    estate.verify_audit().good();
 }

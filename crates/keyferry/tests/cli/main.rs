@@ -14,6 +14,7 @@ mod support;
 mod audit;
 mod ca;
 mod calc;
+mod config;
 mod demo;
 mod full_disk;
 mod help;

@@ -47,6 +47,7 @@ static WITH_TERMINALS: LazyLock<PathBuf> = LazyLock::new(|| {
     let terminals: Vec<_> = COLLECTED.iter().map(|sn| estate.make_terminal(sn)).collect();
     super::station::collect(&estate, &terminals.iter().collect::<Vec<_>>(), &[]).ran.good();
     assert!(server.stop().success());
+    fs::remove_file(estate.log()).unwrap();
     estate.keep("collected-")
 });
 
