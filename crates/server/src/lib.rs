@@ -15,7 +15,7 @@ mod trust;
 
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
-use hsm::Hsm;
+use hsm::{Hsm, HsmError, KeyBlock, commands::CheckWorkKey};
 use store::{Event, Store};
 use tokio::{net::TcpListener, sync::watch, task::JoinHandle, time::Instant};
 
@@ -56,9 +56,12 @@ pub enum StartError {
     /// The trust settings cannot be used.
     #[error(transparent)]
     Trust(#[from] TrustError),
-    /// The audit cannot be written: nothing may be done.
-    #[error("the audit cannot be written: {0}")]
+    /// The store cannot be read, or the audit cannot be written: nothing may be done.
+    #[error("the store cannot be used: {0}")]
     Store(#[from] store::StoreError),
+    /// The HSM does not open the active work key, or it is not its certificate's: nothing collected would open.
+    #[error("the active work key cannot be used: {0}")]
+    WorkKey(#[source] HsmError),
 }
 
 /// Starts serving.
@@ -72,7 +75,12 @@ pub async fn start<S: Store, H: Hsm + Clone>(
 ) -> Result<Running, StartError> {
     let trust = trust::Trust::load(config)?;
     let (certificate, key) = (config.path(&config.https.certificate), config.path(&config.https.key));
-    let (terminal_tls, https_tls) = tls::acceptors(&certificate, &key, &hsm, &config.acquirer.id)?;
+    if let Some(active) = store.active_work_key().await? {
+        let (work_key, owner) = (KeyBlock::from_text(active.private_block), config.acquirer.id.clone());
+        let check = CheckWorkKey { work_key, public: active.spki, owner };
+        hsm.call(check).await.map_err(StartError::WorkKey)?;
+    }
+    let (terminal_tls, https_tls) = tls::acceptors(&certificate, &key, &hsm, &config.acquirer.id).await?;
     let terminals = listen("terminal_port.listen", config.terminal_port.listen).await?;
     let people = listen("https.listen", config.https.listen).await?;
     let detail = serde_json::json!({ "version": env!("CARGO_PKG_VERSION") });

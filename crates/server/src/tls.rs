@@ -8,11 +8,12 @@ use std::{
 };
 
 use hsm::{
-    Hsm, KeyBlock,
+    Hsm, HsmError, KeyBlock,
     commands::{SignTls, TlsScheme},
 };
+use pki::Scheme;
 use rustls::{
-    ServerConfig, SignatureAlgorithm, SignatureScheme, SupportedProtocolVersion,
+    InconsistentKeys, ServerConfig, SignatureAlgorithm, SignatureScheme, SupportedProtocolVersion,
     crypto::aws_lc_rs,
     pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
     sign::{CertifiedKey, Signer, SigningKey, SingleCertAndKey},
@@ -51,12 +52,15 @@ pub enum TlsError {
     /// Certificate and key do not fit together, or rustls refuses them.
     #[error("TLS certificate and key cannot be used: {0}")]
     Refused(#[from] rustls::Error),
+    /// The HSM does not sign with the key block.
+    #[error("the TLS key cannot be used: {0}")]
+    Hsm(#[from] HsmError),
 }
 
 /// Acceptors from one certificate: for terminals, and for HTTPS.
 ///
 /// The key's file holds a key block of the HSM's, or the key itself as PKCS #8 in PEM.
-pub(crate) fn acceptors<H: Hsm + Clone>(
+pub(crate) async fn acceptors<H: Hsm + Clone>(
     certificate: &Path,
     key: &Path,
     hsm: &H,
@@ -73,9 +77,16 @@ pub(crate) fn acceptors<H: Hsm + Clone>(
         provider.key_provider.load_private_key(der)?
     } else {
         let block = KeyBlock::from_text(text.trim().to_owned());
+        try_out(hsm, &block, owner, chain.first()).await?;
         Arc::new(HsmKey { hsm: hsm.clone(), block, owner: owner.to_owned() })
     };
-    let resolver = Arc::new(SingleCertAndKey::from(CertifiedKey::new(chain, signing)));
+    let certified = CertifiedKey::new(chain, signing);
+    match certified.keys_match() {
+        // A key in the HSM was tried out.
+        Ok(()) | Err(rustls::Error::InconsistentKeys(InconsistentKeys::Unknown)) => {}
+        Err(error) => return Err(error.into()),
+    }
+    let resolver = Arc::new(SingleCertAndKey::from(certified));
     let build = |versions: &[&'static SupportedProtocolVersion], alpn: &[&[u8]]| -> Result<_, TlsError> {
         let mut config = ServerConfig::builder_with_provider(Arc::clone(&provider))
             .with_protocol_versions(versions)?
@@ -85,6 +96,28 @@ pub(crate) fn acceptors<H: Hsm + Clone>(
         Ok(TlsAcceptor::from(Arc::new(config)))
     };
     Ok((build(&[&TLS13], &[])?, build(&[&TLS13, &TLS12], &[b"http/1.1"])?))
+}
+
+/// Has the HSM sign once, so that a key that is another certificate's or another HSM's is noticed at the start and not
+/// by the first station.
+async fn try_out<H: Hsm>(
+    hsm: &H,
+    block: &KeyBlock,
+    owner: &str,
+    certificate: Option<&CertificateDer<'_>>,
+) -> Result<(), TlsError> {
+    let message = b"keyferry: does this key belong to this certificate?".to_vec();
+    let sign = SignTls {
+        key: block.clone(),
+        owner: owner.to_owned(),
+        scheme: TlsScheme::PssSha256,
+        message: message.clone(),
+    };
+    let signature = hsm.call(sign).await?;
+    // Certificates from elsewhere may hold what is not read here; rustls will judge them.
+    let Some(Ok(certificate)) = certificate.map(|der| pki::Certificate::from_der(der)) else { return Ok(()) };
+    pki::verify_signature(certificate.spki_der(), Scheme::PssSha256, &message, &signature)
+        .map_err(|_| rustls::Error::InconsistentKeys(InconsistentKeys::KeyMismatch).into())
 }
 
 fn read_private(path: &Path) -> Result<String, TlsError> {
