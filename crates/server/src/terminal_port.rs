@@ -118,8 +118,12 @@ async fn serve<T: AsyncRead + AsyncWrite + Unpin, S: Store, H: Hsm>(
                 Ok(MessageType::TkHello) => match kms.download(&mut link, &frame, address).await {
                     Ok(()) => continue,
                     Err(error) => {
-                        // Anybody can cause this line; the audit counts it.
-                        tracing::debug!(%address, %error, "download ended without a key");
+                        if error.code() == Some(ErrorCode::Internal) {
+                            tracing::error!(%address, %error, "download failed");
+                        } else {
+                            // Anybody can cause this line; the audit counts it.
+                            tracing::debug!(%address, %error, "download ended without a key");
+                        }
                         error.code()
                     }
                 },
