@@ -204,32 +204,12 @@ where
 
 fn serve(connection: &Connection, mut jobs: mpsc::Receiver<Box<dyn Job>>) {
     let mut batch: Vec<Box<dyn Job>> = Vec::with_capacity(BATCH);
-    let g: u64 = std::env::var("KF_G").ok().and_then(|v| v.parse().ok()).unwrap_or(0);
-    let y: u64 = std::env::var("KF_Y").ok().and_then(|v| v.parse().ok()).unwrap_or(0);
-    let (mut nb, mut nj) = (0u64, 0u64);
-    let mut last = 0;
     while let Some(first) = jobs.blocking_recv() {
         batch.push(first);
-        if last > 1 {
-            if g > 0 {
-                std::thread::sleep(std::time::Duration::from_micros(g));
-            }
-            for _ in 0..y {
-                std::thread::yield_now();
-            }
-        }
         while batch.len() < BATCH
             && let Ok(next) = jobs.try_recv()
         {
             batch.push(next);
-        }
-        last = batch.len();
-        nb += 1;
-        nj += last as u64;
-        if nb % 5000 == 0 {
-            eprintln!("BATCH {nb} {nj} {:.1}", nj as f64 / nb as f64);
-            nj = 0;
-            nb = 0;
         }
         let committed = run_batch(connection, &mut batch);
         if committed.is_err() && !connection.is_autocommit() {
