@@ -74,6 +74,10 @@ impl Children {
         Some(self.hsm.child.id())
     }
 
+    pub(crate) fn peer_pid(&self) -> Option<u32> {
+        self.peer.as_ref().map(|peer| peer.child.id())
+    }
+
     pub(crate) fn server_pid(&self) -> Option<u32> {
         self.server.as_ref().map(|server| server.child.id())
     }

@@ -76,7 +76,9 @@ async fn run(arguments: &Arguments) -> Result<Report> {
         let before = Shares::now(&children);
         report.downloads.add(fleet.download(concurrency, slice, line::Keep::No).await?);
         report.shares.add(before.since(&children));
+        let before = Shares::now(&children);
         report.bare.add(bare::exchange(&children, sizes, concurrency, slice, line::Keep::No).await?);
+        report.shares_bare.add(before.since(&children));
         report.downloads_kept.add(fleet.download(concurrency, slice, line::Keep::Yes).await?);
         report.bare_kept.add(bare::exchange(&children, sizes, concurrency, slice, line::Keep::Yes).await?);
         report.appends.add(durable::appends(&estate, concurrency, slice).await?);

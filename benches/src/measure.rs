@@ -59,13 +59,17 @@ pub(crate) async fn repeat<W: Work>(workers: Vec<W>, time: Duration) -> Result<R
     Ok(Rate { done, time: started.elapsed() })
 }
 
+/// A tick of proc(5): Linux shows a hundred a second on every machine that we know.
+const TICK_MICROSECONDS: u64 = 10_000;
+
 /// Processor time used so far, in ticks of the system's clock.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Shares {
     pub(crate) terminals: u64,
     pub(crate) server: u64,
     pub(crate) hsm: u64,
-    /// All that the machine did, these three included.
+    pub(crate) peer: u64,
+    /// All that the machine did, these included.
     pub(crate) machine: u64,
     /// All that it could have done.
     pub(crate) capacity: u64,
@@ -79,6 +83,7 @@ impl Shares {
             terminals: process(std::process::id()).unwrap_or_default(),
             server: children.server_pid().and_then(process).unwrap_or_default(),
             hsm: children.hsm_pid().and_then(process).unwrap_or_default(),
+            peer: children.peer_pid().and_then(process).unwrap_or_default(),
             machine,
             capacity,
         }
@@ -91,15 +96,27 @@ impl Shares {
             terminals: now.terminals.saturating_sub(self.terminals),
             server: now.server.saturating_sub(self.server),
             hsm: now.hsm.saturating_sub(self.hsm),
+            peer: now.peer.saturating_sub(self.peer),
             machine: now.machine.saturating_sub(self.machine),
             capacity: now.capacity.saturating_sub(self.capacity),
         }
+    }
+
+    /// What the benchmark's processes used.
+    pub(crate) fn ours(self) -> u64 {
+        self.terminals + self.server + self.hsm + self.peer
+    }
+
+    /// Microseconds of the benchmark's processor time for each of so many.
+    pub(crate) fn microseconds_each(self, done: u64) -> u64 {
+        (self.ours() * TICK_MICROSECONDS).checked_div(done).unwrap_or_default()
     }
 
     pub(crate) fn add(&mut self, turn: Shares) {
         self.terminals += turn.terminals;
         self.server += turn.server;
         self.hsm += turn.hsm;
+        self.peer += turn.peer;
         self.machine += turn.machine;
         self.capacity += turn.capacity;
     }

@@ -26,6 +26,8 @@ pub(crate) struct Report {
     pub(crate) uploads: Rate,
     /// Of the downloads with a connection each.
     pub(crate) shares: Shares,
+    /// Of the bare exchanges with a connection each.
+    pub(crate) shares_bare: Shares,
 }
 
 /// One line: something beside the most that it could be.
@@ -63,6 +65,7 @@ impl Report {
             opened: none,
             uploads: none,
             shares: Shares::default(),
+            shares_bare: Shares::default(),
         }
     }
 
@@ -155,13 +158,25 @@ impl Report {
             self.sizes.text()
         );
         let _ = writeln!(text, "{} processors; {}", processors(), self.busy());
+        let (each, bare) = self.microseconds();
+        let _ = writeln!(
+            text,
+            "processor time: {each} µs a download, {bare} µs a bare exchange (a connection each, both sides of it)"
+        );
         text
     }
 
+    /// Of processor time, for a download and for a bare exchange.
+    fn microseconds(&self) -> (u64, u64) {
+        let each = self.shares.microseconds_each(self.downloads.done);
+        (each, self.shares_bare.microseconds_each(self.bare.done))
+    }
+
     fn busy(&self) -> String {
-        let Shares { terminals, server, hsm, machine, capacity } = self.shares;
+        let shares = self.shares;
+        let Shares { terminals, server, hsm, machine, capacity, .. } = shares;
         let percent = |part: u64, whole: u64| (100 * part).checked_div(whole).unwrap_or_default();
-        let ours = terminals + server + hsm;
+        let ours = shares.ours();
         format!(
             "during downloads the terminals took {} %, the server {} %, the HSM {} % of the time spent on them, and \
              others {} % of the processors",
@@ -184,8 +199,11 @@ impl Report {
                 "aim": line.aim,
             })
         });
-        let Shares { terminals, server, hsm, machine, capacity } = self.shares;
+        let Shares { terminals, server, hsm, machine, capacity, .. } = self.shares;
+        let (each, bare) = self.microseconds();
         json!({
+            "microseconds_a_download": each,
+            "microseconds_a_bare_exchange": bare,
             "lines": lines,
             "concurrency": self.arguments.concurrency,
             "seconds": self.arguments.seconds,
