@@ -1,10 +1,16 @@
 //! Keyferry's command line: thin. What a command does is in the crate it is about.
-#![warn(clippy::print_stdout)]
+#![warn(clippy::print_stdout, clippy::print_stderr)]
 
 /// Prints a line to standard output. Unlike `println!` it does not panic when nobody reads, or the disk is full: the
 /// command goes on with what it is there for, and its exit code tells (see `out`).
 macro_rules! say {
     ($($text:tt)*) => { $crate::out::line(format_args!($($text)*)) };
+}
+
+/// Prints a line to standard error. Unlike `eprintln!` it does not panic where that cannot be written: what is worth a
+/// line there is not worth an HSM's life.
+macro_rules! complain {
+    ($($text:tt)*) => { $crate::out::complaint(format_args!($($text)*)) };
 }
 
 mod commands;
@@ -65,7 +71,7 @@ fn main() -> ExitCode {
     match done {
         Ok(code) => out::exit_code().unwrap_or(code),
         Err(error) => {
-            eprintln!("keyferry: {}", out::with_causes(&error));
+            complain!("keyferry: {}", out::with_causes(&error));
             ExitCode::FAILURE
         }
     }

@@ -20,9 +20,15 @@ pub(crate) fn line(text: fmt::Arguments<'_>) {
     if let Err(error) = out.write_fmt(text).and_then(|()| out.write_all(b"\n")) {
         let code = if error.kind() == ErrorKind::BrokenPipe { NOBODY_READS } else { NOT_WRITTEN };
         if FAILED.swap(code, Ordering::Relaxed) == 0 && code == NOT_WRITTEN {
-            eprintln!("keyferry: the output cannot be written: {error}");
+            complain!("keyferry: the output cannot be written: {error}");
         }
     }
+}
+
+/// Prints a line to standard error; see the macro `complain!`.
+pub(crate) fn complaint(text: fmt::Arguments<'_>) {
+    // There is no other place to say that this failed.
+    let _ = writeln!(io::stderr().lock(), "{text}");
 }
 
 /// The exit code where the output could not be written.

@@ -81,7 +81,7 @@ impl Serve {
         let passphrase = self.folder.passphrase().read("HSM passphrase")?;
         let warnings = hsm_soft::protect()?;
         for warning in &warnings {
-            eprintln!("keyferry hsm: warning: {warning}");
+            complain!("keyferry hsm: warning: {warning}");
         }
         let hsm = SoftHsm::open(&self.folder.folder, &passphrase, warnings)?;
         drop(passphrase);

@@ -370,7 +370,7 @@ impl Settings {
         match file.fetch(&self.server()?) {
             Ok(lists) => Ok(lists),
             Err(station::Error::ServerUnreachable { .. }) => {
-                eprintln!("the server cannot be reached; using the revocation list fetched last");
+                complain!("the server cannot be reached; using the revocation list fetched last");
                 Ok(file.load()?)
             }
             Err(error) => Err(error.into()),

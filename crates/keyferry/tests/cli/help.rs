@@ -99,3 +99,18 @@ fn a_reader_that_goes_away_is_no_mistake() {
         assert_eq!(output.status.code(), Some(141), "{arguments:?}");
     }
 }
+
+#[test]
+fn an_error_that_cannot_be_written_is_an_exit_code_still() {
+    let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+    let mut command = keyferry(["calc", "keyblock", "parse", "B0000"]);
+    assert_eq!(command.stderr(full.try_clone().unwrap()).status().unwrap().code(), Some(1));
+    // Nor does output that cannot be written count as done.
+    let estate = crate::support::estate::Estate::new();
+    let mut command = keyferry(["ca", "list", "--ca"]);
+    let ended = command.arg(estate.path("ca")).stdout(full).stderr(std::process::Stdio::piped()).spawn();
+    let ended = ended.unwrap().wait_with_output().unwrap();
+    assert_eq!(ended.status.code(), Some(1));
+    let said = String::from_utf8(ended.stderr).unwrap();
+    assert!(said.contains("the output cannot be written"), "{said}");
+}
