@@ -5,6 +5,7 @@ use std::{
     path::{Path, PathBuf},
     process::Command,
     sync::LazyLock,
+    time::Duration,
 };
 
 use tempfile::TempDir;
@@ -23,6 +24,9 @@ pub(crate) const SECRETS: [(&str, &str); 4] = [
     ("operator-pin", "operator-k3nb-pin-e6rt"),
     ("administrator-pin", "administrator-u5fz-pin-g9pl"),
 ];
+
+/// No run of the tests takes longer.
+const AN_HOUR: Duration = Duration::from_secs(3600);
 
 pub(crate) const ACQUIRER: &str = "CLI";
 
@@ -86,8 +90,17 @@ impl Estate {
         Estate { folder }
     }
 
-    /// Leaves a copy in Cargo's folder for tests.
+    /// Leaves a copy in Cargo's folder for tests, in the place of those that earlier runs left.
     fn keep(&self, prefix: &str) -> PathBuf {
+        for entry in fs::read_dir(env!("CARGO_TARGET_TMPDIR")).unwrap().flatten() {
+            let old = entry
+                .metadata()
+                .and_then(|meta| meta.modified())
+                .is_ok_and(|at| at.elapsed().is_ok_and(|age| age > AN_HOUR));
+            if old && entry.file_name().to_string_lossy().starts_with(prefix) {
+                let _ = fs::remove_dir_all(entry.path());
+            }
+        }
         let kept = tempfile::Builder::new().prefix(prefix).tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
         copy(self.folder.path(), kept.path());
         kept.keep()
