@@ -181,7 +181,7 @@ fn one_key_has_one_use() {
 }
 
 #[test]
-fn a_certificate_whose_file_cannot_be_written_is_not_lost() {
+fn a_certificate_whose_file_is_there_already_is_not_issued() {
     let estate = Estate::new();
     let request = request(estate.folder(), "work", "2048");
     let out = estate.folder().join("taken.pem");

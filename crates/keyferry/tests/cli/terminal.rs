@@ -164,7 +164,7 @@ fn a_download_over_tls_trusts_one_root_only() {
 }
 
 #[test]
-fn a_terminal_that_was_collected_gives_its_key_to_no_second_certificate() {
+fn a_repeated_collection_under_the_same_certificate_gives_the_same_ciphertext() {
     let estate = Estate::collected();
     let terminal = estate.terminal("SN-1");
     let server = Server::start(&estate);
