@@ -3,7 +3,6 @@
 use std::{
     fs,
     io::{BufRead, BufReader, Write},
-    net::TcpListener,
     os::unix::fs::{DirBuilderExt, OpenOptionsExt},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
@@ -15,6 +14,9 @@ use station::ServerSettings;
 use store::{SqliteOptions, SqliteStore};
 
 use super::tool::{keyferry, run, text};
+
+/// The server takes ports that are free and says which: naming them beforehand, somebody else may be faster.
+const ANY_PORT: &str = "127.0.0.1:0";
 
 const SECRETS: [&str; 4] = ["hsm-passphrase", "ca-passphrase", "operator-pin", "administrator-pin"];
 
@@ -72,7 +74,6 @@ impl Estate {
             writeln!(file, "{}", random_words()?)?;
         }
         let estate = folder.join("estate");
-        let (terminal_port, https) = (free_port()?, free_port()?);
         let arguments = [
             "init".to_owned(),
             text(&estate),
@@ -81,9 +82,9 @@ impl Estate {
             "--name".into(),
             "Demo Bank".into(),
             "--terminal-port".into(),
-            terminal_port.clone(),
+            ANY_PORT.into(),
             "--https".into(),
-            https.clone(),
+            ANY_PORT.into(),
             "--secrets".into(),
             text(&secrets),
         ];
@@ -91,7 +92,12 @@ impl Estate {
         if !made.ok {
             bail!("init failed: {}", made.error);
         }
-        Ok(Self { folder: folder.to_owned(), terminal_port, https, server: None })
+        Ok(Self {
+            folder: folder.to_owned(),
+            terminal_port: ANY_PORT.into(),
+            https: ANY_PORT.into(),
+            server: None,
+        })
     }
 
     /// A path in the estate.
@@ -115,16 +121,35 @@ impl Estate {
             .spawn()
             .context("cannot start the server")?;
         let out = server.stdout.take().context("the server has no output")?;
-        let serves = BufReader::new(out).lines().map_while(Result::ok).any(|line| line.starts_with("https "));
-        if !serves {
+        let mut lines = BufReader::new(out).lines().map_while(Result::ok);
+        let mut address = |what: &str| lines.find_map(|line| line.strip_prefix(what).map(str::to_owned));
+        let (Some(terminal_port), Some(https)) = (address("terminal port "), address("https ")) else {
             let status = server.wait()?;
-            bail!(
-                "the server ended ({status}) before it served; see {}",
-                self.folder.join("server.log").display()
-            );
-        }
+            let log = self.folder.join("server.log");
+            bail!("the server ended ({status}) before it served; see {}", log.display());
+        };
+        self.tell_station(&https)?;
+        (self.terminal_port, self.https) = (terminal_port, https);
         self.server = Some(server);
         Ok(())
+    }
+
+    /// Puts the server's present address into the station's configuration.
+    fn tell_station(&self, https: &str) -> Result<()> {
+        let path = self.path("station.toml");
+        let config = fs::read_to_string(&path)?;
+        let line = format!("url = \"https://{https}\"");
+        let lines = config.lines().map(|old| if old.starts_with("url = ") { line.as_str() } else { old });
+        Ok(fs::write(&path, lines.fold(String::new(), |text, line| text + line + "\n"))?)
+    }
+
+    /// Fixes the ports of a kept estate at those of its last run, so that its files agree.
+    pub(super) fn keep_ports(&self) -> Result<()> {
+        let path = self.path("keyferry.toml");
+        let config = fs::read_to_string(&path)?;
+        let (first, second) = (format!("\"{}\"", self.terminal_port), format!("\"{}\"", self.https));
+        let any = format!("\"{ANY_PORT}\"");
+        Ok(fs::write(&path, config.replacen(&any, &first, 1).replacen(&any, &second, 1))?)
     }
 
     /// SIGKILL: no chance to tidy up.
@@ -215,11 +240,6 @@ pub(super) fn print_next_commands(folder: &Path, json: bool) {
     say!("  keyferry terminal status {f}/terminals/DEMO-0001");
     say!("  keyferry audit show --store {f}/estate/keyferry.db");
     say!("  keyferry audit verify --store {f}/estate/keyferry.db");
-}
-
-fn free_port() -> Result<String> {
-    // The port is free again when this returns; the server takes it a moment later.
-    Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.to_string())
 }
 
 /// A passphrase for this run only.

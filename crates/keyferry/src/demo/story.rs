@@ -217,6 +217,7 @@ impl Story<'_> {
         let done = self.count(terminals, 1, said);
         self.report.tell(&format!("{done} had finished, {} were cut off", terminals.len() - done));
         self.estate.start_server()?;
+        let port = self.estate.terminal_port.clone();
         self.report.tell("the server was started again; it needed no repair");
 
         let mut lost = 0;
@@ -261,6 +262,7 @@ impl Story<'_> {
     fn close(mut self) -> Result<()> {
         self.report.chapter("The day's end");
         let stopped = self.estate.stop_server()?;
+        self.estate.keep_ports()?;
         self.report.check("server-stops-in-order", stopped, "the server stopped when it was asked to");
         let verdict = verify_audit_file(&self.estate.path("keyferry.db"))?;
         let detail = match &verdict.broken_at {
