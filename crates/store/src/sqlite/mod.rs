@@ -79,7 +79,7 @@ impl SqliteStore {
     async fn act<T, F>(&self, act: F) -> Result<T, StoreError>
     where
         T: Send + 'static,
-        F: FnOnce(&writer::Tx<'_>) -> Result<T, StoreError> + Send + 'static,
+        F: Fn(&writer::Tx<'_>) -> Result<T, StoreError> + Send + 'static,
     {
         self.shared.writer.act(act).await
     }

@@ -1,5 +1,9 @@
-//! The one thread that writes: it takes what is queued, runs each act in a savepoint of its own, commits once for
-//! all of them, and only then answers (group commit).
+//! The one thread that writes: it takes what is queued, runs it, commits once for all acts, and only then answers
+//! (group commit).
+//!
+//! Nearly every act succeeds, so a group runs without savepoints first: they cost a copy of each page that an act
+//! changes. If one fails, all is rolled back and the group runs again, each act in a savepoint of its own, so that
+//! the failed one is undone and nothing else.
 
 use std::cell::RefCell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -37,13 +41,15 @@ impl Writer {
     }
 
     /// Runs an act and answers when it is durable, or has failed and left nothing behind.
+    ///
+    /// It may run twice; what it did the first time is then undone.
     pub(super) async fn act<T, F>(&self, act: F) -> Result<T, StoreError>
     where
         T: Send + 'static,
-        F: FnOnce(&Tx<'_>) -> Result<T, StoreError> + Send + 'static,
+        F: Fn(&Tx<'_>) -> Result<T, StoreError> + Send + 'static,
     {
         let (reply, answer) = oneshot::channel();
-        let job = TypedJob { act: Some(act), outcome: None, reply };
+        let job = TypedJob { act, outcome: None, reply };
         let queue = self.queue.as_ref().ok_or(StoreError::Closed)?;
         queue.send(Box::new(job)).await.map_err(|_| StoreError::Closed)?;
         answer.await.map_err(|_| StoreError::Unanswered)?
@@ -171,7 +177,7 @@ trait Job: Send {
 }
 
 struct TypedJob<T, F> {
-    act: Option<F>,
+    act: F,
     outcome: Option<Result<T, StoreError>>,
     reply: oneshot::Sender<Result<T, StoreError>>,
 }
@@ -179,12 +185,12 @@ struct TypedJob<T, F> {
 impl<T, F> Job for TypedJob<T, F>
 where
     T: Send,
-    F: FnOnce(&Tx<'_>) -> Result<T, StoreError> + Send,
+    F: Fn(&Tx<'_>) -> Result<T, StoreError> + Send,
 {
     fn run(&mut self, tx: &Tx<'_>) -> Result<(), StoreError> {
-        let Some(act) = self.act.take() else { return Err(StoreError::ActPanicked) };
-        // The savepoint undoes whatever a panicking act left, so nothing unwind-unsafe is looked at again.
-        let outcome = catch_unwind(AssertUnwindSafe(|| act(tx))).unwrap_or(Err(StoreError::ActPanicked));
+        // Whatever a panicking act left in the database is rolled back, and an act owns only what it was given.
+        let outcome =
+            catch_unwind(AssertUnwindSafe(|| (self.act)(tx))).unwrap_or(Err(StoreError::ActPanicked));
         let told = outcome.as_ref().map(|_| ()).map_err(Clone::clone);
         self.outcome = Some(outcome);
         told
@@ -206,11 +212,7 @@ fn serve(connection: &Connection, mut jobs: mpsc::Receiver<Box<dyn Job>>) {
     let mut batch: Vec<Box<dyn Job>> = Vec::with_capacity(BATCH);
     while let Some(first) = jobs.blocking_recv() {
         batch.push(first);
-        while batch.len() < BATCH
-            && let Ok(next) = jobs.try_recv()
-        {
-            batch.push(next);
-        }
+        fill(&mut batch, &mut jobs);
         let committed = run_batch(connection, &mut batch);
         if committed.is_err() && !connection.is_autocommit() {
             // If even this fails, the next BEGIN does too, and says why.
@@ -222,13 +224,41 @@ fn serve(connection: &Connection, mut jobs: mpsc::Receiver<Box<dyn Job>>) {
     }
 }
 
+/// Adds what waits already.
+fn fill(batch: &mut Vec<Box<dyn Job>>, jobs: &mut mpsc::Receiver<Box<dyn Job>>) {
+    while batch.len() < BATCH
+        && let Ok(next) = jobs.try_recv()
+    {
+        batch.push(next);
+    }
+}
+
 fn run_batch(connection: &Connection, batch: &mut [Box<dyn Job>]) -> Result<(), StoreError> {
-    // IMMEDIATE: whoever else writes is met here, before any act has run.
-    connection.prepare_cached("BEGIN IMMEDIATE").and_then(|mut s| s.execute([])).db()?;
-    let tx = Tx::begin(connection)?;
-    let recorded = tx.end.borrow().seq;
+    let (tx, recorded) = begin(connection)?;
+    let Some(failure) = batch.iter_mut().find_map(|job| job.run(&tx).err()) else {
+        return tx.commit(recorded);
+    };
+    if connection.is_autocommit() {
+        // SQLite itself has rolled everything back, as it does on some failures of the disk.
+        return Err(failure);
+    }
+    tx.run("ROLLBACK")?;
+    if batch.len() == 1 {
+        // It has its own answer, and nothing is left of it.
+        return Ok(());
+    }
+    let (tx, recorded) = begin(connection)?;
     for job in batch {
         tx.savepoint(job.as_mut())?;
     }
     tx.commit(recorded)
+}
+
+/// Begins a transaction, and tells where the audit's recorded end is.
+fn begin(connection: &Connection) -> Result<(Tx<'_>, i64), StoreError> {
+    // IMMEDIATE: whoever else writes is met here, before any act has run.
+    connection.prepare_cached("BEGIN IMMEDIATE").and_then(|mut s| s.execute([])).db()?;
+    let tx = Tx::begin(connection)?;
+    let recorded = tx.end.borrow().seq;
+    Ok((tx, recorded))
 }
