@@ -16,48 +16,32 @@ pub(in crate::sqlite) fn put_pending(
     event: &Event,
 ) -> Result<PendingOutcome, StoreError> {
     at_most("a TMK's block", put.block.len(), limits::KEY_BLOCK)?;
-    let (generation, key_serial) = tx
-        .prepare("SELECT tk_generation, key_serial FROM terminals WHERE sn = ?1")?
-        .query_row([put.sn.as_str()], |row| Ok((row.get::<_, i64>(0)?, rows::serial(row, 1)?)))
-        .optional()
-        .db()?
-        .ok_or_else(|| StoreError::NoSuchTerminal(put.sn.clone()))?;
-    if generation != put.tk_generation {
-        return Ok(PendingOutcome::StaleTk);
-    }
-    if let Some(first) = pending_in(tx, put)? {
-        return Ok(PendingOutcome::Lost(first));
-    }
-    let same = tx
-        .prepare(
-            "SELECT 1 FROM tmks WHERE sn = ?1 AND slot = ?2 AND state = 'active' AND kcv = ?3
-             UNION ALL
-             SELECT 1 FROM tmks WHERE sn = ?1 AND slot = ?2 AND state = 'retired' AND kcv = ?3",
-        )?
-        .exists(params![put.sn.as_str(), put.slot.index(), put.kcv.as_bytes()])
-        .db()?;
-    if same {
-        return Ok(PendingOutcome::SameCheckValue);
-    }
-    let id: i64 = tx
+    // All conditions are in the one statement that nearly always succeeds; which of them failed is asked afterwards.
+    let made: Option<(i64, Serial)> = tx
         .prepare(
             "INSERT INTO tmks (sn, slot, state, key_serial, block, kcv, tk_generation, created_at, changed_at,
                 sent_count)
-             VALUES (?1, ?2, 'pending', ?3, ?4, ?5, ?6, ?7, ?7, 1) RETURNING id",
+             SELECT sn, ?2, 'pending', key_serial, ?3, ?4, tk_generation, ?6, ?6, 1
+             FROM terminals WHERE sn = ?1 AND tk_generation = ?5
+             AND NOT EXISTS (SELECT 1 FROM tmks WHERE sn = ?1 AND slot = ?2 AND state = 'active' AND kcv = ?4)
+             AND NOT EXISTS (SELECT 1 FROM tmks WHERE sn = ?1 AND slot = ?2 AND state = 'retired' AND kcv = ?4)
+             ON CONFLICT (sn, slot) WHERE state = 'pending' DO NOTHING
+             RETURNING id, key_serial",
         )?
         .query_row(
             params![
                 put.sn.as_str(),
                 put.slot.index(),
-                key_serial.as_str(),
                 put.block,
                 put.kcv.as_bytes(),
                 put.tk_generation,
                 event.at
             ],
-            |row| row.get(0),
+            |row| Ok((row.get(0)?, rows::serial(row, 1)?)),
         )
+        .optional()
         .db()?;
+    let Some((id, key_serial)) = made else { return why_not_pending(tx, put) };
     tx.append(&with_facts(event, json!({ "key": id })))?;
     Ok(PendingOutcome::Stored(HeldKey {
         id,
@@ -69,6 +53,19 @@ pub(in crate::sqlite) fn put_pending(
         changed_at: event.at,
         sent_count: 1,
     }))
+}
+
+fn why_not_pending(tx: &Tx<'_>, put: &PutPending) -> Result<PendingOutcome, StoreError> {
+    let generation = tx
+        .prepare("SELECT tk_generation FROM terminals WHERE sn = ?1")?
+        .query_row([put.sn.as_str()], |row| row.get::<_, i64>(0))
+        .optional()
+        .db()?
+        .ok_or_else(|| StoreError::NoSuchTerminal(put.sn.clone()))?;
+    if generation != put.tk_generation {
+        return Ok(PendingOutcome::StaleTk);
+    }
+    Ok(pending_in(tx, put)?.map_or(PendingOutcome::SameCheckValue, PendingOutcome::Lost))
 }
 
 fn pending_in(tx: &Tx<'_>, put: &PutPending) -> Result<Option<HeldKey>, StoreError> {
@@ -105,27 +102,23 @@ pub(in crate::sqlite) fn confirm(
     key_id: i64,
     event: &Event,
 ) -> Result<ConfirmOutcome, StoreError> {
-    let found: Option<(String, u8, String)> = tx
-        .prepare("SELECT sn, slot, state FROM tmks WHERE id = ?1")?
-        .query_row([key_id], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
-        .optional()
-        .db()?;
-    let (sn, slot) = match found {
-        Some((sn, slot, state)) if state == "pending" => (sn, slot),
-        Some((_, _, state)) if state == "active" => return Ok(ConfirmOutcome::AlreadyActive),
-        _ => return Ok(ConfirmOutcome::Gone),
-    };
     let before: Option<i64> = tx
         .prepare(
-            "UPDATE tmks SET state = 'retired', changed_at = ?3
-             WHERE sn = ?1 AND slot = ?2 AND state = 'active' RETURNING id",
+            "UPDATE tmks SET state = 'retired', changed_at = ?2 WHERE state = 'active'
+             AND (sn, slot) = (SELECT sn, slot FROM tmks WHERE id = ?1 AND state = 'pending') RETURNING id",
         )?
-        .query_row(params![sn, slot, event.at], |row| row.get(0))
+        .query_row(params![key_id, event.at], |row| row.get(0))
         .optional()
         .db()?;
-    tx.prepare("UPDATE tmks SET state = 'active', changed_at = ?2 WHERE id = ?1")?
+    let activated = tx
+        .prepare("UPDATE tmks SET state = 'active', changed_at = ?2 WHERE id = ?1 AND state = 'pending'")?
         .execute(params![key_id, event.at])
         .db()?;
+    if activated == 0 {
+        let active =
+            tx.prepare("SELECT 1 FROM tmks WHERE id = ?1 AND state = 'active'")?.exists([key_id]).db()?;
+        return Ok(if active { ConfirmOutcome::AlreadyActive } else { ConfirmOutcome::Gone });
+    }
     tx.append(&with_facts(event, json!({ "key": key_id, "retired": before })))?;
     Ok(ConfirmOutcome::Activated)
 }
