@@ -8,6 +8,7 @@
 use std::cell::RefCell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use rusqlite::{CachedStatement, Connection, params};
 use tokio::sync::{mpsc, oneshot};
@@ -22,6 +23,10 @@ const QUEUE: usize = 1024;
 
 /// Acts in one commit: bounds how long the first one waits for the others.
 const BATCH: usize = 256;
+
+/// How long a group that is less than half of the last one waits for more, once: the others were answered a moment ago
+/// and most come again. An act alone, after one alone or after a few, never waits.
+const GATHER: Duration = Duration::from_micros(300);
 
 /// The writer's end that acts are handed to. Dropping it finishes the queue first.
 pub(super) struct Writer {
@@ -210,9 +215,15 @@ where
 
 fn serve(connection: &Connection, mut jobs: mpsc::Receiver<Box<dyn Job>>) {
     let mut batch: Vec<Box<dyn Job>> = Vec::with_capacity(BATCH);
+    let mut last = 0;
     while let Some(first) = jobs.blocking_recv() {
         batch.push(first);
         fill(&mut batch, &mut jobs);
+        if batch.len() < last / 2 {
+            std::thread::sleep(GATHER);
+            fill(&mut batch, &mut jobs);
+        }
+        last = batch.len();
         let committed = run_batch(connection, &mut batch);
         if committed.is_err() && !connection.is_autocommit() {
             // If even this fails, the next BEGIN does too, and says why.
