@@ -60,8 +60,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
     /// Sends one frame.
     pub(crate) async fn send(&mut self, frame: &Frame) -> Result<(), LinkError> {
         let until = Instant::now() + self.message;
-        in_time(self.idle, until, self.stream.write_all(frame.bytes())).await?;
-        in_time(self.idle, until, self.stream.flush()).await
+        let stream = &mut self.stream;
+        let sending = async {
+            stream.write_all(frame.bytes()).await?;
+            stream.flush().await
+        };
+        in_time(self.idle, until, sending).await
     }
 
     /// Says why, as far as the peer may know, and closes.

@@ -45,8 +45,9 @@ impl<S: Store, H: Hsm> TerminalPort<S, H> {
             let accepted = tokio::select! {
                 accepted = self.listener.accept() => accepted,
                 () = crate::stopped(&mut stop) => break,
-                Some(_) = running.join_next() => continue,
             };
+            // Those that have ended go when another comes: to be woken for each would cost more than to keep the last few.
+            while running.try_join_next().is_some() {}
             let (stream, peer) = match accepted {
                 Ok(accepted) => accepted,
                 Err(error) => {
