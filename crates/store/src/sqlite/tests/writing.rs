@@ -67,6 +67,49 @@ async fn queued_acts_share_one_commit() {
     assert_eq!(seen.iter().map(|(_, seq)| *seq).collect::<Vec<_>>(), (1..=20).collect::<Vec<_>>());
 }
 
+/// A group that runs again leaves nothing of its first run.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_group_with_a_failing_and_a_panicking_act_commits_the_others_once() {
+    let bench = bench();
+    let (hold, held) = std::sync::mpsc::channel::<()>();
+    let holder = bench.store.clone();
+    let holding = tokio::spawn(async move {
+        // It may be of the group that runs again: then the channel is closed, and holds nobody up.
+        holder.act(move |_| Ok(held.recv().unwrap_or_default())).await
+    });
+    let mut tasks = Vec::new();
+    for n in 0..12 {
+        let store = bench.store.clone();
+        tasks.push(tokio::spawn(async move {
+            store
+                .act(move |tx| {
+                    let seq = tx.append(&event("grouped"))?;
+                    match n % 4 {
+                        2 => Err(StoreError::Rule("refused after writing".into())),
+                        3 => panic!("a mistake in an act"),
+                        _ => Ok(seq),
+                    }
+                })
+                .await
+        }));
+    }
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    drop(hold);
+    holding.await.unwrap().unwrap();
+    let mut numbers = Vec::new();
+    for (n, task) in tasks.into_iter().enumerate() {
+        match (n % 4, task.await.unwrap()) {
+            (2, Err(StoreError::Rule(_))) | (3, Err(StoreError::ActPanicked)) => {}
+            (0 | 1, Ok(seq)) => numbers.push(seq),
+            (_, other) => panic!("{n}: {other:?}"),
+        }
+    }
+    numbers.sort_unstable();
+    assert_eq!(numbers, (1..=6).collect::<Vec<_>>());
+    let verdict = bench.store.audit_verify().await.unwrap();
+    assert_eq!((verdict.events, verdict.broken_at), (6, None));
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_panicking_act_is_undone_and_the_writer_goes_on() {
     let bench = bench();
