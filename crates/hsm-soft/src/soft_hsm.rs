@@ -55,6 +55,9 @@ impl SoftHsm {
             Request::MakeTlsKey(c) => Reply::MakeTlsKey(acts::make_tls_key(self, &c)?),
             Request::SignTls(c) => Reply::SignTls(acts::sign_tls(self, &c)?),
             Request::Rewrap(c) => Reply::Rewrap(self.lmk.rewrap(&c.block)?),
+            later => {
+                return Err(Refusal::OutOfService { why: format!("{} is not carried out yet", later.name()) });
+            }
         })
     }
 }

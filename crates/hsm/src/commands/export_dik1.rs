@@ -1,0 +1,15 @@
+use serde::{Deserialize, Serialize};
+
+use crate::KeyBlock;
+
+/// Puts a DIK1 under an exchange key agreed by components, for a KLD. Replies with an X9.143 version B block: usage
+/// `B3`, mode `X`, exportability `N`, its label in optional block `LB`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct ExportDik1 {
+    /// The key.
+    pub dik1: KeyBlock,
+    /// The exchange key.
+    pub under: KeyBlock,
+    /// The acquirer both must belong to.
+    pub owner: String,
+}
