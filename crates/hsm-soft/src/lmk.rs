@@ -10,9 +10,11 @@
 //! | `21` | purpose |
 //! | `22` | generation of the LMK |
 //! | `23` | SHA-256 of the TK that a TEK or an AUK is a part of |
+//! | `24` | name: of a DIK1, of a key agreed by components |
+//! | `25` | of a component: which, of how many, of which key; in a text of its own |
 
 use hsm::{KeyBlock, Refusal};
-use keyblock::{Exportability, Header, Kbpk, Version};
+use keyblock::{Exportability, Header, Kbpk, KeyVersion, Version};
 use paycrypto::AesKey;
 use zeroize::Zeroizing;
 
@@ -23,6 +25,8 @@ pub(crate) const OWNER: &str = "20";
 pub(crate) const PURPOSE: &str = "21";
 pub(crate) const GENERATION: &str = "22";
 pub(crate) const TK_HASH: &str = "23";
+pub(crate) const NAME: &str = "24";
+pub(crate) const COMPONENT: &str = "25";
 
 /// Bytes of an LMK.
 pub(crate) const LMK_LEN: usize = 32;
@@ -41,6 +45,14 @@ pub(crate) struct Binding<'a> {
 pub(crate) struct Opened {
     pub(crate) key: Zeroizing<Vec<u8>>,
     pub(crate) tk_hash: Option<String>,
+    header: Header,
+}
+
+impl Opened {
+    /// One of the block's own texts, authentic.
+    pub(crate) fn note(&self, id: &str) -> Option<&str> {
+        self.header.optional(id)
+    }
 }
 
 /// All generations of the LMK, ready for use; the last is the present one.
@@ -74,8 +86,22 @@ impl Lmk {
 
     /// Puts a key under the present generation.
     pub(crate) fn wrap(&self, purpose: Purpose, bound: Binding<'_>, key: &[u8]) -> Result<KeyBlock, Refusal> {
+        self.wrap_noted(purpose, bound, KeyVersion::UNUSED, &[], key)
+    }
+
+    /// As [`Lmk::wrap`], with a key version and texts of the block's own ([`NAME`], [`COMPONENT`]).
+    pub(crate) fn wrap_noted(
+        &self,
+        purpose: Purpose,
+        bound: Binding<'_>,
+        key_version: KeyVersion,
+        notes: &[(&str, &str)],
+        key: &[u8],
+    ) -> Result<KeyBlock, Refusal> {
         let rule = purpose.rule();
-        let bare = Header::new(Version::D, rule.usage, rule.algorithm, rule.mode, Exportability::EXPORTABLE);
+        let mut bare =
+            Header::new(Version::D, rule.usage, rule.algorithm, rule.mode, Exportability::EXPORTABLE);
+        bare.key_version = key_version;
         let generation = self.generation().to_string();
         let texts = [
             (PLACE, bound.place),
@@ -87,6 +113,7 @@ impl Lmk {
         let header = texts
             .into_iter()
             .filter_map(|(id, text)| Some((id, text?)))
+            .chain(notes.iter().copied())
             .try_fold(bare, |header, (id, text)| header.with_optional(id, text))
             .map_err(not_made)?;
         self.seal(&header, key)
@@ -122,7 +149,7 @@ impl Lmk {
                 found: found.into(),
             });
         }
-        Ok(Opened { key, tk_hash: header.optional(TK_HASH).map(str::to_owned) })
+        Ok(Opened { key, tk_hash: header.optional(TK_HASH).map(str::to_owned), header })
     }
 
     /// Moves a block of any earlier generation to the present one; all else in it stays.
