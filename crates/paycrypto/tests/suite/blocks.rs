@@ -2,7 +2,7 @@
 
 use keyblock::{Exportability, Header, KeyVersion, Version};
 use paycrypto::blocks::{self, BlockKey, Protects, WrapError};
-use paycrypto::keys::{Dik2, Dmk, Dwk, Mak, Pik, Rnd1, SessionKey, Tdk, Tek, Tmk};
+use paycrypto::keys::{Dik2, Dmk, Dwk, Mak, Pik, RksTk, Rnd1, SessionKey, Tdk, Tek, Tmk};
 use paycrypto::{TdesKey, TdesLength};
 
 const PLACE: &str = "SN-1001/03";
@@ -35,6 +35,11 @@ fn every_line_of_the_table() {
     line(&tmk, &Pik::generate().unwrap(), "P0", "E");
     line(&tmk, &Mak::generate().unwrap(), "M3", "C");
     line(&tmk, &Tdk::generate().unwrap(), "D0", "E");
+    let tk = RksTk::generate().unwrap();
+    line(&tk, &tmk, "K1", "B");
+    line(&tk, &Pik::generate().unwrap(), "P0", "E");
+    line(&tk, &Mak::generate().unwrap(), "M3", "C");
+    line(&tk, &Tdk::generate().unwrap(), "D0", "E");
     line(&dmk, &dwk, "K1", "B");
     line(&dwk, &SessionKey::generate().unwrap(), "D0", "B");
     line(&rnd1, &dmk, "11", "N");
