@@ -52,8 +52,6 @@ const KEY_WRAPPING_PAIR: Usage = usage(*b"K3");
 pub(crate) const DERIVATION: Usage = usage(*b"B3");
 /// `11`, 2-wire.md section 4: DMK.
 pub(crate) const DMK: Usage = usage(*b"11");
-/// `10`, 2-wire.md section 4: AT ‖ TK1.
-pub(crate) const TOKEN: Usage = usage(*b"10");
 /// `13`, of this project, towards the KMS only: a factor.
 pub(crate) const FACTOR: Usage = usage(*b"13");
 

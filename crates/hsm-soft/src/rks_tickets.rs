@@ -7,13 +7,15 @@
 use std::time::Instant;
 
 use hsm::Refusal;
-use paycrypto::{AesKey, gcm::GcmKey};
+use paycrypto::{
+    AesKey,
+    gcm::GcmKey,
+    rks::{AtTk1, TOKEN},
+};
 use zeroize::Zeroizing;
 
 use crate::HsmSoftError;
 
-/// Bytes of AT and of TK1 (2-wire.md section 4, flow C).
-pub(crate) const PART: usize = 24;
 /// A token not answered in this time is void: the wire's longest message, and a little.
 const LIFETIME_MS: u64 = 330_000;
 
@@ -24,19 +26,15 @@ pub(crate) struct RksTickets {
 
 /// What was sealed for a device.
 pub(crate) struct Token {
-    pub(crate) at: Zeroizing<[u8; PART]>,
-    pub(crate) tk1: Zeroizing<[u8; PART]>,
+    pub(crate) at_tk1: AtTk1,
     /// False for a stranger and the like: nothing that comes back counts.
     pub(crate) counts: bool,
 }
 
 impl Token {
     pub(crate) fn new(counts: bool) -> Result<Self, Refusal> {
-        let mut token = Self { at: Zeroizing::new([0; PART]), tk1: Zeroizing::new([0; PART]), counts };
-        for part in [&mut token.at, &mut token.tk1] {
-            paycrypto::random::fill(&mut **part).map_err(|e| Refusal::NotMade { why: e.to_string() })?;
-        }
-        Ok(token)
+        let at_tk1 = AtTk1::generate().map_err(|e| Refusal::NotMade { why: e.to_string() })?;
+        Ok(Self { at_tk1, counts })
     }
 }
 
@@ -48,11 +46,10 @@ impl RksTickets {
     }
 
     pub(crate) fn issue(&self, pin_pad: &str, owner: &str, token: &Token) -> Result<Vec<u8>, Refusal> {
-        let mut clear = Zeroizing::new(Vec::with_capacity(8 + 1 + 2 * PART));
+        let mut clear = Zeroizing::new(Vec::with_capacity(8 + 1 + TOKEN));
         clear.extend_from_slice(&self.now().to_be_bytes());
         clear.push(u8::from(token.counts));
-        clear.extend_from_slice(&*token.at);
-        clear.extend_from_slice(&*token.tk1);
+        clear.extend_from_slice(&token.at_tk1.to_clear());
         self.key.seal(&party(pin_pad, owner), &clear).map_err(|e| Refusal::NotMade { why: e.to_string() })
     }
 
@@ -64,12 +61,11 @@ impl RksTickets {
         let clear = self.key.open(&party(pin_pad, owner), ticket).map_err(|_| foreign())?;
         let (issued, rest) = clear.split_first_chunk::<8>().ok_or_else(foreign)?;
         let (counts, rest) = rest.split_first().ok_or_else(foreign)?;
-        let (at, tk1) = rest.split_first_chunk::<PART>().ok_or_else(foreign)?;
-        let tk1 = <[u8; PART]>::try_from(tk1).map_err(|_| foreign())?;
+        let at_tk1 = AtTk1::from_clear(rest).ok_or_else(foreign)?;
         if self.now().saturating_sub(u64::from_be_bytes(*issued)) > LIFETIME_MS {
             return Err(Refusal::TicketExpired);
         }
-        Ok(Token { at: Zeroizing::new(*at), tk1: Zeroizing::new(tk1), counts: *counts == 1 })
+        Ok(Token { at_tk1, counts: *counts == 1 })
     }
 
     fn now(&self) -> u64 {
@@ -96,7 +92,7 @@ mod tests {
         let token = Token::new(true).unwrap();
         let ticket = tickets.issue("SN-1", "ACQ", &token).unwrap();
         let opened = tickets.open(&ticket, "SN-1", "ACQ").unwrap();
-        assert!(opened.at == token.at && opened.tk1 == token.tk1 && opened.counts);
+        assert!(opened.at_tk1.to_clear() == token.at_tk1.to_clear() && opened.counts);
         for (pad, owner) in [("SN-2", "ACQ"), ("SN-1", "ACR"), ("SN-1ACQ", "")] {
             assert!(tickets.open(&ticket, pad, owner).is_err(), "{pad} {owner}");
         }
@@ -108,8 +104,8 @@ mod tests {
         let tickets = RksTickets::new().unwrap();
         let (token, other) = (Token::new(true).unwrap(), Token::new(false).unwrap());
         let ticket = tickets.issue("SN-1", "ACQ", &token).unwrap();
-        assert!(!ticket.windows(8).any(|w| token.at.windows(8).any(|at| at == w)), "AT is not in clear");
-        assert!(!ticket.windows(8).any(|w| token.tk1.windows(8).any(|tk1| tk1 == w)), "TK1 is not in clear");
+        let clear = token.at_tk1.to_clear();
+        assert!(!ticket.windows(8).any(|w| clear.windows(8).any(|c| c == w)), "AT and TK1 are not in clear");
         assert_eq!(ticket.len(), tickets.issue("SN-1", "ACQ", &other).unwrap().len());
     }
 

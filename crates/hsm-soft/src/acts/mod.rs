@@ -14,7 +14,6 @@ mod make_key_pair;
 mod open_collected;
 mod release_rks_keys;
 mod release_tmk;
-mod rks_blocks;
 mod seal_rks_token;
 mod sign_tls;
 mod status;

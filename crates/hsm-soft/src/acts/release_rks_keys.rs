@@ -5,25 +5,14 @@ use hsm::{
     commands::{MAX_RKS_KEYS, MAX_TRANSCRIPT, ReleaseRksKeys, ReleasedKey, RksKeyKind, RksWanted},
 };
 use paycrypto::{
-    blocks::{BlockKey, CONTEXT_BYTES},
+    blocks::{self, BlockKey, CONTEXT_BYTES, Protects},
     digest,
-    keys::{Mak, Pik, Tmk},
+    keys::{Mak, Pik, RksTk, Tmk},
     rsa::PrivateKey,
 };
-use subtle::ConstantTimeEq;
-use zeroize::Zeroizing;
 
-use super::{
-    held_key::{self, Length, Which},
-    rks_blocks::{self, DeviceTk},
-};
-use crate::{
-    SoftHsm,
-    lmk::Binding,
-    purpose::Purpose,
-    rks_tickets::{PART, Token},
-    soft_hsm::place,
-};
+use super::held_key::{self, Length, Which};
+use crate::{SoftHsm, lmk::Binding, purpose::Purpose, rks_tickets::Token, soft_hsm::place};
 
 pub(crate) fn release_rks_keys(hsm: &SoftHsm, command: &ReleaseRksKeys) -> Result<Vec<ReleasedKey>, Refusal> {
     check_wanted(&command.wanted)?;
@@ -47,34 +36,22 @@ pub(crate) fn release_rks_keys(hsm: &SoftHsm, command: &ReleaseRksKeys) -> Resul
 }
 
 /// Checks the proof and gives TK. AT and what was decrypted are wiped on every way out.
-fn prove(work: &PrivateKey, df22: &[u8], token: &Token) -> Result<DeviceTk, Refusal> {
-    let not_proven = |why: &str| Refusal::DeviceNotProven { why: why.into() };
+fn prove(work: &PrivateKey, df22: &[u8], token: &Token) -> Result<RksTk, Refusal> {
+    let not_proven = |why: &dyn std::fmt::Display| Refusal::DeviceNotProven { why: why.to_string() };
     // Opened before the token is looked at: the RSA operation is most of the time that this takes.
     let opened = work.oaep_decrypt(df22);
     if !token.counts {
-        return Err(not_proven("it was given a token that nothing opens"));
+        return Err(not_proven(&"it was given a token that nothing opens"));
     }
-    let clear = opened.map_err(|_| not_proven("its proof does not open under the work key"))?;
-    let length = || not_proven("its proof does not hold AT, TK2 and a hash, 80 bytes");
-    let (at, rest) = clear.split_first_chunk::<PART>().ok_or_else(length)?;
-    let (tk2, hash) = rest.split_first_chunk::<PART>().ok_or_else(length)?;
-    let hash = <&[u8; digest::SHA256]>::try_from(hash).map_err(|_| length())?;
-    if !bool::from(at.ct_eq(&*token.at)) {
-        return Err(not_proven("AT is not the one that was sent"));
-    }
-    let mut tk = Zeroizing::new(*token.tk1);
-    tk.iter_mut().zip(tk2).for_each(|(to, from)| *to ^= from);
-    if !bool::from(digest::sha256(&*tk).ct_eq(hash)) {
-        return Err(not_proven("the hash is not that of TK1 and TK2"));
-    }
-    DeviceTk::new(&*tk).map_err(|e| not_proven(&format!("TK must not be used: {e}")))
+    let clear = opened.map_err(|_| not_proven(&"its proof does not open under the work key"))?;
+    token.at_tk1.check(&clear).map_err(|defect| not_proven(&defect))
 }
 
 fn give(
     hsm: &SoftHsm,
     command: &ReleaseRksKeys,
     wanted: &RksWanted,
-    tk: &DeviceTk,
+    tk: &RksTk,
     context: &[u8; CONTEXT_BYTES],
 ) -> Result<ReleasedKey, Refusal> {
     let place = place(&command.pin_pad, wanted.slot)?;
@@ -90,7 +67,7 @@ fn give(
 struct Destination<'a> {
     hsm: &'a SoftHsm,
     wanted: &'a RksWanted,
-    tk: &'a DeviceTk,
+    tk: &'a RksTk,
     place: &'a str,
     bound: Binding<'a>,
     context: &'a [u8; CONTEXT_BYTES],
@@ -102,11 +79,15 @@ impl Destination<'_> {
         name: &'static str,
         purpose: Purpose,
         length: Length,
-    ) -> Result<ReleasedKey, Refusal> {
+    ) -> Result<ReleasedKey, Refusal>
+    where
+        RksTk: Protects<K>,
+    {
         let which = Which { name, purpose, bound: self.bound };
         let pending = self.wanted.pending.as_ref();
         let kept = held_key::load_or_make::<K>(self.hsm, which, pending, length, &self.wanted.avoid)?;
-        let under_tk = rks_blocks::wrap_key(self.tk, &kept.key, self.place, self.context)?;
+        let under_tk = blocks::wrap(self.tk, &kept.key, self.place, self.context)
+            .map_err(|e| Refusal::NotMade { why: e.to_string() })?;
         Ok(ReleasedKey { block: kept.block, kcv: kept.key.key().kcv(), under_tk })
     }
 }

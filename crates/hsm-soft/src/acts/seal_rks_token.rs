@@ -4,11 +4,11 @@ use hsm::{
     KeyBlock, Refusal,
     commands::{RksToken, SealRksToken, TokenDoubt},
 };
-use paycrypto::{Error, TdesKey, derive::derive_dik2, digest, keys::Dik2};
+use paycrypto::{Error, TdesKey, blocks, derive::derive_dik2, digest, keys::Dik2};
 use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
-use super::{dik1, exchange::MAX_FACTOR, rks_blocks};
+use super::{dik1, exchange::MAX_FACTOR};
 use crate::{
     SoftHsm,
     purpose::Purpose,
@@ -39,7 +39,8 @@ pub(crate) fn seal_rks_token(hsm: &SoftHsm, command: &SealRksToken) -> Result<Rk
     };
     let token = Token::new(doubt.is_none())?;
     Ok(RksToken {
-        df21: rks_blocks::wrap_token(&dik2, &token, &place, &command.context)?,
+        df21: blocks::wrap_token(&dik2, &token.at_tk1, &place, &command.context)
+            .map_err(|e| Refusal::NotMade { why: e.to_string() })?,
         ticket: hsm.rks_tickets.issue(&command.pin_pad, &command.owner, &token)?,
         doubt,
     })
