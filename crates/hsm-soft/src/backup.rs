@@ -4,7 +4,7 @@
 //! The file is `"KFBACK01" ‖ identifier (8) ‖ threshold (1) ‖ shares (1) ‖ purpose ‖ owner ‖ AES-256-GCM of the key`,
 //! texts with a length byte before them; all of the head is authenticated. Its AES key exists only as the shares.
 
-use hsm::KeyBlock;
+use hsm::{KeyBlock, Refusal};
 use paycrypto::{AesKey, digest, gcm::GcmKey, rsa::PrivateKey};
 use zeroize::Zeroizing;
 
@@ -169,14 +169,16 @@ fn open_pair(
     key: &KeyBlock,
     owner: &str,
 ) -> Result<(Purpose, Zeroizing<Vec<u8>>), HsmSoftError> {
-    let mut refused = None;
+    let mut refused = HsmSoftError::Internal("no purposes");
     for purpose in Purpose::BACKED_UP {
         match hsm.lmk.open("the key pair", key, purpose, bound(owner)) {
             Ok(opened) => return Ok((purpose, opened.key)),
-            Err(refusal) => refused = Some(refusal),
+            // It may be another of these pairs.
+            Err(refusal @ Refusal::WrongUse { .. }) => refused = refusal.into(),
+            Err(refusal) => return Err(refusal.into()),
         }
     }
-    Err(refused.map_or(HsmSoftError::Internal("no purposes"), HsmSoftError::Refused))
+    Err(refused)
 }
 
 struct Head {
