@@ -128,7 +128,7 @@ impl New {
             vendor: self.vendor,
             model: self.model,
             roots,
-            settings: Settings { allow_bare_key: self.allow_bare_key },
+            settings: Settings { allow_bare_key: self.allow_bare_key, ..Settings::default() },
             ..NewTerminal::named(self.sn)
         };
         let made = Device::new(&self.folder, new)?;

@@ -1,0 +1,1 @@
+//! Loading, repair and tampering over TCP.
