@@ -28,6 +28,8 @@ mod pad;
 mod refusal_record;
 pub mod repair;
 pub mod rks_load;
+#[cfg(test)]
+mod testing;
 pub mod tmk_download;
 pub mod transcript;
 

@@ -42,3 +42,6 @@ pub use terminal::LoadPad;
 
 /// The end of a local loading on one side.
 pub type Fault = crate::Fault<Reason>;
+
+#[cfg(test)]
+mod tests;

@@ -31,3 +31,6 @@ pub use messages::{CHALLENGE, signed_text};
 
 /// The end of a repair on one side.
 pub type Fault = crate::Fault<Reason>;
+
+#[cfg(test)]
+mod tests;

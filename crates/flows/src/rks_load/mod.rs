@@ -51,3 +51,6 @@ pub use error::Reason;
 
 /// The end of a download from the RKS on one side.
 pub type Fault = crate::Fault<Reason>;
+
+#[cfg(test)]
+mod tests;

@@ -57,3 +57,6 @@ impl CollectAsk {
         })
     }
 }
+
+#[cfg(test)]
+mod tests;
