@@ -12,6 +12,8 @@ mod error;
 mod key_pairs;
 mod lmk;
 mod offline;
+#[cfg(test)]
+mod policy_tests;
 mod process;
 mod purpose;
 mod rks_tickets;
@@ -22,6 +24,8 @@ mod shamir;
 mod soft_hsm;
 mod state;
 mod tickets;
+#[cfg(test)]
+mod worked_flows;
 
 pub use error::HsmSoftError;
 pub use offline::Offline;
