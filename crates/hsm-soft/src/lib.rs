@@ -8,6 +8,7 @@
 mod acts;
 pub mod backup;
 pub mod components;
+mod duty;
 mod error;
 mod key_pairs;
 mod lmk;
@@ -27,6 +28,7 @@ mod tickets;
 #[cfg(test)]
 mod worked_flows;
 
+pub use duty::{Duty, UnknownDuty};
 pub use error::HsmSoftError;
 pub use offline::Offline;
 pub use process::protect;

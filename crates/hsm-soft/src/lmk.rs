@@ -258,4 +258,17 @@ mod tests {
         assert_eq!(lmk.rewrap(&moved).unwrap(), moved);
         assert!(super::tests::lmk(1).open("TMK", &moved, Purpose::Tmk, HERE).is_err(), "no way back");
     }
+
+    #[test]
+    fn a_block_keeps_its_own_texts_and_key_version_when_it_is_moved() {
+        let bound = Binding { place: None, owner: "ACQ", tk_hash: None };
+        let version = KeyVersion::parse("c2").unwrap();
+        let notes = [(NAME, "KLD-7"), (COMPONENT, "2/3|S1|EXCHANGE -|Ada")];
+        let old = lmk(1).wrap_noted(Purpose::Component, bound, version, &notes, &[7; 24]).unwrap();
+        let lmk = lmk(2);
+        let moved = lmk.open("c", &lmk.rewrap(&old).unwrap(), Purpose::Component, bound).unwrap();
+        assert_eq!(moved.note(NAME), Some("KLD-7"));
+        assert_eq!(moved.note(COMPONENT), Some("2/3|S1|EXCHANGE -|Ada"));
+        assert_eq!(moved.header.key_version, version);
+    }
 }

@@ -13,7 +13,7 @@ use hsm::{
 use keyblock::{KeyVersion, Version};
 use paycrypto::{TdesKey, keys::Rnd1, rks::AtTk1, rsa::PrivateKey, rsa::PublicKey};
 
-use crate::{SoftHsm, create, hex, lmk::Binding, purpose::Purpose, rks_tickets::Token, tickets::Party};
+use crate::{Duty, SoftHsm, create, hex, lmk::Binding, purpose::Purpose, rks_tickets::Token, tickets::Party};
 
 const OWNER: &str = "ACQ";
 const PAD: &str = "SN-1";
@@ -106,7 +106,8 @@ impl Room {
     fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         create(folder.path(), "only for this test").unwrap();
-        let hsm = SoftHsm::open(folder.path(), "only for this test", vec![]).unwrap();
+        let hsm =
+            SoftHsm::open(folder.path(), "only for this test", vec![]).unwrap().on_duty(Duty::Laboratory);
         let pair = PrivateKey::generate(2048).unwrap();
         let (tek, auk) = (TdesKey::generate24().unwrap(), TdesKey::generate24().unwrap());
         let mak = TdesKey::generate16().unwrap();

@@ -8,8 +8,8 @@ use hsm::{
 use zeroize::Zeroizing;
 
 use crate::{
-    HsmSoftError, acts, key_pairs::KeyPairs, lmk::Lmk, rks_tickets::RksTickets, self_test, state::State,
-    tickets::Tickets,
+    Duty, HsmSoftError, acts, key_pairs::KeyPairs, lmk::Lmk, rks_tickets::RksTickets, self_test,
+    state::State, tickets::Tickets,
 };
 
 /// An unsealed software HSM. Carries out commands; holds the clear keys.
@@ -21,6 +21,7 @@ pub struct SoftHsm {
     pub(crate) stranger_dik1: KeyBlock,
     pub(crate) key_pairs: KeyPairs,
     pub(crate) warnings: Vec<String>,
+    duty: Duty,
 }
 
 impl SoftHsm {
@@ -43,7 +44,14 @@ impl SoftHsm {
             rks_tickets: RksTickets::new()?,
             key_pairs: KeyPairs::default(),
             warnings,
+            duty: Duty::default(),
         })
+    }
+
+    /// Gives it another duty than that of a server.
+    #[must_use]
+    pub fn on_duty(self, duty: Duty) -> Self {
+        Self { duty, ..self }
     }
 
     /// Carries out one command.
@@ -51,6 +59,7 @@ impl SoftHsm {
     /// # Errors
     /// The [`Refusal`] goes back to the caller as it is; it holds nothing secret.
     pub fn handle(&self, request: Request) -> Outcome {
+        self.duty.check(&request)?;
         Ok(match request {
             Request::Status(_) => Reply::Status(acts::status(self)),
             Request::MakeWorkKey(c) => Reply::MakeWorkKey(acts::make_work_key(self, &c)?),

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use hsm::{
-    KeyBlock,
+    KeyBlock, Refusal,
     commands::{
         HeldKey, Load, LoadTerminal, ReleaseRksKeys, Reply, Request, RksKeyKind, RksWanted, SealRksToken,
         TokenDoubt,
@@ -18,7 +18,7 @@ use paycrypto::{
 };
 use serde_json::Value;
 
-use crate::{SoftHsm, create, lmk::Binding, purpose::Purpose, rks_tickets::Token};
+use crate::{Duty, SoftHsm, create, lmk::Binding, purpose::Purpose, rks_tickets::Token};
 
 const OWNER: &str = "ACQ";
 
@@ -40,7 +40,8 @@ impl Worked {
         let key = std::fs::read(root.join("crates/paycrypto/tests/vectors/rsa_test_key.p8")).unwrap();
         let folder = tempfile::tempdir().unwrap();
         create(folder.path(), "only for this test").unwrap();
-        let hsm = SoftHsm::open(folder.path(), "only for this test", vec![]).unwrap();
+        let hsm =
+            SoftHsm::open(folder.path(), "only for this test", vec![]).unwrap().on_duty(Duty::Laboratory);
         let pair = hsm.lmk.wrap(pair, bound(None), &key).unwrap();
         Self { flow, key: PrivateKey::from_pkcs8(&key).unwrap(), hsm, pair, _folder: folder }
     }
@@ -175,17 +176,21 @@ fn flow_c_takes_the_worked_proof_and_gives_keys_under_the_worked_tk() {
     let worked = Worked::new("flow_c", Purpose::RksWork);
     let pad = worked.text("dsn");
     let part = |name: &str| <[u8; 24]>::try_from(worked.bytes(name)).unwrap();
-    let token = Token { at_tk1: AtTk1::from_parts(&part("at"), &part("tk1")), counts: true };
+    let token = |counts| Token { at_tk1: AtTk1::from_parts(&part("at"), &part("tk1")), counts };
     let wanted = |slot| RksWanted { slot, kind: RksKeyKind::Tmk, pending: None, avoid: vec![] };
     let command = ReleaseRksKeys {
         work_key: worked.pair.clone(),
         df22: worked.bytes("proof_ciphertext"),
-        ticket: worked.hsm.rks_tickets.issue(pad, OWNER, &token).unwrap(),
+        ticket: worked.hsm.rks_tickets.issue(pad, OWNER, &token(true)).unwrap(),
         owner: OWNER.into(),
         pin_pad: pad.into(),
         wanted: vec![wanted(1), wanted(2)],
         transcript: b"frames".to_vec(),
     };
+    // The same proof to a token that does not count is worth nothing, were AT and TK1 ever guessed.
+    let ticket = worked.hsm.rks_tickets.issue(pad, OWNER, &token(false)).unwrap();
+    let outcome = worked.hsm.handle(Request::ReleaseRksKeys(ReleaseRksKeys { ticket, ..command.clone() }));
+    assert!(matches!(outcome, Err(Refusal::DeviceNotProven { .. })), "{outcome:?}");
     let keys = match worked.hsm.handle(Request::ReleaseRksKeys(command)).unwrap() {
         Reply::ReleaseRksKeys(keys) => keys,
         other => panic!("{other:?}"),

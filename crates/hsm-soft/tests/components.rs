@@ -7,7 +7,7 @@ use hsm::{
     commands::{Held, HeldKey, ImportLoaded, Imported, Load, LoadTerminal, Reply, Request},
 };
 use keyferry_hsm_soft::{
-    HsmSoftError, Offline, SoftHsm,
+    Duty, HsmSoftError, Offline, SoftHsm,
     components::{Ceremony, Component, ComponentRefusal, Target, combine, enter},
     create,
 };
@@ -107,7 +107,7 @@ fn a_tmk_of_components_goes_to_its_terminal_only() {
     let target = Target::Tmk { pin_pad: "SN-1001".into(), slot: 3 };
     let ceremony = Ceremony { target, ..exchange(2) };
     let tmk = room.combine(&ceremony, &room.all(&ceremony)).unwrap();
-    let hsm = SoftHsm::open(room.folder.path(), PASSPHRASE, vec![]).unwrap();
+    let hsm = SoftHsm::open(room.folder.path(), PASSPHRASE, vec![]).unwrap().on_duty(Duty::Kld);
     let make = hsm::commands::MakeDownloaderKey { bits: 2048, subject: "KLD".into(), owner: "ACQ".into() };
     let Reply::MakeDownloaderKey(kld) = hsm.handle(Request::MakeDownloaderKey(make)).unwrap() else {
         panic!("another reply")
@@ -138,7 +138,7 @@ fn a_tmk_of_components_goes_to_its_terminal_only() {
 fn a_component_is_no_exchange_key() {
     let room = Room::new();
     let under = room.enter(&exchange(2), 1);
-    let hsm = SoftHsm::open(room.folder.path(), PASSPHRASE, vec![]).unwrap();
+    let hsm = SoftHsm::open(room.folder.path(), PASSPHRASE, vec![]).unwrap().on_duty(Duty::Kld);
     let import = ImportLoaded {
         under,
         block: String::new(),

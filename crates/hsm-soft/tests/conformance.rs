@@ -18,7 +18,7 @@ use hsm::{
     commands::{MakeWorkKey, Status},
 };
 use keyferry_hsm_soft::{
-    HsmSoftError, Offline, SoftHsm,
+    Duty, HsmSoftError, Offline, SoftHsm,
     components::{self, Ceremony, Component, Target},
     create, next_generation,
     serve::Server,
@@ -32,6 +32,7 @@ fn serve() -> (tempfile::TempDir, PathBuf) {
     let folder = tempfile::tempdir().unwrap();
     create(&folder.path().join("hsm"), PASSPHRASE).unwrap();
     let hsm = SoftHsm::open(&folder.path().join("hsm"), PASSPHRASE, vec![]).unwrap();
+    let hsm = hsm.on_duty(Duty::Laboratory);
     let socket = folder.path().join("hsm.sock");
     let server = Server::bind(&socket, Arc::new(hsm)).unwrap();
     thread::spawn(move || server.run());

@@ -23,7 +23,7 @@ use hsm::{
         SealRksToken,
     },
 };
-use keyferry_hsm_soft::{SoftHsm, create, serve::Server};
+use keyferry_hsm_soft::{Duty, SoftHsm, create, serve::Server};
 use paycrypto::{
     blocks, digest,
     keys::{Dik2, Mak, Rnd1, Tmk},
@@ -43,7 +43,7 @@ const TRANSCRIPT: &[u8] = b"frames";
 fn serves_where_it_is_told_to() {
     let Some(folder) = std::env::var_os(FOLDER).map(PathBuf::from) else { return };
     create(&folder.join("hsm"), PASSPHRASE).unwrap();
-    let hsm = SoftHsm::open(&folder.join("hsm"), PASSPHRASE, vec![]).unwrap();
+    let hsm = SoftHsm::open(&folder.join("hsm"), PASSPHRASE, vec![]).unwrap().on_duty(Duty::Laboratory);
     Server::bind(&folder.join("hsm.sock"), Arc::new(hsm)).unwrap().run().unwrap();
 }
 

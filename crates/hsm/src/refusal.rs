@@ -82,6 +82,14 @@ pub enum Refusal {
         /// What failed.
         why: String,
     },
+    /// This HSM is not there for such a command: a server's is not a KLD's.
+    #[error("{command} is no command of an HSM on duty as {duty}: ask the one that is there for it")]
+    NotOnDuty {
+        /// The command.
+        command: String,
+        /// What this HSM is there for.
+        duty: String,
+    },
     /// The HSM refuses everything: a self-test failed.
     #[error("the HSM is out of service: {why}")]
     OutOfService {
