@@ -6,6 +6,9 @@ use crate::KeyBlock;
 /// KLD a TMK or DMK that the KMS made ([`super::ExportHeld`]).
 ///
 /// A block that does not open, whose header or place is another, and a weak key are [`Import`](crate::Refusal::Import).
+///
+/// Whoever may call this as often as he likes brings in only what the other side's HSM, or the people who hold the
+/// components, made for this very place.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct ImportLoaded {
     /// The exchange key.

@@ -7,6 +7,10 @@ use crate::KeyBlock;
 /// Opens `Rnd1 ‖ Rnd2`, makes the key or takes the one given, wraps it under Rnd1 and signs it with Rnd2. Rnd1, Rnd2
 /// and the key never leave. A ciphertext that does not open and a weak Rnd1 are [`FromTerminal`].
 ///
+/// Whoever may call this can have any key that he may name here, by playing the terminal: in flow B a terminal does not
+/// prove who it is. So only a KLD's HSM carries it out, with people beside it, and a KLD's store holds only the keys of
+/// its own runs.
+///
 /// [`FromTerminal`]: crate::Refusal::FromTerminal
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct LoadTerminal {

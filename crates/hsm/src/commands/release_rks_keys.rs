@@ -12,6 +12,9 @@ pub const MAX_TRANSCRIPT: usize = 64 * 1024;
 /// without the proof. AT, TK1 and TK are gone when it returns.
 ///
 /// Every failure of the proof is [`DeviceNotProven`](crate::Refusal::DeviceNotProven), which tells the audit why.
+///
+/// Whoever may call this with an honest device's proof gives that device keys of its own PIN pad, as often as the ticket
+/// lasts, and can open none of them.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct ReleaseRksKeys {
     /// The RKS's private key.

@@ -7,6 +7,9 @@ use crate::KeyBlock;
 /// A stranger, a wrong factor and a bad ciphertext are no refusal: they get a token of the same form and length under a
 /// random key, after the same work, and a ticket that proves nothing (2-wire.md section 8). [`RksToken::doubt`] tells
 /// the audit, never the peer.
+///
+/// Whoever may call this as often as he likes learns whether a factor that he has is one that he has the hash of. AT and
+/// TK1 are new each time, and only a holder of DIK2 opens them.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct SealRksToken {
     /// The RKS's private key.
