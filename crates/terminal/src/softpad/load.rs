@@ -28,12 +28,12 @@ const OWN_PLACE: u8 = 0;
 
 /// C_rnd1_rnd2 was given out.
 pub(super) struct Accepted {
-    key: PublicKey,
-    owner: Owner,
-    rnd1: Rnd1,
-    rnd2: Zeroizing<[u8; RND2]>,
-    c_rnd1_rnd2: Vec<u8>,
-    transcript: Transcript,
+    pub(super) key: PublicKey,
+    pub(super) owner: Owner,
+    pub(super) rnd1: Rnd1,
+    pub(super) rnd2: Zeroizing<[u8; RND2]>,
+    pub(super) c_rnd1_rnd2: Vec<u8>,
+    pub(super) transcript: Transcript,
 }
 
 /// Where a key of flow B went.
