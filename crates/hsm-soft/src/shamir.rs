@@ -18,7 +18,9 @@ pub(crate) struct Share {
 
 /// Splits `secret` into `shares`, of which `threshold` are needed. The caller has checked both numbers.
 pub(crate) fn split(secret: &[u8; SECRET], shares: u8, threshold: u8) -> Result<Vec<Share>, HsmSoftError> {
-    let mut coefficients: Vec<Zeroizing<[u8; SECRET]>> = vec![Zeroizing::new(*secret)];
+    // Sized beforehand: a vector that grows leaves its old elements behind.
+    let mut coefficients = Vec::with_capacity(usize::from(threshold));
+    coefficients.push(Zeroizing::new(*secret));
     for _ in 1..threshold {
         let mut random = Zeroizing::new([0; SECRET]);
         paycrypto::random::fill(&mut *random).map_err(|e| HsmSoftError::Random(e.to_string()))?;

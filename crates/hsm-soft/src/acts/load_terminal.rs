@@ -29,6 +29,8 @@ use crate::{
 const MADE_FACTOR: usize = 16;
 /// How often a factor is made again because DIK2 came out poor: once in about 2^50.
 const MAX_TRIES: usize = 8;
+/// What is signed has less than the longest modulus.
+const MAX_SIGNED: usize = 512;
 /// Bytes of Rnd2.
 const RND2: usize = 8;
 
@@ -45,7 +47,8 @@ pub(crate) fn load_terminal(hsm: &SoftHsm, command: &LoadTerminal) -> Result<Loa
     let terminal = Terminal::open(&work, &command.c_rnd1_rnd2)?;
     let key = choose(hsm, command, &terminal.rnd1)?;
 
-    let mut signed = Zeroizing::new(Vec::new());
+    // Sized beforehand: a vector that grows leaves its old bytes behind.
+    let mut signed = Zeroizing::new(Vec::with_capacity(MAX_SIGNED));
     field(&mut signed, KEY_BLOCK, key.under_rnd1.as_bytes());
     field(&mut signed, RND2_TAG, &*terminal.rnd2);
     if let Some(factor) = &key.factor {
