@@ -267,3 +267,57 @@ fn trust_list(roots: &[StoredRoot]) -> Option<TrustList> {
     }
     Some(trust)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::storage::Storage as _;
+    use crate::testing::{Shared, estate};
+    use crate::{FixedClock, Terminal};
+
+    /// A device state as version 1 wrote it.
+    fn version_1(version: u32) -> Vec<u8> {
+        let root = Base64::encode_string(estate().root.der());
+        let stored = serde_json::json!({
+            "version": version, "sn": "SN-1001", "pin_pad": null, "vendor": "KF", "model": "SIM-1",
+            "roots": [{ "der": root, "roles": [1, 6] }],
+            "settings": { "allow_bare_key": true },
+            "last_known_time": 1_900_000_000,
+        });
+        serde_json::to_vec(&stored).unwrap()
+    }
+
+    #[test]
+    fn a_state_of_version_1_is_taken_over_and_stored_as_version_2() {
+        let disk = Shared::new();
+        drop(Terminal::new_in(disk.clone(), estate().new_terminal()).unwrap());
+        let vault = Vault::new(disk.clone()).unwrap();
+        vault.store(Record::Device, &version_1(1)).unwrap();
+        let mut terminal = Terminal::open_from(disk.clone()).unwrap();
+        assert!(terminal.device.settings.allow_bare_key);
+        assert_eq!(terminal.device.settings.sensors, SensorLimits::default());
+        assert_eq!(terminal.device.settings.self_test, SelfTest::default());
+        assert!(terminal.device.trust.allows(&estate().root, Role::Mtms));
+        terminal.set_clock(FixedClock(1_900_000_001));
+        assert_eq!(terminal.time().unwrap(), 1_900_000_001);
+        let stored: serde_json::Value = serde_json::from_slice(&vault.load(Record::Device).unwrap()).unwrap();
+        assert_eq!(stored["version"], VERSION);
+        assert!(disk.load(Record::Device).unwrap().is_some());
+    }
+
+    #[test]
+    fn a_version_to_come_is_refused() {
+        let disk = Shared::new();
+        drop(Terminal::new_in(disk.clone(), estate().new_terminal()).unwrap());
+        Vault::new(disk.clone()).unwrap().store(Record::Device, &version_1(VERSION + 1)).unwrap();
+        assert!(matches!(Terminal::open_from(disk), Err(Error::StateDamaged { .. })));
+    }
+
+    #[test]
+    fn ranges_that_are_not_nested_are_refused() {
+        let mut new = estate().new_terminal();
+        new.settings.sensors.celsius.operating.max = 200;
+        let refused = Terminal::in_memory(new);
+        assert!(matches!(refused, Err(Error::SensorRanges { sensor: "temperature" })));
+    }
+}

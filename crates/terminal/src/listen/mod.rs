@@ -12,6 +12,7 @@ mod repair;
 #[cfg(test)]
 mod tests;
 
+use std::cell::RefCell;
 use std::io;
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::time::{Duration, Instant};
@@ -172,8 +173,7 @@ fn connection<P: PinPad>(
     stream.set_nodelay(true)?;
     let mut link = Link::with_limits(stream, limits);
     loop {
-        sense(terminal, on_event);
-        let frame = match link.receive_unless(stop) {
+        let frame = match first_message(&mut link, terminal, stop, on_event) {
             Ok(frame) => frame,
             Err(LinkError::Closed | LinkError::Stopped) => return Ok(()),
             Err(error) => {
@@ -205,6 +205,21 @@ fn connection<P: PinPad>(
             }
         }
     }
+}
+
+/// Waits for the message that begins a flow. A caller who says nothing does not keep the terminal from its sensors.
+fn first_message<P: PinPad>(
+    link: &mut Link<TcpStream>,
+    terminal: &mut Terminal<P>,
+    stop: &dyn Fn() -> bool,
+    on_event: &mut dyn FnMut(&Event),
+) -> Result<Frame, LinkError> {
+    let watched = RefCell::new((terminal, on_event));
+    link.receive_unless(&|| {
+        let (terminal, on_event) = &mut *watched.borrow_mut();
+        sense(terminal, *on_event);
+        stop()
+    })
 }
 
 /// Runs the flow that this message begins.

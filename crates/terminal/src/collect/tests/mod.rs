@@ -1,5 +1,6 @@
 //! Refusals of collecting, by name.
 
+mod production;
 mod serving;
 
 use flows::collect::{CollectKey, Reason, messages::Collect};

@@ -13,7 +13,7 @@ use crate::softpad::download::Session;
 use crate::softpad::load::Accepted;
 use crate::softpad::slot_keys::OwnerKind;
 use crate::testing::peers::{Kld, accepted, checked, done, foreign, frame, key_confirm, kld_key, load, tlv};
-use crate::testing::{estate, slot};
+use crate::testing::{Shared, estate, slot};
 use crate::{LifeCycle, PinPad, Terminal};
 
 const PLACE: &str = "SN-1001/03";
@@ -205,9 +205,9 @@ fn what_the_pad_did_not_give_is_0008() {
         let mut c = crate::testing::peers::value(&accept, 0xDF10);
         let mut sn = b"SN-1001".to_vec();
         if change == 0 {
-            c[0] ^= 1
+            c[0] ^= 1;
         } else {
-            sn[6] = b'2'
+            sn[6] = b'2';
         }
         let changed = frame(0x22, &[tlv(0xDF02, &sn), tlv(0xDF10, &c)]);
         let key = kld_key(&kld.fields(&kld.block(&tmk(), PLACE), None));
@@ -349,4 +349,61 @@ fn rsa_spki(modulus: &[u8]) -> Vec<u8> {
     let key = der(0x30, &[der(2, &[&[0], modulus].concat()), der(2, &[1, 0, 1])].concat());
     let algorithm = [0x30, 13, 6, 9, 0x2A, 0x86, 0x48, 0x86, 0xF7, 13, 1, 1, 1, 5, 0];
     der(0x30, &[&algorithm[..], &der(3, &[&[0], &key[..]].concat())].concat())
+}
+
+#[test]
+fn power_cut_at_each_step_leaves_the_old_key_or_the_new_one() {
+    for cut in 0..4 {
+        let disk = Shared::new();
+        let mut terminal = Terminal::new_in(disk.clone(), estate().new_full_terminal()).unwrap();
+        let old = load(&mut terminal, &tmk(), PLACE, None).unwrap();
+        let (kld, accept) = accepted(&mut terminal).unwrap();
+        let new = tmk();
+        let key = kld_key(&kld.fields(&kld.block(&new, PLACE), None));
+        let kcv = Kcv::Tdes(new.kcv());
+        if cut == 1 {
+            // The disk is full when the key comes: nothing leaves.
+            disk.full_after(0);
+            let refusal = LoadPad::load(terminal.pad_mut(), &accept, &key).unwrap_err();
+            assert!(matches!(refusal, PadRefusal::Failed { .. }), "{refusal}");
+            disk.full_after(usize::MAX);
+        } else if cut > 1 {
+            LoadPad::load(terminal.pad_mut(), &accept, &key).unwrap();
+        }
+        if cut == 3 {
+            terminal.pad_mut().loaded(&key_confirm(&[kcv]), &done()).unwrap();
+        }
+        drop(terminal);
+        let mut terminal = Terminal::open_from(disk).unwrap();
+        let slots = terminal.pad().slots();
+        let expected = if cut < 2 { (old, None, true) } else { (kcv, Some(old), cut == 3) };
+        assert_eq!((slots[0].kcv, slots[0].previous, slots[0].done), expected, "cut {cut}");
+        // A cut ended the loading: what was to follow is refused, and the next one works.
+        let lost = LoadPad::load(terminal.pad_mut(), &accept, &key);
+        assert!(matches!(lost, Err(PadRefusal::NotPermitted { .. })), "cut {cut}");
+        load(&mut terminal, &new, PLACE, None).unwrap();
+        assert_eq!(terminal.pad().slots()[0].previous, Some(old), "cut {cut}");
+    }
+}
+
+#[test]
+fn a_broken_loading_of_dik2_is_mended_by_the_next() {
+    let disk = Shared::new();
+    let mut terminal = Terminal::new_in(disk.clone(), estate().new_full_terminal()).unwrap();
+    let old = load(&mut terminal, &Dik2::generate().unwrap(), OWN, Some(b"old")).unwrap();
+    let (kld, accept) = accepted(&mut terminal).unwrap();
+    let dik2 = Dik2::generate().unwrap();
+    let key = kld_key(&kld.fields(&kld.block(&dik2, OWN), Some(FACTOR)));
+    disk.full_after(0);
+    LoadPad::load(terminal.pad_mut(), &accept, &key).unwrap_err();
+    disk.full_after(usize::MAX);
+    assert_eq!(terminal.pad().identity().unwrap().kcv, old);
+    // KEY_CONFIRM may leave: then key and factor are there together, though DONE never comes.
+    let (kld, accept) = accepted(&mut terminal).unwrap();
+    let key = kld_key(&kld.fields(&kld.block(&dik2, OWN), Some(FACTOR)));
+    LoadPad::load(terminal.pad_mut(), &accept, &key).unwrap();
+    drop(terminal);
+    let terminal = Terminal::open_from(disk).unwrap();
+    let held = terminal.pad().state.identity.as_ref().unwrap();
+    assert_eq!((held.dik2.kcv(), held.factor.as_slice(), held.done), (dik2.kcv(), FACTOR, false));
 }

@@ -1,12 +1,15 @@
 //! Fetching keys from the RKS: drives the device's role of flow C over a link, as often as its set needs.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::BTreeSet;
 
-use flows::rks_load::device::Start;
+use flows::rks_load::device::{ExpectCert, Start};
 use flows::rks_load::messages::RksKeys;
 use flows::rks_load::{Fault, Reason};
 use pki::Role;
-use wire::{Kcv, Slot};
+use wire::{Frame, Kcv, Slot};
 
 use crate::certificate::{self, SERVING};
 use crate::conversation::{FlowError, Stop, receive, records_since, unreported};
@@ -67,8 +70,16 @@ pub fn rks_load<P: PinPad, S: Stream>(
     let mut loaded = RksLoaded { kcvs: Vec::new(), runs: 0 };
     while loaded.runs < MAX_RUNS {
         let before = terminal.pad.refusals().total();
-        let run = match run(terminal, &mut link, next) {
-            Ok(run) => run,
+        let (refusals, known) = unreported(&terminal.pad);
+        let start = Start::new(terminal.device().clone(), next).with_refusals(refusals);
+        // A refusal here is between terminal and PIN pad: nothing was said in this run, so nothing is answered.
+        let begun = start.begin(&mut terminal.pad).map_err(FlowError::of)?;
+        let run = match run(terminal, &mut link, begun) {
+            Ok(run) => {
+                // What cannot be remembered is told once more at the next contact.
+                let _ = terminal.pad.reported(known);
+                run
+            }
             Err(stop) => {
                 terminal.pad.forget();
                 let records = records_since(&terminal.pad, before);
@@ -103,11 +114,8 @@ struct Run {
 fn run<P: PinPad, S: Stream>(
     terminal: &mut Terminal<P>,
     link: &mut Link<S>,
-    slot: Slot,
+    (auth, expect_cert): (Frame, ExpectCert),
 ) -> Result<Run, Stop<Reason>> {
-    let (refusals, known) = unreported(&terminal.pad);
-    let start = Start::new(terminal.device().clone(), slot).with_refusals(refusals);
-    let (auth, expect_cert) = start.begin(&mut terminal.pad)?;
     link.send(&auth)?;
     let frame = receive(link, &mut terminal.pad)?;
     let cert = expect_cert.on_frame(&mut terminal.pad, &frame)?;
@@ -130,13 +138,11 @@ fn run<P: PinPad, S: Stream>(
     link.send(&confirm)?;
     let done = receive(link, &mut terminal.pad)?;
     let finished = expect_done.on_frame(&mut terminal.pad, &done)?;
-    // What cannot be remembered is told once more at the next contact.
-    let _ = terminal.pad.reported(known);
     Ok(Run { kcvs: finished.kcvs().to_vec(), slots, more: finished.more() })
 }
 
 /// The slots that got a TMK: the PIN pad has opened every block, so their places are true.
-fn slots_of(keys: &wire::Frame, pin_pad: &str) -> Vec<Slot> {
+fn slots_of(keys: &Frame, pin_pad: &str) -> Vec<Slot> {
     let blocks = RksKeys::read(keys).map(|keys| keys.blocks).unwrap_or_default();
     let slot = |block: &String| {
         let (header, _) = keyblock::Header::parse(block).ok()?;

@@ -1,5 +1,8 @@
 //! Being collected without a station: asks a KMS or MTMS to collect the TK (2-wire.md section 3, type 53).
 
+#[cfg(test)]
+mod tests;
+
 use flows::collect::Reason;
 use flows::collect::ask::terminal::{Offered, Start};
 
@@ -19,6 +22,8 @@ pub fn ask_over<P: PinPad, S: Stream>(
     terminal: &mut Terminal<P>,
     mut link: Link<S>,
 ) -> Result<(Answer, Link<S>), AskError> {
+    // In a state in which no TK is made or sent nothing is said on the line.
+    terminal.pad.check_tk().map_err(|reason| FlowError::Fault { reason })?;
     match run(terminal, &mut link) {
         Ok(answer) => Ok((answer, link)),
         Err(Ended::Refused(refusal)) => {
@@ -43,8 +48,6 @@ impl<E: Into<Stop<Reason>>> From<E> for Ended {
 }
 
 fn run<P: PinPad, S: Stream>(terminal: &mut Terminal<P>, link: &mut Link<S>) -> Result<Answer, Ended> {
-    // In a state in which no TK is made or sent nothing is said on the line.
-    terminal.pad.check_tk().map_err(|reason| Stop::from(flows::Fault::from(reason)))?;
     let (ask, expect_collect) = Start::new(terminal.device().clone()).begin()?;
     link.send(&ask)?;
     let offered: Offered = expect_collect.on_frame(&receive(link, &mut terminal.pad)?)?;
