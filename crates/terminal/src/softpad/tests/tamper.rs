@@ -9,7 +9,7 @@ use pki::Role;
 use wire::{ErrorCode, ErrorMessage};
 
 use super::{challenged, key_frame};
-use crate::board::{Readings, SharedBoard};
+use crate::board::{Board, BoardError, Readings, SharedBoard};
 use crate::testing::peers::{Rks, accepted, checked, done, frame, key_confirm, kld_key, load, rks_keys, tlv};
 use crate::testing::{Kms, Shared, estate, slot};
 use crate::{LifeCycle, PinPad, Terminal, collect};
@@ -304,4 +304,59 @@ fn a_power_cut_before_a_wipe_could_be_stored_finds_the_lid_again() {
     terminal.set_board(board);
     terminal.poll().unwrap_err();
     assert_wiped(&terminal, "after the power cut");
+}
+
+/// A board whose lid opens at a certain look at it.
+struct OpensAt {
+    look: usize,
+    at: usize,
+}
+
+impl Board for OpensAt {
+    fn readings(&mut self) -> Result<Readings, BoardError> {
+        self.look += 1;
+        let open = self.look >= self.at;
+        Ok(Readings { lid_open: open, lid_openings: open.into(), ..Readings::NOMINAL })
+    }
+}
+
+/// More looks than any flow takes.
+const LOOKS: usize = 40;
+
+#[test]
+fn lid_opened_at_any_look_while_a_tk_is_made_gives_no_tk_out() {
+    let collect = estate().collect();
+    let mut answered = 0;
+    for at in 1..LOOKS {
+        let (mut terminal, _) = estate().full_terminal();
+        terminal.set_board(OpensAt { look: 0, at });
+        let answer = collect::answer(&mut terminal, &collect);
+        // Whatever left is still there; whatever was refused is wiped.
+        assert_eq!(answer.is_ok(), terminal.pad().state.has_tk(), "look {at}");
+        answered += usize::from(answer.is_ok());
+    }
+    // It looks before, and once more when the TK is made.
+    assert!(answered > 0 && answered < LOOKS - 3, "{answered}");
+}
+
+#[test]
+fn lid_opened_at_any_look_of_any_flow_leaves_no_key_in_the_field() {
+    let flows: [fn(&mut Terminal, &Kms, &mut Rks, &SharedBoard) -> bool; 3] = [
+        |terminal, kms, _, _| kms.load(terminal, slot(3), &Tmk::generate().unwrap()).is_ok(),
+        |terminal, _, _, _| load(terminal, &Tmk::generate().unwrap(), "SN-1001/05", None).is_ok(),
+        |terminal, _, rks, never| rks_until(terminal, rks, usize::MAX, never).is_ok(),
+    ];
+    for (number, flow) in flows.into_iter().enumerate() {
+        let mut whole = false;
+        for at in 1..LOOKS {
+            let (mut terminal, board, kms, mut rks) = deployed();
+            terminal.set_board(OpensAt { look: 0, at });
+            whole = flow(&mut terminal, &kms, &mut rks, &board);
+            if whole {
+                break;
+            }
+            assert_wiped(&terminal, &format!("flow {number}, look {at}"));
+        }
+        assert!(whole, "flow {number} takes more looks");
+    }
 }
