@@ -274,6 +274,9 @@ fn a_disk_that_takes_nothing_does_not_keep_a_key_usable() {
     board.change(|readings| readings.lid_open = true);
     terminal.poll().unwrap_err();
     assert!(!terminal.pad().state.has_keys());
+    // Nor does a record that cannot be stored bring it back from there.
+    terminal.pad_mut().refuse("certificate", "expired");
+    assert!(!terminal.pad().state.has_keys());
     board.change(|readings| readings.lid_open = false);
     let refusal = terminal.pad_mut().start(slot(3)).unwrap_err();
     assert!(matches!(refusal, tmk_download::PadRefusal::Failed { .. }), "{refusal}");
@@ -320,6 +323,9 @@ impl Board for OpensAt {
     }
 }
 
+/// A whole flow, which says whether it came to its end.
+type Flow = fn(&mut Terminal, &Kms, &mut Rks, &SharedBoard) -> bool;
+
 /// More looks than any flow takes.
 const LOOKS: usize = 40;
 
@@ -341,7 +347,7 @@ fn lid_opened_at_any_look_while_a_tk_is_made_gives_no_tk_out() {
 
 #[test]
 fn lid_opened_at_any_look_of_any_flow_leaves_no_key_in_the_field() {
-    let flows: [fn(&mut Terminal, &Kms, &mut Rks, &SharedBoard) -> bool; 3] = [
+    let flows: [Flow; 3] = [
         |terminal, kms, _, _| kms.load(terminal, slot(3), &Tmk::generate().unwrap()).is_ok(),
         |terminal, _, _, _| load(terminal, &Tmk::generate().unwrap(), "SN-1001/05", None).is_ok(),
         |terminal, _, rks, never| rks_until(terminal, rks, usize::MAX, never).is_ok(),
