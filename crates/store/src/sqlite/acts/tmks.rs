@@ -105,29 +105,35 @@ pub(in crate::sqlite) fn confirm(
     key_id: i64,
     event: &Event,
 ) -> Result<ConfirmOutcome, StoreError> {
-    let found: Option<(String, u8, String)> = tx
-        .prepare("SELECT sn, slot, state FROM tmks WHERE id = ?1")?
-        .query_row([key_id], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
+    let found: Option<String> = tx
+        .prepare("SELECT state FROM tmks WHERE id = ?1")?
+        .query_row([key_id], |row| row.get(0))
         .optional()
         .db()?;
-    let (sn, slot) = match found {
-        Some((sn, slot, state)) if state == "pending" => (sn, slot),
-        Some((_, _, state)) if state == "active" => return Ok(ConfirmOutcome::AlreadyActive),
+    match found.as_deref() {
+        Some("pending") => {}
+        Some("active") => return Ok(ConfirmOutcome::AlreadyActive),
         _ => return Ok(ConfirmOutcome::Gone),
-    };
-    let before: Option<i64> = tx
+    }
+    let before = activate(tx, key_id, event.at)?;
+    tx.append(&with_facts(event, json!({ "key": key_id, "retired": before })))?;
+    Ok(ConfirmOutcome::Activated)
+}
+
+/// Makes a pending key the active one of its slot, and gives the one that it retires.
+pub(super) fn activate(tx: &Tx<'_>, key_id: i64, at: i64) -> Result<Option<i64>, StoreError> {
+    let before = tx
         .prepare(
-            "UPDATE tmks SET state = 'retired', changed_at = ?3
-             WHERE sn = ?1 AND slot = ?2 AND state = 'active' RETURNING id",
+            "UPDATE tmks SET state = 'retired', changed_at = ?2 WHERE state = 'active'
+                AND (sn, slot) = (SELECT sn, slot FROM tmks WHERE id = ?1) RETURNING id",
         )?
-        .query_row(params![sn, slot, event.at], |row| row.get(0))
+        .query_row(params![key_id, at], |row| row.get(0))
         .optional()
         .db()?;
     tx.prepare("UPDATE tmks SET state = 'active', changed_at = ?2 WHERE id = ?1")?
-        .execute(params![key_id, event.at])
+        .execute(params![key_id, at])
         .db()?;
-    tx.append(&with_facts(event, json!({ "key": key_id, "retired": before })))?;
-    Ok(ConfirmOutcome::Activated)
+    Ok(before)
 }
 
 pub(in crate::sqlite) fn drop_pending(tx: &Tx<'_>, sn: &Serial, event: &Event) -> Result<u64, StoreError> {
