@@ -6,9 +6,13 @@
 mod clock;
 pub mod config;
 mod connections;
+mod flow_end;
 mod https;
 mod kms;
 mod link;
+mod refusals;
+mod rks;
+mod slots;
 mod terminal_port;
 mod tls;
 mod trust;
@@ -20,6 +24,7 @@ use store::{Event, Store};
 use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
 
 pub use config::{Config, ConfigError};
+pub use rks::RksError;
 pub use tls::TlsError;
 pub use trust::TrustError;
 
@@ -56,6 +61,9 @@ pub enum StartError {
     /// The trust settings cannot be used.
     #[error(transparent)]
     Trust(#[from] TrustError),
+    /// The settings of the remote key server cannot be used.
+    #[error(transparent)]
+    Rks(#[from] RksError),
     /// The audit cannot be written: nothing may be done.
     #[error("the audit cannot be written: {0}")]
     Store(#[from] store::StoreError),
@@ -71,6 +79,7 @@ pub async fn start<S: Store, H: Hsm + Clone>(
     hsm: H,
 ) -> Result<Running, StartError> {
     let trust = trust::Trust::load(config)?;
+    let rks = rks::Rks::load(config)?;
     let (certificate, key) = (config.path(&config.https.certificate), config.path(&config.https.key));
     let (terminal_tls, https_tls) = tls::acceptors(&certificate, &key, &hsm, &config.acquirer.id)?;
     let terminals = listen("terminal_port.listen", config.terminal_port.listen).await?;
@@ -87,7 +96,7 @@ pub async fn start<S: Store, H: Hsm + Clone>(
         .await?;
 
     let (stop, stopping) = watch::channel(false);
-    let kms = Arc::new(kms::Kms::new(store, hsm, config.acquirer.clone(), trust));
+    let kms = Arc::new(kms::Kms::new(store, hsm, config.acquirer.clone(), trust, rks));
     let (terminal_port, https) = (local(&terminals), local(&people));
     let port = terminal_port::TerminalPort {
         listener: terminals,

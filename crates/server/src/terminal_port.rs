@@ -19,6 +19,7 @@ use crate::{
     connections::Connections,
     kms::Kms,
     link::{Link, LinkError},
+    rks::Given,
 };
 
 /// Time for a TLS handshake.
@@ -103,6 +104,7 @@ async fn serve<T: AsyncRead + AsyncWrite + Unpin, S: Store, H: Hsm>(
     kms: &Kms<S, H>,
     mut stop: watch::Receiver<bool>,
 ) {
+    let mut given = Given::default();
     loop {
         let first = tokio::select! {
             biased;
@@ -118,6 +120,15 @@ async fn serve<T: AsyncRead + AsyncWrite + Unpin, S: Store, H: Hsm>(
                         error.code()
                     }
                 },
+                Ok(MessageType::RksAuth) if kms.rks.serves() => {
+                    match kms.load_device(&mut link, &frame, address, &mut given).await {
+                        Ok(()) => continue,
+                        Err(error) => {
+                            tracing::info!(%address, %error, "a device's download ended early");
+                            error.code()
+                        }
+                    }
+                }
                 Ok(MessageType::Error) => None,
                 Ok(_) => Some(refused(kms, address, ErrorCode::UnexpectedMessage)),
                 Err(malformed) => Some(refused(kms, address, malformed.code())),

@@ -26,6 +26,7 @@ pub(crate) struct Source(pub(crate) IpAddr);
 pub(crate) fn router<S: Store, H: Hsm>(kms: Arc<Kms<S, H>>, max_body: usize) -> Router {
     Router::new()
         .route("/v1/collections", post(collections))
+        .route("/v1/kld-reports", post(kld_reports))
         .route("/v1/replacements", get(replacements))
         .route("/v1/approvals", post(approvals))
         .route("/v1/work-certificate", get(work_certificate))
@@ -46,6 +47,22 @@ async fn collections<S: Store, H: Hsm>(
         Err(refused) => return *refused,
     };
     match kms.take_collection(&body, source).await {
+        Ok(results) => Json(json!({ "results": results })).into_response(),
+        Err(refusal) => refuse_upload(&refusal),
+    }
+}
+
+async fn kld_reports<S: Store, H: Hsm>(
+    State(kms): State<Arc<Kms<S, H>>>,
+    Extension(Source(source)): Extension<Source>,
+    headers: HeaderMap,
+    body: Result<Bytes, BytesRejection>,
+) -> Response {
+    let body = match cms_body(&headers, body) {
+        Ok(body) => body,
+        Err(refused) => return *refused,
+    };
+    match kms.take_kld_report(&body, source).await {
         Ok(results) => Json(json!({ "results": results })).into_response(),
         Err(refusal) => refuse_upload(&refusal),
     }

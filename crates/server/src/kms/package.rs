@@ -68,6 +68,11 @@ impl Authentic {
         serde_json::from_slice(&self.content).map_err(|e| UploadRefusal::Content(e.to_string()))
     }
 
+    /// What was signed.
+    pub(crate) fn content(&self) -> &[u8] {
+        &self.content
+    }
+
     pub(crate) fn digest_hex(&self) -> String {
         self.digest.iter().fold(String::new(), |mut text, byte| {
             let _ = write!(text, "{byte:02x}"); // writing to a String cannot fail

@@ -156,11 +156,11 @@ pub async fn a_key_that_is_known_changes_nothing(store: &impl Store) {
 pub async fn another_dik2_or_dmk_drops_pending_keys(store: &impl Store) {
     with_dik1(store).await;
     take(store, report(1, vec![loaded("SN-1", vec![dik2(2), dmk(3)])])).await;
-    for (n, key) in [(2, dik2(4)), (3, dmk(5))] {
-        pending(store, "SN-1", 0, n).await;
+    for (n, key) in [(2_u8, dik2(4)), (3, dmk(5))] {
+        pending(store, "SN-1", 0, n.into()).await;
         put_working(store, WorkingKind::Pik, 1).await;
         assert_eq!(
-            take(store, report(n as u8, vec![loaded("SN-1", vec![key])])).await,
+            take(store, report(n, vec![loaded("SN-1", vec![key])])).await,
             [PerReported::Taken { new: 1 }]
         );
         assert_eq!(store.slot(&sn("SN-1"), slot(0)).await.unwrap().pending, None);

@@ -99,6 +99,6 @@ pub async fn the_oldest_refusals_go(store: &impl Store) {
     let many = (0..i64::from(limits::REFUSALS_KEPT) + 5).map(|n| refusal("lid", Some(n))).collect();
     store.put_refusals(&sn("SN-1"), "ERROR", many, event("refusals")).await.unwrap();
     let kept = store.refusals(Some(&sn("SN-1")), u32::MAX).await.unwrap();
-    assert_eq!(kept.len() as u32, limits::REFUSALS_KEPT.min(limits::PAGE));
+    assert_eq!(kept.len(), limits::REFUSALS_KEPT.min(limits::PAGE) as usize);
     assert_eq!(kept[0].refusal.occurred_at, Some(i64::from(limits::REFUSALS_KEPT) + 4));
 }
