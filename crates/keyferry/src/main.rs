@@ -32,6 +32,8 @@ enum Command {
     #[command(subcommand)]
     Kms(commands::kms::Kms),
     #[command(subcommand)]
+    Kld(commands::kld::Kld),
+    #[command(subcommand)]
     Station(commands::station::Station),
     #[command(subcommand)]
     Terminal(commands::terminal::Terminal),
@@ -48,6 +50,7 @@ fn main() -> ExitCode {
         Command::Hsm(hsm) => hsm.run(),
         Command::Ca(ca) => ca.run(),
         Command::Kms(kms) => kms.run(),
+        Command::Kld(kld) => kld.run(),
         Command::Station(station) => station.run(),
         Command::Terminal(terminal) => terminal.run(),
         Command::Audit(audit) => audit.run(),

@@ -3,8 +3,10 @@
 pub(crate) mod audit;
 pub(crate) mod ca;
 pub(crate) mod calc;
+pub(crate) mod component;
 pub(crate) mod hsm;
 pub(crate) mod init;
+pub(crate) mod kld;
 pub(crate) mod kms;
 pub(crate) mod server;
 pub(crate) mod station;

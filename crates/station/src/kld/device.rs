@@ -23,7 +23,7 @@ const LOCK: &str = "lock";
 pub struct Kld {
     folder: PathBuf,
     pub(super) state: State,
-    pub(super) hsm: KldHsm,
+    hsm: Option<KldHsm>,
     _lock: File,
 }
 
@@ -60,6 +60,18 @@ impl Kld {
     /// # Errors
     /// [`KldError::InUse`], [`KldError::Damaged`], [`Error::File`].
     pub fn open(folder: &Path, hsm: KldHsm) -> Result<Kld, KldError> {
+        Self::open_with(folder, Some(hsm))
+    }
+
+    /// Opens a KLD without its HSM: for what needs no key. Anything else is [`KldError::NoHsm`].
+    ///
+    /// # Errors
+    /// As [`Kld::open`].
+    pub fn open_without_hsm(folder: &Path) -> Result<Kld, KldError> {
+        Self::open_with(folder, None)
+    }
+
+    fn open_with(folder: &Path, hsm: Option<KldHsm>) -> Result<Kld, KldError> {
         let path = folder.join(LOCK);
         let state = State::read(&folder.join(STATE))?;
         let lock =
@@ -91,6 +103,10 @@ impl Kld {
         self.folder.join("reports")
     }
 
+    pub(super) fn hsm(&self) -> Result<&KldHsm, KldError> {
+        self.hsm.as_ref().ok_or(KldError::NoHsm)
+    }
+
     pub(super) fn save(&self) -> Result<(), KldError> {
         self.state.write(&self.folder.join(STATE))
     }
@@ -102,7 +118,7 @@ impl Kld {
     /// [`KldError::Hsm`], [`Error::File`].
     pub fn request(&mut self, bits: u32) -> Result<String, KldError> {
         let (subject, owner) = (self.state.name.clone(), self.state.owner.clone());
-        let made = self.hsm.call(MakeDownloaderKey { bits, subject, owner })?;
+        let made = self.hsm()?.call(MakeDownloaderKey { bits, subject, owner })?;
         let request = pki::csr::to_pem(&made.request);
         self.state.next_pair =
             Some(Pair { private: made.private, request: request.clone(), certificates: String::new() });

@@ -17,6 +17,9 @@ pub enum KldError {
     /// The HSM refused or cannot be reached.
     #[error(transparent)]
     Hsm(#[from] hsm::HsmError),
+    /// The KLD was opened without its HSM.
+    #[error("this needs the KLD's HSM, which is not running: open the KLD with it")]
+    NoHsm,
     /// There is a KLD already.
     #[error("{} is a KLD already; nothing was changed: choose another folder", path.display())]
     AlreadyMade {

@@ -61,7 +61,7 @@ impl Kld {
         let (under, owner) = (self.exchange()?, self.state.owner.clone());
         let (block, label) = (block.trim().to_owned(), label.to_owned());
         let HeldKey { block, kcv } =
-            self.hsm.call(ImportDik1 { block, under, owner, label: label.clone() })?;
+            self.hsm()?.call(ImportDik1 { block, under, owner, label: label.clone() })?;
         let kcv = Kcv::Tdes(kcv);
         self.state.dik1.retain(|kept| kept.name != label);
         self.state.dik1.push(Kept { name: label, block, kcv: kcv.to_string() });
@@ -83,7 +83,7 @@ impl Kld {
             what: place.what(),
             owner: self.state.owner.clone(),
         };
-        match self.hsm.call(command)? {
+        match self.hsm()?.call(command)? {
             Reply::Key(HeldKey { block, kcv }) => self.keep(place, block, Kcv::Tdes(kcv)),
             Reply::Factor { .. } => Err(hsm::HsmError::WrongReply("ImportLoaded").into()),
         }

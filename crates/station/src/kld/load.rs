@@ -66,6 +66,7 @@ impl Kld {
         let ready = || -> Result<_, LoadFault> {
             run.check_open()?;
             cards.check().map_err(LoadFault::Cards)?;
+            self.hsm()?;
             let (downloader, history) = (self.downloader(checks)?, self.history(run)?);
             Ok((downloader, history, self.exchange()?))
         };
@@ -178,7 +179,7 @@ impl Session<'_> {
         let terminal = Listed::from(device);
         let command = self.command(&accept, &terminal, what)?;
         self.cards.check().map_err(LoadFault::Cards)?;
-        let Loaded { c_ctmk_rnd2, kcv, escrow, .. } = match self.kld.hsm.call(command) {
+        let Loaded { c_ctmk_rnd2, kcv, escrow, .. } = match self.kld.hsm()?.call(command) {
             Ok(loaded) => loaded,
             Err(HsmError::Refused(Refusal::FromTerminal { defect })) => {
                 return Err(accept.randoms_refused(defect).reason.into());
