@@ -6,5 +6,7 @@
 #[path = "../station/estate.rs"]
 #[allow(dead_code, reason = "the station's tests use all of it")]
 mod estate;
+mod independent;
+mod lines;
 mod loading;
 mod world;
