@@ -6,7 +6,13 @@
 #[path = "../station/estate.rs"]
 #[allow(dead_code, reason = "the station's tests use all of it")]
 mod estate;
+#[path = "../station/fake_server.rs"]
+mod fake_server;
 mod independent;
 mod lines;
 mod loading;
+mod refusals;
+mod reports;
+mod runs;
+mod setup;
 mod world;
