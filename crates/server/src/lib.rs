@@ -4,6 +4,7 @@
 //! so: this crate cannot reach the clear-key crate (`cargo tree -p keyferry-server -e normal`).
 
 mod clock;
+mod collect_ask;
 pub mod config;
 mod connections;
 mod flow_end;
@@ -16,6 +17,7 @@ mod slots;
 mod terminal_port;
 mod tls;
 mod trust;
+mod windows;
 
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 

@@ -129,6 +129,13 @@ async fn serve<T: AsyncRead + AsyncWrite + Unpin, S: Store, H: Hsm>(
                         }
                     }
                 }
+                Ok(MessageType::CollectAsk) => match kms.collect_asking(&mut link, &frame, address).await {
+                    Ok(()) => continue,
+                    Err(error) => {
+                        tracing::info!(%address, %error, "a terminal that asked was not collected");
+                        error.code()
+                    }
+                },
                 Ok(MessageType::Error) => None,
                 Ok(_) => Some(refused(kms, address, ErrorCode::UnexpectedMessage)),
                 Err(malformed) => Some(refused(kms, address, malformed.code())),

@@ -36,6 +36,8 @@ pub(crate) enum Failure {
     Hsm(#[from] HsmError),
     #[error("{0}")]
     Store(#[from] StoreError),
+    #[error("a certificate in the store cannot be read: {0}")]
+    Certificate(#[from] pki::Error),
     #[error("no work key {0} is in the store: install one first")]
     NoWorkKey(String),
 }

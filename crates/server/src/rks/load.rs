@@ -14,6 +14,7 @@ use hsm::{
     Hsm, HsmError, KeyBlock, Refusal,
     commands::{MAX_TRANSCRIPT, ReleaseRksKeys, ReleasedKey, RksKeyKind, RksToken, RksWanted, SealRksToken},
 };
+use pki::Certificate;
 use serde_json::json;
 use store::{
     ConfirmOutcome, Identity, LoadedKey, PutWorking, RksWorkKeyRecord, Store, TerminalRecord, WorkingOutcome,
@@ -113,8 +114,11 @@ impl<S: Store, H: Hsm> Kms<S, H> {
         let (suite, told) = (auth.suite(), auth.refusals().to_vec());
         let run = Run { work: &work, open, told: &told };
 
-        let (frame, expect) =
-            auth.certificate(work.certificate.clone(), split_der(&work.key.intermediates))?;
+        let intermediates = Certificate::all_from_der(&work.key.intermediates).map_err(Failure::from)?;
+        let (frame, expect) = auth.certificate(
+            work.certificate.clone(),
+            intermediates.iter().map(|c| c.der().to_vec()).collect(),
+        )?;
         link.send(&frame).await?;
         let factor = expect.on_frame(&receive(link, open).await?)?;
         let party = self.look_up_device(factor.device()).await?;
@@ -425,32 +429,11 @@ async fn receive<T: AsyncRead + AsyncWrite + Unpin>(
     }
 }
 
-/// Cuts certificates apart that stand one behind the other. They were checked when they were installed.
-fn split_der(mut rest: &[u8]) -> Vec<Vec<u8>> {
-    let mut certificates = Vec::new();
-    while let Some(([_, 0x82, high, low], _)) = rest.split_first_chunk::<4>() {
-        let length = 4 + usize::from(u16::from_be_bytes([*high, *low]));
-        let Some((certificate, after)) = rest.split_at_checked(length) else { break };
-        certificates.push(certificate.to_vec());
-        rest = after;
-    }
-    certificates
-}
-
 #[cfg(test)]
 mod tests {
     use wire::ErrorCode;
 
     use super::*;
-
-    #[test]
-    fn certificates_are_cut_apart_and_nothing_else_is() {
-        let certificate = |fill: u8| [&[0x30, 0x82, 1, 0][..], &[fill; 256]].concat();
-        assert_eq!(split_der(&[]), Vec::<Vec<u8>>::new());
-        let both = [certificate(1), certificate(2)].concat();
-        assert_eq!(split_der(&both), [certificate(1), certificate(2)]);
-        assert_eq!(split_der(&both[..both.len() - 1]), [certificate(1)]);
-    }
 
     #[test]
     fn only_what_a_peer_did_not_prove_is_counted() {

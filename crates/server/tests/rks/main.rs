@@ -13,3 +13,7 @@
 mod support;
 
 mod loading;
+mod order;
+mod reports;
+mod strangers;
+mod windows;
