@@ -32,6 +32,8 @@ enum Command {
     #[command(subcommand)]
     Kms(commands::kms::Kms),
     #[command(subcommand)]
+    Rks(commands::rks::Rks),
+    #[command(subcommand)]
     Kld(commands::kld::Kld),
     #[command(subcommand)]
     Station(commands::station::Station),
@@ -50,6 +52,7 @@ fn main() -> ExitCode {
         Command::Hsm(hsm) => hsm.run(),
         Command::Ca(ca) => ca.run(),
         Command::Kms(kms) => kms.run(),
+        Command::Rks(rks) => rks.run(),
         Command::Kld(kld) => kld.run(),
         Command::Station(station) => station.run(),
         Command::Terminal(terminal) => terminal.run(),

@@ -26,7 +26,7 @@ use store::{Event, Store};
 use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
 
 pub use config::{Config, ConfigError};
-pub use rks::RksError;
+pub use rks::{RksError, exchange_key};
 pub use tls::TlsError;
 pub use trust::TrustError;
 
@@ -137,7 +137,20 @@ pub fn check_certificate(
     certificate: &pki::Certificate,
     role: pki::Role,
 ) -> Result<(), CheckError> {
-    trust::Trust::load(config)?.verify(certificate, &[], role)?;
+    check_chain(config, certificate, &[], role)
+}
+
+/// The same for a certificate that comes with intermediates, nearest to it first.
+///
+/// # Errors
+/// [`CheckError`], with the exact reason.
+pub fn check_chain(
+    config: &Config,
+    certificate: &pki::Certificate,
+    intermediates: &[pki::Certificate],
+    role: pki::Role,
+) -> Result<(), CheckError> {
+    trust::Trust::load(config)?.verify(certificate, intermediates, role)?;
     Ok(())
 }
 

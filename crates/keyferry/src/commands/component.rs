@@ -192,7 +192,7 @@ impl Which {
 }
 
 /// Protects this process first: from here on it holds keys.
-fn open(folder: &Folder) -> Result<Offline> {
+pub(super) fn open(folder: &Folder) -> Result<Offline> {
     let passphrase = folder.passphrase().read("HSM passphrase")?;
     for warning in hsm_soft::protect()? {
         eprintln!("keyferry hsm: warning: {warning}");

@@ -4,7 +4,10 @@ use anyhow::Result;
 use clap::{Args, Subcommand};
 use hsm_soft::{Duty, SoftHsm};
 
-use crate::{commands::component, secret::Source};
+use crate::{
+    commands::{backup, component},
+    secret::Source,
+};
 
 /// The software HSM: the process that holds the keys.
 #[derive(Subcommand)]
@@ -18,6 +21,10 @@ pub(crate) enum Hsm {
     /// Keys from components: 2 or 3 people each type one, here at the HSM's own console.
     #[command(subcommand)]
     Component(component::Component),
+    /// Back a work key pair up: a file, and shares of its key for different people.
+    Backup(backup::Backup),
+    /// Bring a work key pair back from its backup: people type their shares.
+    Restore(backup::Restore),
 }
 
 /// Where it is and how it is unsealed.
@@ -69,6 +76,8 @@ impl Hsm {
             }
             Self::Serve(serve) => serve.run()?,
             Self::Component(component) => component.run()?,
+            Self::Backup(backup) => backup.run()?,
+            Self::Restore(restore) => restore.run()?,
         }
         Ok(ExitCode::SUCCESS)
     }

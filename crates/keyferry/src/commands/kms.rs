@@ -5,7 +5,7 @@ use clap::{Args, Subcommand};
 use hsm::{Client, Hsm as _, commands::MakeWorkKey};
 use pki::{Certificate, Role, csr};
 use server::Config;
-use store::{SlotRecord, SqliteStore, Store as _, TerminalRecord, TkRecord};
+use store::{DeviceStore as _, RefusalEntry, SlotRecord, SqliteStore, Store as _, TerminalRecord, TkRecord};
 
 use super::{init, server::open_store};
 use crate::{hsm_child::HsmChild, secret::Source, show, time};
@@ -19,6 +19,8 @@ pub(crate) enum Kms {
     Terminals(Terminals),
     /// Show one terminal with its slots.
     Terminal(OneTerminal),
+    /// Show why terminals refused to make or release a key, as they told it.
+    Refusals(Refusals),
     /// Make a new work key in the HSM and a request for its certificate.
     WorkKeyRequest(WorkKeyRequest),
     /// Install the certificate of a new work key; the old one still opens what was collected under it.
@@ -30,7 +32,7 @@ pub(crate) enum Kms {
 pub(crate) struct Estate {
     /// The configuration file that `keyferry init` wrote.
     #[arg(long, default_value = "keyferry.toml")]
-    config: PathBuf,
+    pub(super) config: PathBuf,
 }
 
 /// List terminals.
@@ -53,6 +55,18 @@ pub(crate) struct OneTerminal {
     estate: Estate,
     /// Its serial.
     sn: wire::Serial,
+}
+
+/// Show refusals, newest first.
+#[derive(Args)]
+pub(crate) struct Refusals {
+    #[command(flatten)]
+    estate: Estate,
+    /// Of this terminal only.
+    sn: Option<wire::Serial>,
+    /// How many at most.
+    #[arg(long, default_value_t = 100)]
+    limit: u32,
 }
 
 /// Make a new work key.
@@ -95,6 +109,7 @@ impl Kms {
                 Self::Overview(estate) => overview(&estate.open()?.1).await,
                 Self::Terminals(terminals) => terminals.run().await,
                 Self::Terminal(terminal) => terminal.run().await,
+                Self::Refusals(refusals) => refusals.run().await,
                 Self::WorkKeyRequest(request) => request.run().await,
                 Self::WorkKeyInstall(install) => install.run().await,
             }
@@ -103,8 +118,44 @@ impl Kms {
     }
 }
 
+impl Refusals {
+    async fn run(self) -> Result<()> {
+        let (_, store) = self.estate.open()?;
+        let entries = store.refusals(self.sn.as_ref(), self.limit).await?;
+        let row = |entry: &RefusalEntry| {
+            vec![
+                entry.sn.to_string(),
+                entry.refusal.occurred_at.map_or("unknown".into(), |at| time::text(at / 1000)),
+                entry.refusal.check.clone(),
+                entry.refusal.reading.clone(),
+                time::text(entry.received_at / 1000),
+                entry.source.clone(),
+            ]
+        };
+        let head = ["serial", "when", "check", "reading", "told", "in"];
+        show::table(&head, &entries.iter().map(row).collect::<Vec<_>>());
+        Ok(())
+    }
+}
+
+/// A running server's HSM serves commands too; else one is started for the moment.
+pub(super) async fn connect_hsm(
+    config: &Config,
+    passphrase_file: Option<&PathBuf>,
+) -> Result<(Option<HsmChild>, Client)> {
+    let socket = config.path(&config.hsm.socket);
+    if let Ok(client) = Client::connect(&socket).await {
+        return Ok((None, client));
+    }
+    super::server::make_private_folder(&socket)?;
+    let passphrase = Source::file(passphrase_file.cloned());
+    let child = HsmChild::start(&config.path(&config.hsm.folder), &socket, &passphrase).await?;
+    let client = child.client.clone();
+    Ok((Some(child), client))
+}
+
 impl Estate {
-    fn open(&self) -> Result<(Config, SqliteStore)> {
+    pub(super) fn open(&self) -> Result<(Config, SqliteStore)> {
         let config = Config::read(&self.config)?;
         let store = open_store(&config)?;
         Ok((config, store))
@@ -197,18 +248,7 @@ fn tk_state(tk: &TkRecord) -> &'static str {
 impl WorkKeyRequest {
     async fn run(self) -> Result<()> {
         let config = Config::read(&self.estate.config)?;
-        let socket = config.path(&config.hsm.socket);
-        // A running server's HSM serves this too; else one is started for the moment.
-        let (_child, hsm) = match Client::connect(&socket).await {
-            Ok(client) => (None, client),
-            Err(_) => {
-                super::server::make_private_folder(&socket)?;
-                let passphrase = Source::file(self.passphrase_file.clone());
-                let child = HsmChild::start(&config.path(&config.hsm.folder), &socket, &passphrase).await?;
-                let client = child.client.clone();
-                (Some(child), client)
-            }
-        };
+        let (_child, hsm) = connect_hsm(&config, self.passphrase_file.as_ref()).await?;
         let owner = config.acquirer.id.clone();
         let subject = format!("{owner} KMS work key");
         let made = hsm.call(MakeWorkKey { bits: self.bits, subject, owner }).await?;

@@ -50,7 +50,9 @@ fn cut_after_reply_keeps_one_pending_key_and_the_old_one() {
     until(|| world.keys("SN-1", 0, "pending").len() == 1);
     assert_eq!(world.keys("SN-1", 0, "active"), std::slice::from_ref(&old));
     let pending = world.keys("SN-1", 0, "pending");
-    assert_eq!(hex(terminal.download(server.terminals, 0).unwrap().kcv), pending[0]);
+    // One of the three may still be proving itself, and then wins (000B).
+    let downloaded = (0..50).find_map(|_| terminal.download(server.terminals, 0).ok()).unwrap();
+    assert_eq!(hex(downloaded.kcv), pending[0]);
     assert_eq!(world.keys("SN-1", 0, "active"), pending);
     assert_eq!(world.keys("SN-1", 0, "retired"), [old]);
 }

@@ -106,7 +106,7 @@ fn inside_its_window_a_terminal_is_collected_once_and_served() {
     let key = ciphertext(&terminal);
     give(&server, &terminal, &key).unwrap();
     let expected = wire_fingerprint("SN-1", &key);
-    assert_eq!(fingerprints(&world), [expected.clone()]);
+    assert_eq!(fingerprints(&world), std::slice::from_ref(&expected));
     terminal.download(server.terminals, 0).unwrap();
     // DONE was lost: the latch's same bytes get it again; another key gets nothing.
     give(&server, &terminal, &key).unwrap();

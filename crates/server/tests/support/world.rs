@@ -76,7 +76,8 @@ impl World {
         world.write("crl.pem", &ESTATE.crl(1, &[]));
         world.write("tls.pem", &ESTATE.tls.pem());
         world.write("tls.key", &ESTATE.tls_key.pem());
-        world.write("exchange.key-block", &ESTATE.rks.exchange_block);
+        let combined = json!({ "name": "KLD-7", "for": "exchange", "kcv": "000000", "block": ESTATE.rks.exchange_block });
+        world.write("exchange.json", &combined.to_string());
         let runtime = Runtime::new().unwrap();
         runtime.block_on(fill(&world.database()));
         world
@@ -244,7 +245,7 @@ fn configuration(options: &Options) -> String {
     let rks = options.rks.as_ref().map_or(String::new(), |(slots, working_keys, keys_per_message)| {
         format!(
             "[rks]\nslots = {slots:?}\nworking_keys = {working_keys}\nkeys_per_message = {keys_per_message}\n\
-             exchange_keys = {{ KLD-7 = \"exchange.key-block\" }}\n"
+             exchange_keys = {{ KLD-7 = \"exchange.json\" }}\n"
         )
     });
     format!(
