@@ -17,6 +17,8 @@ use crate::{Checks, Error, clock, files};
 
 const STATE: &str = "kld.json";
 const LOCK: &str = "lock";
+const RUNS: &str = "runs";
+const REPORTS: &str = "reports";
 
 /// A KLD that this process alone has open.
 #[derive(Debug)]
@@ -52,6 +54,8 @@ impl Kld {
         if path.exists() {
             return Err(KldError::AlreadyMade { path: folder.to_owned() });
         }
+        // Before the file, whose writing has the folder saved.
+        files::make_folder(&folder.join(RUNS))?;
         State::new(name, owner).write(&path)
     }
 
@@ -95,12 +99,12 @@ impl Kld {
 
     /// Where its runs are.
     pub(super) fn runs(&self) -> PathBuf {
-        self.folder.join("runs")
+        self.folder.join(RUNS)
     }
 
     /// Where its reports are.
     pub(super) fn reports(&self) -> PathBuf {
-        self.folder.join("reports")
+        self.folder.join(REPORTS)
     }
 
     pub(super) fn hsm(&self) -> Result<&KldHsm, KldError> {

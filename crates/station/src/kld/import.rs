@@ -39,12 +39,18 @@ pub struct Combined {
 }
 
 impl Kld {
-    /// Takes the exchange key that two or three people entered as components. It replaces the one before.
+    /// Takes the exchange key that two or three people entered as components. It replaces the one before, and not while a
+    /// run is open: all of a report is under one key.
     ///
     /// # Errors
-    /// What [`BothCards::check`] says; [`Error::File`](crate::Error::File).
+    /// What [`BothCards::check`] says; [`KldError::RunOpen`]; [`Error::File`](crate::Error::File).
     pub fn take_exchange_key(&mut self, cards: &BothCards, key: Combined) -> Result<(), KldError> {
         cards.check()?;
+        match self.current_run() {
+            Ok(run) => return Err(KldError::RunOpen { run: run.name().to_owned() }),
+            Err(KldError::NoRun) => {}
+            Err(error) => return Err(error),
+        }
         let Combined { name, block, kcv } = key;
         self.state.exchange = Some(Kept { name, block: KeyBlock::from_text(block), kcv: kcv.to_string() });
         self.save()
@@ -93,7 +99,7 @@ impl Kld {
     /// when it is loaded.
     ///
     /// # Errors
-    /// As [`Kld::take_exchange_key`].
+    /// What [`BothCards::check`] says; [`Error::File`](crate::Error::File).
     pub fn take_key(&mut self, cards: &BothCards, place: &Place, key: Combined) -> Result<Kcv, KldError> {
         cards.check()?;
         self.keep(place, KeyBlock::from_text(key.block), key.kcv)

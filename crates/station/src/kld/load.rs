@@ -1,5 +1,7 @@
 //! Loading one terminal: for each key of the run one flow B, all on one connection.
 
+use std::sync::Arc;
+
 use flows::local_load::{
     Reason,
     kld::{Accept, Confirm, ExpectConfirm, Start},
@@ -63,7 +65,7 @@ impl Kld {
         connect: impl FnOnce() -> Result<Link, LoadFault>,
     ) -> Result<LoadedTerminal, LoadFailure> {
         let early = |fault: LoadFault| LoadFailure { terminal: None, served: false, fault: Box::new(fault) };
-        let ready = || -> Result<_, LoadFault> {
+        let mut ready = || -> Result<_, LoadFault> {
             run.check_open()?;
             cards.check().map_err(LoadFault::Cards)?;
             self.hsm()?;
@@ -115,7 +117,7 @@ struct Session<'a> {
     run: &'a mut Run,
     cards: &'a BothCards,
     downloader: Downloader,
-    history: History,
+    history: Arc<History>,
     exchange: hsm::KeyBlock,
     expected: Option<&'a Serial>,
     link: Link,

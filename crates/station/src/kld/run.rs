@@ -4,6 +4,7 @@ use std::{
     collections::HashSet,
     fs,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use super::{
@@ -22,8 +23,10 @@ const JOURNAL: &str = ".journal";
 /// A run of a KLD.
 #[derive(Debug)]
 pub struct Run {
-    pub(super) journal: Journal,
+    journal: Journal,
     pub(super) tally: Tally,
+    /// Earlier runs, once they were read: while this one is open there are no others.
+    history: Option<Arc<History>>,
 }
 
 /// How far a run is.
@@ -121,14 +124,17 @@ impl Kld {
     }
 
     /// What is known of terminals from earlier runs.
-    pub(super) fn history(&self, current: &Run) -> Result<History, KldError> {
+    pub(super) fn history(&self, current: &mut Run) -> Result<Arc<History>, KldError> {
+        if let Some(history) = &current.history {
+            return Ok(Arc::clone(history));
+        }
         let mut history = History::default();
         for run in self.all_runs()? {
             if run.tally.opened.run != current.tally.opened.run {
                 history.add(run.tally);
             }
         }
-        Ok(history)
+        Ok(Arc::clone(current.history.insert(Arc::new(history))))
     }
 
     /// A name that sorts behind all others, also when the clock was set back: the time of opening and a number.
@@ -232,7 +238,7 @@ fn read(path: &Path) -> Result<Run, KldError> {
     }
     let mut tally = Tally::new(opened);
     events.for_each(|event| tally.apply(&event));
-    Ok(Run { journal, tally })
+    Ok(Run { journal, tally, history: None })
 }
 
 /// Earlier runs: which serials this KLD knows, and the check values that a place had.

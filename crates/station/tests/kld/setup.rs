@@ -1,6 +1,7 @@
 //! Key pair, certificate, keys that a KLD is given, and its folder.
 
-use hsm_soft::components::Target;
+use hsm::{HsmError, Refusal};
+use hsm_soft::{Duty, components::Target};
 use keyferry_station::{
     Error,
     kld::{Combined, Kld, KldError},
@@ -9,7 +10,7 @@ use pki::{CertificateRefusal, Role};
 
 use crate::estate::{BOTH, Cards, ESTATE, expired, valid};
 use crate::loading::exported_dik1;
-use crate::world::{OWNER, World, certify, certify_within, listed, what};
+use crate::world::{OWNER, World, certify, certify_within, listed, open_run, what};
 
 #[test]
 fn a_run_opens_only_when_everything_is_there() {
@@ -109,6 +110,26 @@ fn what_is_not_under_the_exchange_key_is_not_imported() {
     let relabelled = kld.import_dik1(&BOTH.1, &block, "B");
     assert!(matches!(relabelled, Err(KldError::Hsm(_))), "{relabelled:?}");
     kld.import_dik1(&BOTH.1, &block, "A").unwrap();
+}
+
+#[test]
+fn the_exchange_key_stays_while_a_run_is_open() {
+    let world = World::ready();
+    let mut kld = world.kld();
+    open_run(&kld, "SN-1", &["dmk"]);
+    let key = || world.combined(&Target::Exchange, "KLD-7");
+    assert!(matches!(kld.take_exchange_key(&BOTH.1, key()), Err(KldError::RunOpen { .. })));
+    kld.close_run(&BOTH.1).unwrap();
+    kld.take_exchange_key(&BOTH.1, key()).unwrap();
+}
+
+#[test]
+fn a_servers_hsm_is_none_of_a_kld() {
+    let world = World::empty_on(Duty::Server);
+    let refused = world.kld().request(2048);
+    let Err(KldError::Hsm(HsmError::Refused(Refusal::NotOnDuty { .. }))) = refused else {
+        panic!("{refused:?}")
+    };
 }
 
 #[test]

@@ -44,10 +44,14 @@ pub(crate) struct World {
 impl World {
     /// A folder with an HSM on duty for a KLD, and nothing else.
     pub(crate) fn empty() -> World {
+        World::empty_on(Duty::Kld)
+    }
+
+    pub(crate) fn empty_on(duty: Duty) -> World {
         let folder = tempfile::tempdir().unwrap();
         let (at, socket) = (folder.path().join("hsm"), folder.path().join("hsm.sock"));
         hsm_soft::create(&at, PASSPHRASE).unwrap();
-        let hsm = SoftHsm::open(&at, PASSPHRASE, vec![]).unwrap().on_duty(Duty::Kld);
+        let hsm = SoftHsm::open(&at, PASSPHRASE, vec![]).unwrap().on_duty(duty);
         let server = hsm_soft::serve::Server::bind(&socket, Arc::new(hsm)).unwrap();
         thread::spawn(move || server.run());
         let client = RUNTIME.block_on(Client::connect(&socket)).unwrap();
