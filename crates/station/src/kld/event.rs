@@ -41,6 +41,8 @@ pub(super) struct Opened {
     pub(super) at: i64,
     pub(super) what: Vec<What>,
     pub(super) terminals: Vec<Listed>,
+    /// The name of the exchange key that the report's blocks are under.
+    pub(super) exchange_key: String,
     /// The two people.
     pub(super) operator: String,
     pub(super) administrator: String,
@@ -197,6 +199,7 @@ mod tests {
             at: 1,
             what: vec![What::Tmk { slot: 1 }, What::Dmk],
             terminals: vec![listed("SN-1", None), listed("SN-2", Some("PP-2"))],
+            exchange_key: "KLD-7".to_owned(),
             operator: "O".to_owned(),
             administrator: "A".to_owned(),
         })

@@ -64,7 +64,7 @@ impl Kld {
     /// another label, or holds a key that must not be used.
     pub fn import_dik1(&mut self, cards: &BothCards, block: &str, label: &str) -> Result<Kcv, KldError> {
         cards.check()?;
-        let (under, owner) = (self.exchange()?, self.state.owner.clone());
+        let ((_, under), owner) = (self.exchange()?, self.state.owner.clone());
         let (block, label) = (block.trim().to_owned(), label.to_owned());
         let HeldKey { block, kcv } =
             self.hsm()?.call(ImportDik1 { block, under, owner, label: label.clone() })?;
@@ -83,7 +83,7 @@ impl Kld {
     pub fn import_key(&mut self, cards: &BothCards, place: &Place, block: &str) -> Result<Kcv, KldError> {
         cards.check()?;
         let command = ImportLoaded {
-            under: self.exchange()?,
+            under: self.exchange()?.1,
             block: block.trim().to_owned(),
             pin_pad: place.pin_pad.to_string(),
             what: place.what(),
@@ -114,9 +114,10 @@ impl Kld {
         Ok(kcv)
     }
 
-    /// The exchange key.
-    pub(super) fn exchange(&self) -> Result<KeyBlock, KldError> {
-        self.state.exchange.as_ref().map(|kept| kept.block.clone()).ok_or(KldError::NoExchangeKey)
+    /// The exchange key, and its name.
+    pub(super) fn exchange(&self) -> Result<(&str, KeyBlock), KldError> {
+        let kept = self.state.exchange.as_ref().ok_or(KldError::NoExchangeKey)?;
+        Ok((&kept.name, kept.block.clone()))
     }
 
     /// The DIK1 of this label, or the only one.

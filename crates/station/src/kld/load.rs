@@ -70,7 +70,7 @@ impl Kld {
             cards.check().map_err(LoadFault::Cards)?;
             self.hsm()?;
             let (downloader, history) = (self.downloader(checks)?, self.history(run)?);
-            Ok((downloader, history, self.exchange()?))
+            Ok((downloader, history, self.exchange()?.1))
         };
         // What the KLD itself lacks is no failure of a terminal: nothing of it goes into the journal.
         let (downloader, history, exchange) = ready().map_err(early)?;

@@ -3,7 +3,7 @@
 //! JSON, in CMS SignedData as packages are (2-wire.md section 6):
 //!
 //! ```text
-//! {"version":1,"kld":"…","run":"…","opened_at":"RFC 3339","closed_at":"RFC 3339",
+//! {"version":1,"kld":"…","run":"…","opened_at":"RFC 3339","closed_at":"RFC 3339","exchange_key":"…",
 //!  "terminals":[{"sn":"…","pin_pad_sn":"…","ok":true|false,"code":"…",
 //!                "keys":[{"kind":"tmk|dmk|dik2","slot":0,"label":"…","kcv":"…","block":"…","factor":"…","unconfirmed":true}]}],
 //!  "compromised":[{"sn":"…","kind":"…","slot":0,"kcv":"…"}],
@@ -13,8 +13,8 @@
 //! `terminals` are those for which a key left. `ok` says that every key of the run is loaded and none compromised; else
 //! `code` is the wire's, or `compromised`, `unconfirmed`, `incomplete`, `link` or `kld`. A key is listed when the
 //! terminal confirmed it, and with `unconfirmed` when nobody knows whether it has it; one that it refused is not listed.
-//! `block` is the TMK or DMK, `factor` the factor of a DIK2, `label` that of its DIK1; X9.143 version B under the
-//! exchange key, bound to its place. What is empty or does not apply is left out, but the first seven are always there.
+//! `exchange_key` is the name under which both sides keep it. `block` is the TMK or DMK, `factor` the factor of a DIK2, `label` that of its DIK1; X9.143 version B under the
+//! exchange key, bound to its place. What is empty or does not apply is left out, but the first eight are always there.
 
 use std::{
     fs,
@@ -46,6 +46,7 @@ struct Content<'a> {
     run: &'a str,
     opened_at: String,
     closed_at: String,
+    exchange_key: &'a str,
     terminals: Vec<Terminal<'a>>,
     compromised: Vec<Compromised<'a>>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -252,6 +253,7 @@ fn content(kld: &str, run: &Run) -> Result<Vec<u8>, KldError> {
         run: &opened.run,
         opened_at: clock::rfc3339(opened.at)?,
         closed_at: clock::rfc3339(closed_at.unwrap_or(opened.at))?,
+        exchange_key: &opened.exchange_key,
         terminals: served.iter().map(|served| terminal(served, opened.what.len())).collect(),
         compromised: served.iter().filter(|served| served.compromised).flat_map(compromised).collect(),
         missing: run.tally.missing(),

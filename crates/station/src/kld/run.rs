@@ -75,7 +75,7 @@ impl Kld {
             return Err(KldError::EmptyList);
         }
         self.downloader(checks)?;
-        self.exchange()?;
+        let (exchange_key, _) = self.exchange()?;
         let what = wanted.iter().map(|what| self.named(what)).collect::<Result<Vec<_>, _>>()?;
         let folder = self.runs();
         files::make_folder(&folder)?;
@@ -86,6 +86,7 @@ impl Kld {
             at,
             what,
             terminals: terminals.to_vec(),
+            exchange_key: exchange_key.to_owned(),
             operator: cards.operator().subject().to_string(),
             administrator: cards.administrator().subject().to_string(),
         };
