@@ -13,8 +13,9 @@
 //! `terminals` are those for which a key left. `ok` says that every key of the run is loaded and none compromised; else
 //! `code` is the wire's, or `compromised`, `unconfirmed`, `incomplete`, `link` or `kld`. A key is listed when the
 //! terminal confirmed it, and with `unconfirmed` when nobody knows whether it has it; one that it refused is not listed.
-//! `exchange_key` is the name under which both sides keep it. `block` is the TMK or DMK, `factor` the factor of a DIK2, `label` that of its DIK1; X9.143 version B under the
-//! exchange key, bound to its place. What is empty or does not apply is left out, but the first eight are always there.
+//! `exchange_key` is the name under which both sides keep it. `block` is the TMK or DMK, `factor` the factor of a DIK2,
+//! `label` that of its DIK1; both are X9.143 version B under the exchange key, bound to their place. What is empty or does
+//! not apply is left out, but the first eight are always there.
 
 use std::{
     fs,
