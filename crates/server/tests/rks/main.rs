@@ -14,6 +14,7 @@ mod support;
 
 mod loading;
 mod order;
+mod product;
 mod reports;
 mod strangers;
 mod windows;

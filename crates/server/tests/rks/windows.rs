@@ -50,7 +50,7 @@ fn post(server: &Server, who: &Person, opening: &Value) -> Answer {
     https::post(server.https, "/v1/collection-windows", CMS, &signed(who, opening))
 }
 
-fn open(server: &Server, serials: &[&str]) {
+pub(crate) fn open(server: &Server, serials: &[&str]) {
     let answer =
         post(server, &ESTATE.administrator, &opening(&ESTATE.operator, &request(serials, &in_an_hour())));
     assert_eq!(answer.status, 200, "{answer:?}");

@@ -147,6 +147,10 @@ impl Estate {
         }
     }
 
+    pub(crate) fn root_key(&self) -> &Key {
+        &self.root_key
+    }
+
     /// Where the HSM listens.
     pub(crate) fn socket(&self) -> PathBuf {
         self.folder.join("s")
