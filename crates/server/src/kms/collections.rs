@@ -232,7 +232,7 @@ impl TerminalResult {
             Some(PerTerminal::AlreadyKnown { same: false }) => (
                 false,
                 "already-known",
-                "another key of this terminal is stored; to replace it, collect with --replace and have a second \
+                "this terminal is known already; to give it this key, collect with --replace and have a second \
                  person approve"
                     .to_owned(),
             ),

@@ -1,5 +1,6 @@
 //! The KMS: takes collected transport keys in, gives TMKs out (1-systems.md A).
 
+pub(crate) mod answer_grid;
 mod approvals;
 mod collections;
 mod download;

@@ -7,7 +7,7 @@
 use std::net::IpAddr;
 
 use flows::rks_load::{
-    Reason,
+    Fault, Reason,
     rks::{Auth, Confirm, Confirmed, ExpectAuth, ExpectConfirm, Factor, Proof},
 };
 use hsm::{
@@ -25,7 +25,7 @@ use wire::{Device, Fields, Frame, Kcv, Suite};
 use super::plan::{Given, Item, Nothing, Plan};
 use crate::{
     flow_end::FlowEnd,
-    kms::{Failure, Kms, event, open_hellos::OpenHello},
+    kms::{Failure, Kms, answer_grid::AnswerGrid, event, open_hellos::OpenHello},
     link::{Link, LinkError},
     slots::{self, MAX_RELEASES, Owner, Stored},
 };
@@ -121,11 +121,14 @@ impl<S: Store, H: Hsm> Kms<S, H> {
         )?;
         link.send(&frame).await?;
         let factor = expect.on_frame(&receive(link, open).await?)?;
+        let grid = AnswerGrid::new();
         let party = self.look_up_device(factor.device()).await?;
         let token = self.token(&run, &factor, &party).await?;
         let (frame, expect) = factor.token(token.df21)?;
+        grid.next().await;
         link.send(&frame).await?;
         let proof = expect.on_frame(&receive(link, open).await?)?;
+        let grid = AnswerGrid::new();
         if proof.frames().len() > MAX_TRANSCRIPT {
             let why = "the messages before RKS_PROOF are longer than this server takes".into();
             return Err(Reason::NotPermitted { why }.into());
@@ -136,6 +139,7 @@ impl<S: Store, H: Hsm> Kms<S, H> {
             Party::Stranger(reason) => {
                 // The same question to the HSM as for a known device; it always refuses.
                 let asked = self.release(&run, &proof, &token.ticket, vec![one(&proof)]).await;
+                grid.next().await;
                 return Err(match asked {
                     Ok(_) | Err(HsmError::Refused(_)) => reason.into(),
                     Err(unreachable) => unreachable.into(),
@@ -156,13 +160,19 @@ impl<S: Store, H: Hsm> Kms<S, H> {
             Err(reason) => {
                 // Proved before it is told. What the HSM makes for that is let go of.
                 let asked = self.release(&run, &proof, &token.ticket, vec![one(&proof)]).await;
-                asked.map_err(|error| not_proven(error, doubt.as_deref()))?;
+                if let Err(error) = asked {
+                    grid.next().await;
+                    return Err(not_proven(error, doubt.as_deref()));
+                }
                 self.keep_refusals(&known.terminal.sn, "RKS_AUTH", run.told).await?;
                 return Err(self.refuse(&known.terminal, &proof, reason).await?);
             }
         };
-        let (plan, offered) =
-            self.offer(&run, plan, &proof, &token.ticket, &known.terminal, doubt.as_deref()).await?;
+        let offered = self.offer(&run, plan, &proof, &token.ticket, &known.terminal, doubt.as_deref()).await;
+        if let Err(FlowEnd::Fault(Fault { reason: Reason::NotProven { .. }, .. })) = &offered {
+            grid.next().await;
+        }
+        let (plan, offered) = offered?;
         let texts: Vec<_> = offered.iter().map(|one| (one.under_tk.clone(), one.kcv)).collect();
         let (frame, expect) = proof.deliver(&texts, plan.more)?;
         link.send(&frame).await?;
