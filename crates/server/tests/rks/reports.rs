@@ -252,3 +252,19 @@ fn a_collected_terminal_is_served_by_both_flows() {
     assert_eq!(codes(&post_report(&server, &content("run-10", &only))), ["taken"]);
     assert_eq!(Raw::new("SN-2").intrude(server.terminals, 0), End::Code(0x0006));
 }
+
+/// What a KLD says beyond keys stays in the package, and does no harm.
+#[test]
+fn a_report_in_full_length_is_taken() {
+    let device = RawDevice::new("SN-1");
+    let world = World::new();
+    let server = world.start(&Options::default());
+    let mut content = report("run-1", &[device.entry()]);
+    content["exchange_key"] = json!("KLD-7");
+    content["missing"] = json!([{ "sn": "SN-2" }]);
+    content["refused"] = json!([{ "sn": "SN-3", "code": "0004", "at": "2026-11-20T11:30:00Z" }]);
+    content["stopped"] = json!("a serial came twice");
+    assert_eq!(codes(&post_report(&server, &content)), ["taken"]);
+    device.load_on(&mut connect(server.terminals), 0).unwrap();
+    assert_eq!(world.count("terminals"), 1);
+}
