@@ -12,7 +12,7 @@ use std::{
 };
 
 use anyhow::{Context, Result};
-use hsm_soft::{SoftHsm, serve};
+use hsm_soft::{Offline, SoftHsm, serve};
 use store::{SqliteOptions, SqliteStore};
 use tokio::net::TcpListener;
 
@@ -35,9 +35,8 @@ struct Process {
 }
 
 impl Children {
-    /// Makes an HSM in the folder and starts it.
+    /// Starts the HSM that was made in the folder.
     pub(crate) fn start_hsm(folder: &Path) -> Result<Children> {
-        hsm_soft::create(&estate::hsm_folder(folder), PASSPHRASE)?;
         let hsm = Process::start(&["--as-hsm", text(folder)?], Stdio::inherit())?;
         Ok(Children { hsm, server: None, peer: None })
     }
@@ -109,6 +108,13 @@ impl Drop for Process {
         // Nothing is to be done about a child that cannot be waited for.
         let _ = self.child.wait();
     }
+}
+
+/// Makes an HSM in the folder, for a ceremony before it starts.
+pub(crate) fn make_hsm(folder: &Path) -> Result<Offline> {
+    let folder = estate::hsm_folder(folder);
+    hsm_soft::create(&folder, PASSPHRASE)?;
+    Ok(Offline::open(&folder, PASSPHRASE)?)
 }
 
 /// Serves as the HSM.

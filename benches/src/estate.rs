@@ -22,10 +22,13 @@ use store::{
     Event, NewAcquirer, NewCertificate, NewWorkKey, SqliteOptions, SqliteStore, Store, WorkKeyState,
 };
 
+use crate::rks::{ExchangeKey, RksKeys};
+
 pub(crate) const ACQUIRER: &str = "ACQ-1";
 /// Slots that terminals may fill, from 0.
 pub(crate) const SLOTS: u8 = 10;
-const BITS: u32 = 2048;
+/// Bits of every RSA key.
+pub(crate) const BITS: u32 = 2048;
 const DAYS: u32 = 30;
 
 /// What every measurement works with.
@@ -38,10 +41,17 @@ pub(crate) struct Estate {
     pub(crate) operator_key: Key,
     pub(crate) work: Certificate,
     pub(crate) work_block: KeyBlock,
+    pub(crate) rks: RksKeys,
 }
 
 /// A private key that signs.
 pub(crate) struct Key(PrivateKey);
+
+impl Key {
+    pub(crate) fn new(key: PrivateKey) -> Key {
+        Key(key)
+    }
+}
 
 impl Signer for Key {
     fn spki_der(&self) -> &[u8] {
@@ -55,7 +65,7 @@ impl Signer for Key {
 
 impl Estate {
     /// Makes it all; the HSM runs already, the server does not yet.
-    pub(crate) async fn make(folder: &Path) -> Result<Estate> {
+    pub(crate) async fn make(folder: &Path, exchange: ExchangeKey) -> Result<Estate> {
         let hsm = Client::connect(socket(folder)).await?;
         let (root_key, operator_key) = (Key(PrivateKey::generate(BITS)?), Key(PrivateKey::generate(BITS)?));
         let validity = Validity::days(now() - 3600, DAYS);
@@ -80,8 +90,10 @@ impl Estate {
         private(&configuration(folder), &settings())?;
         let store = SqliteStore::open(&folder.join("keyferry.db"), SqliteOptions::default())?;
         fill(&store, &work, work_key.private.as_str()).await?;
+        let rks = RksKeys::make(&hsm, &issuer, validity, exchange).await?;
+        rks.install(&store).await?;
         let work_block = work_key.private;
-        Ok(Estate { hsm, store, root, operator, operator_key, work, work_block })
+        Ok(Estate { hsm, store, root, operator, operator_key, work, work_block, rks })
     }
 }
 
@@ -123,7 +135,7 @@ async fn fill(store: &SqliteStore, work: &Certificate, private_block: &str) -> R
     Ok(store.put_work_key(key, event("work-key.installed", ACQUIRER)).await?)
 }
 
-fn name(common_name: &str) -> Result<Name> {
+pub(crate) fn name(common_name: &str) -> Result<Name> {
     Ok(Name::new(common_name, Some("Benchmark"))?)
 }
 
@@ -132,7 +144,7 @@ fn private(path: &Path, content: &str) -> Result<()> {
     Ok(fs::set_permissions(path, fs::Permissions::from_mode(0o600))?)
 }
 
-/// As `keyferry init` has them, with ports of the system's choice.
+/// As `keyferry init` has them, with ports of the system's choice. Devices get one key a message, as terminals do.
 fn settings() -> String {
     format!(
         r#"
@@ -160,7 +172,12 @@ path = "keyferry.db"
 [trust]
 roots = [{{ certificate = "root.pem", roles = ["operator", "administrator", "kms-work"] }}]
 crls = ["crl.pem"]
+
+[rks]
+slots = {slots:?}
+keys_per_message = 1
 "#,
-        last = SLOTS - 1
+        last = SLOTS - 1,
+        slots = (0..SLOTS).collect::<Vec<_>>(),
     )
 }

@@ -4,11 +4,14 @@
 mod arguments;
 mod bare;
 mod children;
+mod devices;
 mod durable;
 mod estate;
 mod line;
 mod measure;
+mod messages;
 mod report;
+mod rks;
 mod rsa;
 mod terminals;
 mod upload;
@@ -60,19 +63,21 @@ async fn run(arguments: &Arguments) -> Result<Report> {
     let folder = tempfile::tempdir()?;
     let say = |what: &str| eprintln!("… {what}");
     say("making keys, certificates and a database");
+    let exchange = rks::ExchangeKey::enter(&children::make_hsm(folder.path())?)?;
     let mut children = Children::start_hsm(folder.path())?;
-    let estate = Arc::new(Estate::make(folder.path()).await?);
+    let estate = Arc::new(Estate::make(folder.path(), exchange).await?);
     children.start_server(folder.path())?;
 
     say("collecting terminals, and their first downloads");
     let fleet = terminals::Fleet::collect(&estate, &children, arguments.terminals).await?;
     let sizes = fleet.first_downloads(arguments.concurrency).await?;
+    let devices = devices::Devices::register(&estate, &children, arguments.terminals).await?;
     children.start_peer(sizes)?;
 
     let mut report = Report::new(arguments, sizes);
     let (slice, concurrency) = (arguments.slice(), arguments.concurrency);
     for turn in 1..=arguments.turns {
-        say(&format!("turn {turn} of {}: downloads, bare exchanges, commits, RSA", arguments.turns));
+        say(&format!("turn {turn} of {}: downloads, bare exchanges, commits, RSA, flow C", arguments.turns));
         let before = Shares::now(&children);
         report.downloads.add(fleet.download(concurrency, slice, line::Keep::No).await?);
         report.shares.add(before.since(&children));
@@ -84,7 +89,13 @@ async fn run(arguments: &Arguments) -> Result<Report> {
         report.appends.add(durable::appends(&estate, concurrency, slice).await?);
         report.pairs.add(durable::pairs(&estate, fleet.serials(), concurrency, slice).await?);
         report.commits.add(durable::single_commits(&estate, slice).await?);
+        let before = Shares::now(&children);
         report.rsa.add(rsa::bare(slice)?);
+        report.shares_rsa.add(before.since(&children));
+        let before = Shares::now(&children);
+        report.rks.add(devices.download(concurrency, slice, line::Keep::No).await?);
+        report.shares_rks.add(before.since(&children));
+        report.rks_kept.add(devices.download(concurrency, slice, line::Keep::Yes).await?);
         report.opened.add(rsa::through_hsm(&estate, concurrency, slice).await?);
     }
     say("uploads");

@@ -23,6 +23,11 @@ impl Rate {
         self.time += turn.time;
     }
 
+    /// The rate of something that takes two of these.
+    pub(crate) fn half(self) -> Rate {
+        Rate { time: self.time * 2, ..self }
+    }
+
     #[allow(clippy::cast_precision_loss, reason = "counts of a benchmark are far below 2^53")]
     pub(crate) fn per_second(self) -> f64 {
         if self.time.is_zero() { 0.0 } else { self.done as f64 / self.time.as_secs_f64() }
@@ -109,7 +114,7 @@ impl Shares {
 
     /// Microseconds of the benchmark's processor time for each of so many.
     pub(crate) fn microseconds_each(self, done: u64) -> u64 {
-        (self.ours() * TICK_MICROSECONDS).checked_div(done).unwrap_or_default()
+        microseconds_each(self.ours(), done)
     }
 
     pub(crate) fn add(&mut self, turn: Shares) {
@@ -120,6 +125,11 @@ impl Shares {
         self.machine += turn.machine;
         self.capacity += turn.capacity;
     }
+}
+
+/// Microseconds of these ticks for each of so many.
+pub(crate) fn microseconds_each(ticks: u64, done: u64) -> u64 {
+    (ticks * TICK_MICROSECONDS).checked_div(done).unwrap_or_default()
 }
 
 /// User and system time of a process (proc(5), `/proc/PID/stat`, fields 14 and 15).

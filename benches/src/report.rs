@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::{
     arguments::Arguments,
     line::Sizes,
-    measure::{Rate, Shares},
+    measure::{Rate, Shares, microseconds_each},
 };
 
 /// All that was measured.
@@ -24,10 +24,18 @@ pub(crate) struct Report {
     pub(crate) rsa: Rate,
     pub(crate) opened: Rate,
     pub(crate) uploads: Rate,
+    /// Downloads by flow C, a connection each.
+    pub(crate) rks: Rate,
+    /// Downloads by flow C, connections kept.
+    pub(crate) rks_kept: Rate,
     /// Of the downloads with a connection each.
     pub(crate) shares: Shares,
     /// Of the bare exchanges with a connection each.
     pub(crate) shares_bare: Shares,
+    /// Of the bare private operations.
+    pub(crate) shares_rsa: Shares,
+    /// Of the downloads by flow C with a connection each.
+    pub(crate) shares_rks: Shares,
 }
 
 /// One line: something beside the most that it could be.
@@ -39,6 +47,14 @@ struct Line {
     limit: Rate,
     /// Only where there is one: the other lines help to understand these.
     aim: Option<f64>,
+}
+
+/// Microseconds of processor time for a download by flow C, and for two bare private operations.
+struct RksTimes {
+    devices: u64,
+    server: u64,
+    hsm: u64,
+    pair: u64,
 }
 
 impl Line {
@@ -64,12 +80,16 @@ impl Report {
             rsa: none,
             opened: none,
             uploads: none,
+            rks: none,
+            rks_kept: none,
             shares: Shares::default(),
             shares_bare: Shares::default(),
+            shares_rsa: Shares::default(),
+            shares_rks: Shares::default(),
         }
     }
 
-    fn lines(&self) -> [Line; 8] {
+    fn lines(&self) -> [Line; 10] {
         let line = |name, what, rate, against, limit, aim| Line { name, what, rate, against, limit, aim };
         let (each, kept) = ("downloads, a connection each", "downloads, connections kept");
         [
@@ -130,6 +150,22 @@ impl Report {
                 self.rsa,
                 None,
             ),
+            line(
+                "rks",
+                "flow C, a connection each",
+                self.rks,
+                "pairs of RSA-2048 private operations",
+                self.rsa.half(),
+                Some(0.85),
+            ),
+            line(
+                "rks-kept",
+                "flow C, connections kept",
+                self.rks_kept,
+                "pairs of RSA-2048 private operations",
+                self.rsa.half(),
+                None,
+            ),
         ]
     }
 
@@ -139,7 +175,7 @@ impl Report {
             "what", "a second", "beside", "a second", "ratio"
         );
         for line in self.lines() {
-            let aim = line.aim.map_or_else(|| "-".to_owned(), |aim| format!("{aim:.1}"));
+            let aim = line.aim.map_or_else(|| "-".to_owned(), |aim| aim.to_string());
             // Writing to a String cannot fail.
             let _ = writeln!(
                 text,
@@ -163,6 +199,12 @@ impl Report {
             text,
             "processor time: {each} µs a download, {bare} µs a bare exchange (a connection each, both sides of it)"
         );
+        let RksTimes { devices, server, hsm, pair } = self.rks_times();
+        let _ = writeln!(
+            text,
+            "processor time of flow C: {hsm} µs in the HSM, {server} µs in the server, {devices} µs in the device; two \
+             bare private operations take {pair} µs"
+        );
         text
     }
 
@@ -170,6 +212,13 @@ impl Report {
     fn microseconds(&self) -> (u64, u64) {
         let each = self.shares.microseconds_each(self.downloads.done);
         (each, self.shares_bare.microseconds_each(self.bare.done))
+    }
+
+    fn rks_times(&self) -> RksTimes {
+        let each = |ticks| microseconds_each(ticks, self.rks.done);
+        let Shares { terminals, server, hsm, .. } = self.shares_rks;
+        let pair = self.shares_rsa.microseconds_each(self.rsa.done / 2);
+        RksTimes { devices: each(terminals), server: each(server), hsm: each(hsm), pair }
     }
 
     fn busy(&self) -> String {
@@ -201,9 +250,16 @@ impl Report {
         });
         let Shares { terminals, server, hsm, machine, capacity, .. } = self.shares;
         let (each, bare) = self.microseconds();
+        let rks = self.rks_times();
         json!({
             "microseconds_a_download": each,
             "microseconds_a_bare_exchange": bare,
+            "microseconds_of_flow_c": {
+                "devices": rks.devices,
+                "server": rks.server,
+                "hsm": rks.hsm,
+                "two_bare_private_operations": rks.pair,
+            },
             "lines": lines,
             "concurrency": self.arguments.concurrency,
             "seconds": self.arguments.seconds,

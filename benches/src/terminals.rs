@@ -10,16 +10,17 @@ use std::{
     time::Duration,
 };
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 use keyblock::{Kbpk, Version};
 use paycrypto::{TdesKey, rsa::PublicKey, tk::CheckedTk};
-use wire::{Fields, Frame, MessageType, Serial, Tag};
+use wire::{Fields, MessageType, Serial, Tag};
 
 use crate::{
     children::Children,
     estate::{Estate, SLOTS},
     line::{Keep, Line, Sizes},
     measure::{Rate, Work, repeat},
+    messages::{answer, frame},
     upload::{self, Package},
 };
 
@@ -64,7 +65,7 @@ impl Terminal {
         })?;
         line.send(hello.bytes()).await?;
         let (rnd2, challenge_size): ([u8; 8], _) = {
-            let (challenge, size) = self.answer(line, MessageType::TkChallenge).await?;
+            let (challenge, size) = answer(line, &self.sn, MessageType::TkChallenge).await?;
             let crnd1 = challenge.get(Tag::CRND1).context("TK_CHALLENGE has a Crnd1")?;
             ensure!(self.tk.auk().answers(rnd1, crnd1), "the server does not hold AUK");
             (challenge.get(Tag::RND2).context("TK_CHALLENGE has a Rnd2")?.try_into()?, size)
@@ -72,7 +73,7 @@ impl Terminal {
         let crnd2 = self.tk.auk().answer(rnd2);
         let reply = frame(MessageType::TkReply, |fields| fields.push(Tag::CRND2, &crnd2))?;
         line.send(reply.bytes()).await?;
-        let (key, key_size) = self.answer(line, MessageType::TkKey).await?;
+        let (key, key_size) = answer(line, &self.sn, MessageType::TkKey).await?;
         let block = std::str::from_utf8(key.get(Tag::KEY_BLOCK).context("TK_KEY has a block")?)?;
         let kcv = TdesKey::from_bytes(&self.tek.unwrap(block)?.key)?.kcv();
         let confirm = frame(MessageType::KeyConfirm, |fields| {
@@ -81,7 +82,7 @@ impl Terminal {
             fields.push_template(Tag::KEY_ENTRY, entry)
         })?;
         line.send(confirm.bytes()).await?;
-        let (_, done_size) = self.answer(line, MessageType::Done).await?;
+        let (_, done_size) = answer(line, &self.sn, MessageType::Done).await?;
         Ok(Sizes([
             hello.bytes().len(),
             challenge_size,
@@ -90,15 +91,6 @@ impl Terminal {
             confirm.bytes().len(),
             done_size,
         ]))
-    }
-
-    async fn answer(&self, line: &mut Line, kind: MessageType) -> Result<(Fields, usize)> {
-        let bytes = line.expect().await?;
-        let message = Frame::from_bytes(bytes)?.message()?;
-        if message.kind != kind {
-            bail!("{} came to {} instead of {kind}: {:?}", message.kind, self.sn, message.fields);
-        }
-        Ok((message.fields, bytes.len()))
     }
 }
 
@@ -177,10 +169,4 @@ impl Work for Downloads {
         self.line = (self.keep == Keep::Yes).then_some(line);
         Ok(())
     }
-}
-
-fn frame(kind: MessageType, fill: impl FnOnce(&mut Fields) -> Result<(), wire::Malformed>) -> Result<Frame> {
-    let mut fields = Fields::new();
-    fill(&mut fields)?;
-    Ok(Frame::new(kind, &fields)?)
 }

@@ -1,6 +1,6 @@
 //! How a role ends when it refuses.
 
-use wire::{ErrorCode, ErrorMessage, Fields, Frame, Malformed, MessageType, error_frame};
+use wire::{ErrorCode, ErrorMessage, Fields, Frame, Malformed, MessageType, error_frame_with_refusals};
 
 /// The end of a flow on this side: why, and what the peer is told. The connection closes.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -71,9 +71,15 @@ impl<R: HasCode> Fault<R> {
     /// The ERROR for the peer with a text of the driver's: for a peer who may know more, such as the technician at a
     /// station. Nothing after an ERROR from the peer.
     pub fn answer_with(&self, text: &str) -> Option<Frame> {
+        self.answer_with_refusals(text, &[])
+    }
+
+    /// As [`Fault::answer_with`], with records of refusals (FF23): how a terminal tells why it does not make or release a
+    /// key. Nothing after an ERROR from the peer.
+    pub fn answer_with_refusals(&self, text: &str, refusals: &[Fields]) -> Option<Frame> {
         match self.peer_error() {
             Some(_) => None,
-            None => Some(error_frame(self.code, text)),
+            None => Some(error_frame_with_refusals(self.code, text, refusals)),
         }
     }
 

@@ -19,11 +19,23 @@ extern crate alloc;
 #[cfg(test)]
 extern crate std;
 
+mod chain;
 pub mod collect;
 mod fault;
+mod loading;
+pub mod local_load;
+mod pad;
 mod refusal_record;
+pub mod repair;
+pub mod rks_load;
+#[cfg(test)]
+mod testing;
 pub mod tmk_download;
 pub mod transcript;
 
+pub use chain::{Chain, MAX_INTERMEDIATES};
 pub use fault::{Fault, HasCode, ProtocolError};
+pub use loading::{Done, KeyConfirm};
+pub use pad::PadRefusal;
+pub use refusal_record::RefusalRecord;
 pub use transcript::{Context, Transcript};

@@ -1,5 +1,7 @@
 use std::{io, path::PathBuf};
 
+use crate::{backup::BackupRefusal, components::ComponentRefusal};
+
 /// Why the software HSM could not start or make its folder.
 #[derive(Debug, thiserror::Error)]
 pub enum HsmSoftError {
@@ -50,6 +52,15 @@ pub enum HsmSoftError {
         /// What the system said.
         source: io::Error,
     },
+    /// A component, or a set of them, is refused.
+    #[error(transparent)]
+    Component(#[from] ComponentRefusal),
+    /// A backup is not made, or does not open.
+    #[error(transparent)]
+    Backup(#[from] BackupRefusal),
+    /// An act was refused as the HSM's commands are.
+    #[error(transparent)]
+    Refused(#[from] hsm::Refusal),
     /// Something in the cryptography failed that cannot fail with good input.
     #[error("internal: {0}")]
     Internal(&'static str),

@@ -6,19 +6,31 @@
 //! own processes, logs, core dumps, swap.
 
 mod acts;
+pub mod backup;
+pub mod components;
+mod duty;
 mod error;
 mod key_pairs;
 mod lmk;
+mod offline;
+#[cfg(test)]
+mod policy_tests;
 mod process;
 mod purpose;
+mod rks_tickets;
 mod sealed;
 mod self_test;
 pub mod serve;
+mod shamir;
 mod soft_hsm;
 mod state;
 mod tickets;
+#[cfg(test)]
+mod worked_flows;
 
+pub use duty::{Duty, UnknownDuty};
 pub use error::HsmSoftError;
+pub use offline::Offline;
 pub use process::protect;
 pub use sealed::MIN_PASSPHRASE;
 pub use soft_hsm::SoftHsm;

@@ -10,9 +10,11 @@
 //! | `21` | purpose |
 //! | `22` | generation of the LMK |
 //! | `23` | SHA-256 of the TK that a TEK or an AUK is a part of |
+//! | `24` | name: of a DIK1, of a key agreed by components |
+//! | `25` | of a component: which, of how many, of which key; in a text of its own |
 
 use hsm::{KeyBlock, Refusal};
-use keyblock::{Exportability, Header, Kbpk, Version};
+use keyblock::{Exportability, Header, Kbpk, KeyVersion, Version};
 use paycrypto::AesKey;
 use zeroize::Zeroizing;
 
@@ -25,6 +27,8 @@ pub(crate) const PLACE: &str = "10";
 pub(crate) const OWNER: &str = "20";
 pub(crate) const GENERATION: &str = "22";
 pub(crate) const TK_HASH: &str = "23";
+pub(crate) const NAME: &str = "24";
+pub(crate) const COMPONENT: &str = "25";
 
 /// Bytes of an LMK.
 pub(crate) const LMK_LEN: usize = 32;
@@ -43,6 +47,14 @@ pub(crate) struct Binding<'a> {
 pub(crate) struct Opened {
     pub(crate) key: Zeroizing<Vec<u8>>,
     pub(crate) tk_hash: Option<String>,
+    header: Header,
+}
+
+impl Opened {
+    /// One of the block's own texts, authentic.
+    pub(crate) fn note(&self, id: &str) -> Option<&str> {
+        self.header.optional(id)
+    }
 }
 
 /// All generations of the LMK, ready for use; the last is the present one.
@@ -76,8 +88,22 @@ impl Lmk {
 
     /// Puts a key under the present generation.
     pub(crate) fn wrap(&self, purpose: Purpose, bound: Binding<'_>, key: &[u8]) -> Result<KeyBlock, Refusal> {
+        self.wrap_noted(purpose, bound, KeyVersion::UNUSED, &[], key)
+    }
+
+    /// As [`Lmk::wrap`], with a key version and texts of the block's own ([`NAME`], [`COMPONENT`]).
+    pub(crate) fn wrap_noted(
+        &self,
+        purpose: Purpose,
+        bound: Binding<'_>,
+        key_version: KeyVersion,
+        notes: &[(&str, &str)],
+        key: &[u8],
+    ) -> Result<KeyBlock, Refusal> {
         let rule = purpose.rule();
-        let bare = Header::new(Version::D, rule.usage, rule.algorithm, rule.mode, Exportability::EXPORTABLE);
+        let mut bare =
+            Header::new(Version::D, rule.usage, rule.algorithm, rule.mode, Exportability::EXPORTABLE);
+        bare.key_version = key_version;
         let generation = self.generation().to_string();
         let texts = [
             (PLACE, bound.place),
@@ -89,6 +115,7 @@ impl Lmk {
         let header = texts
             .into_iter()
             .filter_map(|(id, text)| Some((id, text?)))
+            .chain(notes.iter().copied())
             .try_fold(bare, |header, (id, text)| header.with_optional(id, text))
             .map_err(not_made)?;
         self.seal(&header, key)
@@ -124,7 +151,7 @@ impl Lmk {
                 found: found.into(),
             });
         }
-        Ok(Opened { key, tk_hash: header.optional(TK_HASH).map(str::to_owned) })
+        Ok(Opened { key, tk_hash: header.optional(TK_HASH).map(str::to_owned), header })
     }
 
     /// Moves a block of any earlier generation to the present one; all else in it stays.
@@ -232,5 +259,18 @@ mod tests {
         assert_eq!(&*lmk.open("TMK", &moved, Purpose::Tmk, HERE).unwrap().key, &[7; 24]);
         assert_eq!(lmk.rewrap(&moved).unwrap(), moved);
         assert!(super::tests::lmk(1).open("TMK", &moved, Purpose::Tmk, HERE).is_err(), "no way back");
+    }
+
+    #[test]
+    fn a_block_keeps_its_own_texts_and_key_version_when_it_is_moved() {
+        let bound = Binding { place: None, owner: "ACQ", tk_hash: None };
+        let version = KeyVersion::parse("c2").unwrap();
+        let notes = [(NAME, "KLD-7"), (COMPONENT, "2/3|S1|EXCHANGE -|Ada")];
+        let old = lmk(1).wrap_noted(Purpose::Component, bound, version, &notes, &[7; 24]).unwrap();
+        let lmk = lmk(2);
+        let moved = lmk.open("c", &lmk.rewrap(&old).unwrap(), Purpose::Component, bound).unwrap();
+        assert_eq!(moved.note(NAME), Some("KLD-7"));
+        assert_eq!(moved.note(COMPONENT), Some("2/3|S1|EXCHANGE -|Ada"));
+        assert_eq!(moved.header.key_version, version);
     }
 }

@@ -19,8 +19,26 @@ pub(crate) enum Purpose {
     Tek,
     /// AUK: answers and checks challenges.
     Auk,
-    /// TMK: is wrapped under TEK.
+    /// TMK: is wrapped under TEK, under Rnd1 of flow B, under TK of flow C, under an exchange key.
     Tmk,
+    /// A KLD's pair: opens Rnd1 and signs what is loaded, the one exception to one use (2-wire.md section 5).
+    KldWork,
+    /// The remote key server's pair: opens factors and proofs.
+    RksWork,
+    /// DIK1: DIK2 is derived from it.
+    Dik1,
+    /// DMK: is loaded into a terminal.
+    Dmk,
+    /// The factor with which a DIK2 was derived.
+    Factor,
+    /// PIK: is wrapped under TK of flow C.
+    Pik,
+    /// MAK: is wrapped under TK of flow C.
+    Mak,
+    /// A key agreed by components, for blocks between KLD and KMS.
+    Exchange,
+    /// One component of a key, until all are there.
+    Component,
 }
 
 /// One row of the table.
@@ -31,30 +49,63 @@ pub(crate) struct Rule {
     pub(crate) mode: Mode,
 }
 
-/// X9.143 table 2: asymmetric key for key agreement or key wrapping.
-const KEY_WRAPPING_PAIR: &[u8; 2] = b"K3";
+/// `K3`, X9.143 table 2: asymmetric key for key agreement or key wrapping.
+const KEY_WRAPPING_PAIR: Usage = usage(*b"K3");
+/// `B3`, X9.143 table 2: key derivation key, not of DUKPT.
+pub(crate) const DERIVATION: Usage = usage(*b"B3");
+/// `11`, 2-wire.md section 4: DMK.
+pub(crate) const DMK: Usage = usage(*b"11");
+/// `13`, of this project, towards the KMS only: a factor.
+pub(crate) const FACTOR: Usage = usage(*b"13");
+
+/// Evaluated when compiled: a wrong one does not build.
+const fn usage(text: [u8; 2]) -> Usage {
+    match Usage::from_ascii(text) {
+        Ok(usage) => usage,
+        Err(_) => unreachable!(),
+    }
+}
 
 impl Purpose {
     /// Every purpose, for tests that try each as every other.
     #[cfg(test)]
-    pub(crate) const ALL: [Self; 5] = [Self::KmsWork, Self::TlsServer, Self::Tek, Self::Auk, Self::Tmk];
+    pub(crate) const ALL: [Self; 14] = [
+        Self::KmsWork,
+        Self::TlsServer,
+        Self::Tek,
+        Self::Auk,
+        Self::Tmk,
+        Self::KldWork,
+        Self::RksWork,
+        Self::Dik1,
+        Self::Dmk,
+        Self::Factor,
+        Self::Pik,
+        Self::Mak,
+        Self::Exchange,
+        Self::Component,
+    ];
+
+    /// RSA key pairs that are kept in a backup: what others encrypted to them is lost without them.
+    pub(crate) const BACKED_UP: [Self; 3] = [Self::KmsWork, Self::RksWork, Self::KldWork];
 
     pub(crate) fn rule(self) -> Rule {
         let rule = |text, usage, algorithm, mode| Rule { text, usage, algorithm, mode };
         match self {
-            Self::KmsWork => {
-                let usage = const {
-                    match Usage::from_ascii(*KEY_WRAPPING_PAIR) {
-                        Ok(usage) => usage,
-                        Err(_) => Usage::ASYMMETRIC,
-                    }
-                };
-                rule("KMS-WORK", usage, Algorithm::RSA, Mode::DECRYPT)
-            }
+            Self::KmsWork => rule("KMS-WORK", KEY_WRAPPING_PAIR, Algorithm::RSA, Mode::DECRYPT),
             Self::TlsServer => rule("TLS-SERVER", Usage::SIGNATURE, Algorithm::RSA, Mode::SIGN),
             Self::Tek => rule("TEK", Usage::KEY_BLOCK_PROTECTION, Algorithm::TDES, Mode::ENCRYPT),
             Self::Auk => rule("AUK", Usage::DATA_ENCRYPTION, Algorithm::TDES, Mode::ENCRYPT),
             Self::Tmk => rule("TMK", Usage::KEY_BLOCK_PROTECTION, Algorithm::TDES, Mode::BOTH),
+            Self::KldWork => rule("KLD-WORK", KEY_WRAPPING_PAIR, Algorithm::RSA, Mode::SIGN_AND_DECRYPT),
+            Self::RksWork => rule("RKS-WORK", KEY_WRAPPING_PAIR, Algorithm::RSA, Mode::DECRYPT),
+            Self::Dik1 => rule("DIK1", DERIVATION, Algorithm::TDES, Mode::DERIVE),
+            Self::Dmk => rule("DMK", DMK, Algorithm::TDES, Mode::NO_RESTRICTION),
+            Self::Factor => rule("FACTOR", FACTOR, Algorithm::TDES, Mode::NO_RESTRICTION),
+            Self::Pik => rule("PIK", Usage::PIN_ENCRYPTION, Algorithm::TDES, Mode::ENCRYPT),
+            Self::Mak => rule("MAK", Usage::MAC_ALGORITHM_3, Algorithm::TDES, Mode::GENERATE_AND_VERIFY),
+            Self::Exchange => rule("EXCHANGE", Usage::KEY_BLOCK_PROTECTION, Algorithm::TDES, Mode::BOTH),
+            Self::Component => rule("COMPONENT", Usage::KEY_BLOCK_PROTECTION, Algorithm::TDES, Mode::BOTH),
         }
     }
 

@@ -2,7 +2,7 @@
 //! project's own vectors (`vectors/tdes-suite.json`) and of NIST, named at each.
 
 use keyblock::{Kbpk, Version};
-use paycrypto::{TdesKey, digest};
+use paycrypto::{AesKey, TdesKey, derive::derive_dik2, digest, gcm::GcmKey};
 
 use crate::HsmSoftError;
 
@@ -14,7 +14,11 @@ pub(crate) fn run() -> Result<(), HsmSoftError> {
     check("SHA-256", sha_256())?;
     check("TDES", tdes() == Some(true))?;
     check("AES key block", aes_key_block() == Some(true))?;
-    check("RSA OAEP", rsa_oaep() == Some(true))?;
+    check("TDES key block", tdes_key_block() == Some(true))?;
+    check("HMAC-SHA-256", hmac())?;
+    check("AES-GCM", aes_gcm() == Some(true))?;
+    check("DIK2", dik2() == Some(true))?;
+    check("RSA", rsa() == Some(true))?;
     Ok(())
 }
 
@@ -52,15 +56,63 @@ fn aes_key_block() -> Option<bool> {
     Some(opened.key.starts_with(&[0x3F, 0x41, 0x9E, 0x1C]) && kbpk.unwrap(&changed).is_err())
 }
 
-/// A message encrypted to a fresh key opens, and not after one bit was changed.
-fn rsa_oaep() -> Option<bool> {
+/// `vectors/tdes-suite.json`, flow_c: AT ‖ TK1 under DIK2, and the derivation of that DIK2.
+const DIK2: [u8; 24] = [
+    0x0F, 0xE2, 0x09, 0x6F, 0xE1, 0xFC, 0x3C, 0x8A, 0x77, 0x92, 0x7F, 0x1C, 0x05, 0x4A, 0x17, 0xB8, 0x12,
+    0xFB, 0xAB, 0xD9, 0x33, 0x01, 0xF3, 0x42,
+];
+
+fn tdes_key_block() -> Option<bool> {
+    const BLOCK: &str = "B020810TN00N03001012N7-00012345/00112400112233445566778899AABBCCDDEEFFPB0A000000\
+                         61BB151685F6D07915ABDDAD5EE93D9CE22281897E41B6279583911C77BAABE7E9205FBB83FDA5F2288D56A942\
+                         0F86734FBA3F8B69A451DA23AFA2080DB44B9E";
+    let kbpk = Kbpk::new(Version::B, &DIK2).ok()?;
+    let opened = kbpk.unwrap(BLOCK).ok()?;
+    let changed = BLOCK.replacen("0001234", "0001235", 1);
+    Some(opened.key.starts_with(&[0xE2, 0x1B, 0xA5, 0x10]) && kbpk.unwrap(&changed).is_err())
+}
+
+fn dik2() -> Option<bool> {
+    const DIK1: [u8; 24] = [
+        0xF6, 0x6E, 0x0F, 0xCF, 0xFC, 0x6B, 0xDB, 0x24, 0xD8, 0x3A, 0xBE, 0x4A, 0xE5, 0x27, 0x51, 0x82, 0xF8,
+        0x9D, 0x68, 0x7A, 0x2A, 0x6C, 0xC9, 0x04,
+    ];
+    let dik1 = TdesKey::from_bytes(&DIK1).ok()?;
+    let derived = derive_dik2(&dik1, "N7-00012345", b"KLD-7/20261120/B042").ok()?;
+    Some(derived.expose() == DIK2)
+}
+
+/// RFC 4231, test case 2: its first bytes.
+fn hmac() -> bool {
+    digest::hmac_sha256(b"Jefe", b"what do ya want for nothing?").starts_with(&[0x5B, 0xDC, 0xC1, 0x46])
+}
+
+/// Test case 14 of the GCM specification (McGrew and Viega): key, nonce and plaintext of zeros.
+fn aes_gcm() -> Option<bool> {
+    let sealed = [
+        [0; 12].as_slice(),
+        &0xcea7_403d_4d60_6b6e_074e_c5d3_baf3_9d18_u128.to_be_bytes(),
+        &0xd0d1_c8a7_9999_6bf0_265b_98b5_d48a_b919_u128.to_be_bytes(),
+    ]
+    .concat();
+    let key = GcmKey::new(&AesKey::from_bytes(&[0; 32]).ok()?).ok()?;
+    Some(key.open(b"", &sealed).ok()?.as_slice() == [0; 16] && key.open(b"x", &sealed).is_err())
+}
+
+/// With a fresh key: what was encrypted opens, and not after one bit was changed; what was signed with recovery is
+/// recovered, and not after one bit was changed.
+fn rsa() -> Option<bool> {
     use paycrypto::rsa::{PrivateKey, PublicKey};
     let private = PrivateKey::generate(2048).ok()?;
     let public = PublicKey::from_spki(private.spki_der()).ok()?;
     let mut ciphertext = public.oaep_encrypt(b"self-test").ok()?;
     let opened = private.oaep_decrypt(&ciphertext).ok()?;
     *ciphertext.last_mut()? ^= 1;
-    Some(&*opened == b"self-test" && private.oaep_decrypt(&ciphertext).is_err())
+    let oaep = &*opened == b"self-test" && private.oaep_decrypt(&ciphertext).is_err();
+    let mut signature = private.type1_sign(b"self-test").ok()?;
+    let recovered = public.type1_recover(&signature).ok()?;
+    *signature.last_mut()? ^= 1;
+    Some(oaep && recovered == b"self-test" && public.type1_recover(&signature).is_err())
 }
 
 #[cfg(test)]

@@ -135,6 +135,11 @@ fn is_slow(request: &Request) -> bool {
         request,
         Request::MakeWorkKey(_)
             | Request::MakeTlsKey(_)
+            | Request::MakeDownloaderKey(_)
+            | Request::MakeRksKey(_)
+            | Request::LoadTerminal(_)
+            | Request::SealRksToken(_)
+            | Request::ReleaseRksKeys(_)
             | Request::SignTls(_)
             | Request::CheckCollected(_)
             | Request::CheckWorkKey(_)

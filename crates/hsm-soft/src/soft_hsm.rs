@@ -1,21 +1,27 @@
 use std::path::Path;
 
 use hsm::{
-    Refusal,
+    KeyBlock, Refusal,
     commands::{Reply, Request},
     protocol::Outcome,
 };
 use zeroize::Zeroizing;
 
-use crate::{HsmSoftError, acts, key_pairs::KeyPairs, lmk::Lmk, self_test, state::State, tickets::Tickets};
+use crate::{
+    Duty, HsmSoftError, acts, key_pairs::KeyPairs, lmk::Lmk, rks_tickets::RksTickets, self_test,
+    state::State, tickets::Tickets,
+};
 
 /// An unsealed software HSM. Carries out commands; holds the clear keys.
 pub struct SoftHsm {
     pub(crate) lmk: Lmk,
     pub(crate) stranger: Zeroizing<[u8; 32]>,
     pub(crate) tickets: Tickets,
+    pub(crate) rks_tickets: RksTickets,
+    pub(crate) stranger_dik1: KeyBlock,
     pub(crate) key_pairs: KeyPairs,
     pub(crate) warnings: Vec<String>,
+    duty: Duty,
 }
 
 impl SoftHsm {
@@ -29,13 +35,23 @@ impl SoftHsm {
     pub fn open(folder: &Path, passphrase: &str, warnings: Vec<String>) -> Result<Self, HsmSoftError> {
         self_test::run()?;
         let state = State::open(folder, passphrase)?;
+        let lmk = Lmk::new(&state.generations())?;
         Ok(Self {
-            lmk: Lmk::new(&state.generations())?,
+            stranger_dik1: acts::strangers_dik1(&lmk)?,
+            lmk,
             stranger: state.stranger(),
             tickets: Tickets::new()?,
+            rks_tickets: RksTickets::new()?,
             key_pairs: KeyPairs::default(),
             warnings,
+            duty: Duty::default(),
         })
+    }
+
+    /// Gives it another duty than that of a server.
+    #[must_use]
+    pub fn on_duty(self, duty: Duty) -> Self {
+        Self { duty, ..self }
     }
 
     /// Carries out one command.
@@ -43,6 +59,7 @@ impl SoftHsm {
     /// # Errors
     /// The [`Refusal`] goes back to the caller as it is; it holds nothing secret.
     pub fn handle(&self, request: Request) -> Outcome {
+        self.duty.check(&request)?;
         Ok(match request {
             Request::Status(_) => Reply::Status(acts::status(self)),
             Request::MakeWorkKey(c) => Reply::MakeWorkKey(acts::make_work_key(self, &c)?),
@@ -56,18 +73,34 @@ impl SoftHsm {
             Request::SignTls(c) => Reply::SignTls(acts::sign_tls(self, &c)?),
             Request::CheckWorkKey(c) => Reply::CheckWorkKey(acts::check_work_key(self, &c)?),
             Request::Rewrap(c) => Reply::Rewrap(self.lmk.rewrap(&c.block)?),
+            Request::MakeDownloaderKey(c) => Reply::MakeDownloaderKey(acts::make_downloader_key(self, &c)?),
+            Request::LoadTerminal(c) => Reply::LoadTerminal(acts::load_terminal(self, &c)?),
+            Request::MakeRksKey(c) => Reply::MakeRksKey(acts::make_rks_key(self, &c)?),
+            Request::MakeDik1(c) => Reply::MakeDik1(acts::make_dik1(self, &c)?),
+            Request::ExportDik1(c) => Reply::ExportDik1(acts::export_dik1(self, &c)?),
+            Request::ImportDik1(c) => Reply::ImportDik1(acts::import_dik1(self, &c)?),
+            Request::ImportLoaded(c) => Reply::ImportLoaded(acts::import_loaded(self, &c)?),
+            Request::ExportHeld(c) => Reply::ExportHeld(acts::export_held(self, &c)?),
+            Request::SealRksToken(c) => Reply::SealRksToken(acts::seal_rks_token(self, &c)?),
+            Request::ReleaseRksKeys(c) => Reply::ReleaseRksKeys(acts::release_rks_keys(self, &c)?),
         })
     }
 }
 
 /// `serial/slot` of a key of slot `slot`.
 pub(crate) fn place(pin_pad: &str, slot: u8) -> Result<String, Refusal> {
-    let characters = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '_');
-    if !(1..=32).contains(&pin_pad.len()) || !pin_pad.chars().all(characters) {
-        return Err(Refusal::Malformed { what: "a PIN pad serial has 1 to 32 of A-Z a-z 0-9 - . _".into() });
-    }
+    check_name("a PIN pad serial", pin_pad)?;
     if slot > 99 {
         return Err(Refusal::Malformed { what: format!("slot {slot}: slots go from 0 to 99") });
     }
     Ok(format!("{pin_pad}/{slot:02}"))
+}
+
+/// Serials and labels: 1–32 of `A-Z a-z 0-9 - . _`.
+pub(crate) fn check_name(what: &str, name: &str) -> Result<(), Refusal> {
+    let characters = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '_');
+    if (1..=32).contains(&name.len()) && name.chars().all(characters) {
+        return Ok(());
+    }
+    Err(Refusal::Malformed { what: format!("{what} has 1 to 32 of A-Z a-z 0-9 - . _") })
 }

@@ -12,11 +12,19 @@ use std::{
     time::{Duration, Instant},
 };
 
+use hsm::conformance::{Exchange, OWNER};
 use hsm::{
     Client, Hsm, HsmError,
     commands::{MakeWorkKey, Status},
 };
-use keyferry_hsm_soft::{HsmSoftError, SoftHsm, create, next_generation, serve::Server};
+use keyferry_hsm_soft::{
+    Duty, HsmSoftError, Offline, SoftHsm,
+    components::{self, Ceremony, Component, Target},
+    create, next_generation,
+    serve::Server,
+};
+use paycrypto::TdesKey;
+use zeroize::Zeroizing;
 
 const PASSPHRASE: &str = "only for this test";
 
@@ -24,6 +32,7 @@ fn serve() -> (tempfile::TempDir, PathBuf) {
     let folder = tempfile::tempdir().unwrap();
     create(&folder.path().join("hsm"), PASSPHRASE).unwrap();
     let hsm = SoftHsm::open(&folder.path().join("hsm"), PASSPHRASE, vec![]).unwrap();
+    let hsm = hsm.on_duty(Duty::Laboratory);
     let socket = folder.path().join("hsm.sock");
     let server = Server::bind(&socket, Arc::new(hsm)).unwrap();
     thread::spawn(move || server.run());
@@ -32,8 +41,34 @@ fn serve() -> (tempfile::TempDir, PathBuf) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_software_hsm_conforms() {
-    let (_folder, socket) = serve();
-    hsm::conformance::run(&Client::connect(&socket).await.unwrap()).await;
+    let (folder, socket) = serve();
+    let exchange = exchange_key(&Offline::open(&folder.path().join("hsm"), PASSPHRASE).unwrap());
+    hsm::conformance::run(&Client::connect(&socket).await.unwrap(), &exchange).await;
+}
+
+/// Three people enter a key.
+fn exchange_key(hsm: &Offline) -> Exchange {
+    let ceremony = Ceremony {
+        name: "KLD-7".into(),
+        owner: OWNER.into(),
+        session: "S1".into(),
+        of: 3,
+        target: Target::Exchange,
+    };
+    let typed: Vec<_> = (0..3).map(|_| TdesKey::generate24().unwrap()).collect();
+    let blocks: Vec<_> = (1..)
+        .zip(["Ada", "Grace", "Mary"])
+        .zip(&typed)
+        .map(|((part, person), key)| {
+            let clear = Zeroizing::new(key.expose().to_vec());
+            let component = Component { part, person: person.into(), clear, check_value: key.kcv() };
+            components::enter(hsm, &ceremony, &component).unwrap()
+        })
+        .collect();
+    let xor: Vec<u8> = (0..24).map(|at| typed.iter().fold(0, |sum, key| sum ^ key.expose()[at])).collect();
+    let key = TdesKey::from_bytes(&xor).unwrap();
+    let block = components::combine(hsm, &ceremony, &blocks, key.kcv()).unwrap().block;
+    Exchange { block, key }
 }
 
 #[tokio::test(flavor = "multi_thread")]

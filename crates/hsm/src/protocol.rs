@@ -10,11 +10,11 @@ use serde::{Serialize, de::DeserializeOwned};
 use crate::{Refusal, commands::Reply};
 
 /// Version of this protocol. The first [`Status`](crate::commands::Status) tells it.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 /// The longest message, from id to the end of the body. The largest command holds a 9 999 character block of an
-/// RSA key and a ciphertext.
-pub const MAX_MESSAGE: usize = 64 * 1024;
+/// RSA key, a flow's transcript and the pending keys of [`MAX_RKS_KEYS`](crate::commands::MAX_RKS_KEYS) slots.
+pub const MAX_MESSAGE: usize = 160 * 1024;
 
 /// What the HSM answers.
 pub type Outcome = Result<Reply, Refusal>;

@@ -49,6 +49,24 @@ pub enum Refusal {
     /// The peer's answer to the challenge is wrong, or the ticket is not of this challenge.
     #[error("the terminal did not prove that it holds AUK")]
     NotProven,
+    /// A device's proof to the remote key server is wrong (flow C).
+    #[error("the device did not prove itself: {why}")]
+    DeviceNotProven {
+        /// What is wrong, for the audit; the peer gets 0006 whatever it is.
+        why: String,
+    },
+    /// What a terminal sent to a KLD does not open or must not be used (flow B).
+    #[error("what the terminal sent is refused: {defect}")]
+    FromTerminal {
+        /// What is wrong with it.
+        defect: String,
+    },
+    /// A key block under an exchange key does not open, is not what it should be, or holds a key that must not be used.
+    #[error("the key to import is refused: {defect}")]
+    Import {
+        /// What is wrong with it.
+        defect: String,
+    },
     /// The challenge was given too long ago.
     #[error("the challenge is too old; the terminal starts again")]
     TicketExpired,
@@ -64,12 +82,28 @@ pub enum Refusal {
         /// What failed.
         why: String,
     },
+    /// This HSM is not there for such a command: a server's is not a KLD's.
+    #[error("{command} is no command of an HSM on duty as {duty}: ask the one that is there for it")]
+    NotOnDuty {
+        /// The command.
+        command: String,
+        /// What this HSM is there for.
+        duty: String,
+    },
     /// The HSM refuses everything: a self-test failed.
     #[error("the HSM is out of service: {why}")]
     OutOfService {
         /// The failed test.
         why: String,
     },
+}
+
+impl Refusal {
+    /// Whether the peer failed to prove itself, for whichever reason: 0006 on the wire.
+    #[must_use]
+    pub fn is_not_proven(&self) -> bool {
+        matches!(self, Self::NotProven | Self::DeviceNotProven { .. } | Self::TicketExpired)
+    }
 }
 
 /// Why a command gave no reply.

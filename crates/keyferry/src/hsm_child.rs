@@ -1,4 +1,4 @@
-//! The software HSM as a child process: how `server`, `init` and `demo` start it.
+//! The software HSM as a child process: how `server`, `kld`, `init` and `demo` start it.
 
 use std::{
     path::{Path, PathBuf},
@@ -8,6 +8,7 @@ use std::{
 
 use anyhow::{Context, Result, bail};
 use hsm::Client;
+use hsm_soft::Duty;
 use tokio::process::{Child, Command};
 
 use crate::secret::Source;
@@ -23,10 +24,20 @@ pub(crate) struct HsmChild {
 }
 
 impl HsmChild {
+    /// Starts a server's HSM.
+    pub(crate) async fn start(folder: &Path, socket: &Path, passphrase: &Source) -> Result<Self> {
+        Self::start_on_duty(Duty::Server, folder, socket, passphrase).await
+    }
+
     /// Starts `keyferry hsm serve` and waits until it answers. The passphrase goes to the child by itself: it reads
     /// the file, the descriptor or the prompt, and this process never sees it.
-    pub(crate) async fn start(folder: &Path, socket: &Path, passphrase: &Source) -> Result<Self> {
-        let mut process = command(&["hsm", "serve", "--stop-with-stdin"])?
+    pub(crate) async fn start_on_duty(
+        duty: Duty,
+        folder: &Path,
+        socket: &Path,
+        passphrase: &Source,
+    ) -> Result<Self> {
+        let mut process = command(&["hsm", "serve", "--stop-with-stdin", "--duty", &duty.to_string()])?
             .arg("--folder")
             .arg(folder)
             .arg("--socket")

@@ -47,6 +47,10 @@ enum Command {
     #[command(subcommand)]
     Kms(commands::kms::Kms),
     #[command(subcommand)]
+    Rks(commands::rks::Rks),
+    #[command(subcommand)]
+    Kld(commands::kld::Kld),
+    #[command(subcommand)]
     Station(commands::station::Station),
     #[command(subcommand)]
     Terminal(commands::terminal::Terminal),
@@ -63,6 +67,8 @@ fn main() -> ExitCode {
         Command::Hsm(hsm) => hsm.run(),
         Command::Ca(ca) => ca.run(),
         Command::Kms(kms) => kms.run(),
+        Command::Rks(rks) => rks.run(),
+        Command::Kld(kld) => kld.run(),
         Command::Station(station) => station.run(),
         Command::Terminal(terminal) => terminal.run(),
         Command::Audit(audit) => audit.run(),

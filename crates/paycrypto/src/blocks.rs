@@ -1,20 +1,23 @@
 //! Which key travels in which key block (2-wire.md section 4), and the strict receiver.
 //!
 //! Key blocks are X9.143 version B, key version `00`, exportability `N`, with exactly the optional blocks
-//! `10` (place) and `11` (context) and, where the standard needs it, `PB`, in this order. The table of
-//! section 4 is [`BlockRule`]s, one for each key, and [`Protects`] implementations, one for each line's
-//! "under": what the table does not have does not compile.
+//! `10` (place) and, inside a flow, `11` (context) and, where the standard needs it, `PB`, in this order. The
+//! table of section 4 is [`BlockRule`]s, one for each key, and [`Protects`] or, outside a flow,
+//! [`ProtectsOutside`] implementations, one for each line's "under": what the table does not have does not
+//! compile. AT ‖ TK1, which is no single key, has functions of its own.
 
 mod receive;
+mod token;
 
 use std::fmt::Write as _;
 
 use keyblock::{Algorithm, Exportability, Header, Kbpk, Mode, Usage, Version};
 
-use crate::keys::{Dik2, Dmk, Dwk, Mak, Pik, Rnd1, SessionKey, Tdk, Tek, Tmk};
+use crate::keys::{Auk, Dik2, Dmk, Dwk, Mak, Pik, Pk, RksTk, Rnd1, SessionKey, Tdk, Tek, Tmk};
 use crate::{Error, TdesKey};
 
 pub use receive::BlockRefusal;
+pub use token::{TOKEN_RULE, unwrap_token, wrap_token};
 
 /// Identifier of the optional block with the place.
 const PLACE: &str = "10";
@@ -40,7 +43,7 @@ impl BlockRule {
         Self { usage, algorithm: Algorithm::TDES, mode }
     }
 
-    fn header(&self) -> Header {
+    fn bare_header(&self) -> Header {
         Header::new(Version::B, self.usage, self.algorithm, self.mode, Exportability::NOT_EXPORTABLE)
     }
 }
@@ -64,14 +67,20 @@ pub trait BlockKey: sealed::Sealed + Sized {
     fn from_key(key: TdesKey) -> Result<Self, Error>;
 }
 
-/// A key under which a block of `K` is made: the table's column "under".
+/// A key under which a block of `K` is made inside a flow: the table's column "under".
 pub trait Protects<K: BlockKey>: sealed::Sealed {
     /// The plain key.
     fn protection_key(&self) -> &TdesKey;
 }
 
+/// A key under which a block of `K` is made outside of any flow (2-wire.md section 6): without context.
+pub trait ProtectsOutside<K: BlockKey>: sealed::Sealed {
+    /// The plain key.
+    fn protection_key(&self) -> &TdesKey;
+}
+
 macro_rules! table {
-    ($($key:ident under $($under:ident),+: $usage:expr, $mode:expr;)*) => {$(
+    ($which:ident: $($key:ident under $($under:ident),+: $usage:expr, $mode:expr;)*) => {$(
         impl sealed::Sealed for $key {}
 
         impl BlockKey for $key {
@@ -86,16 +95,20 @@ macro_rules! table {
             }
         }
 
-        $(impl Protects<$key> for $under {
+        table!(@under $which $key: $($under)+);
+    )*};
+    (@under $which:ident $key:ident: $($under:ident)+) => {$(
+        impl $which<$key> for $under {
             fn protection_key(&self) -> &TdesKey {
                 self.key()
             }
-        })+
-    )*};
+        }
+    )+};
 }
 
-impl sealed::Sealed for Tek {}
 impl sealed::Sealed for Rnd1 {}
+impl sealed::Sealed for RksTk {}
+impl sealed::Sealed for Pk {}
 
 /// Usage `11`, proprietary: DMK.
 const DMK: Usage = proprietary(*b"11");
@@ -111,14 +124,21 @@ const fn proprietary(digits: [u8; 2]) -> Usage {
 }
 
 table! {
-    Tmk under Tek, Rnd1, Dwk: Usage::KEY_BLOCK_PROTECTION, Mode::BOTH;
-    Pik under Tmk: Usage::PIN_ENCRYPTION, Mode::ENCRYPT;
-    Mak under Tmk: Usage::MAC_ALGORITHM_3, Mode::GENERATE_AND_VERIFY;
-    Tdk under Tmk: Usage::DATA_ENCRYPTION, Mode::ENCRYPT;
+    Protects:
+    Tmk under Tek, RksTk, Rnd1, Dwk: Usage::KEY_BLOCK_PROTECTION, Mode::BOTH;
+    Pik under Tmk, RksTk: Usage::PIN_ENCRYPTION, Mode::ENCRYPT;
+    Mak under Tmk, RksTk: Usage::MAC_ALGORITHM_3, Mode::GENERATE_AND_VERIFY;
+    Tdk under Tmk, RksTk: Usage::DATA_ENCRYPTION, Mode::ENCRYPT;
     Dwk under Dmk: Usage::KEY_BLOCK_PROTECTION, Mode::BOTH;
     SessionKey under Dwk: Usage::DATA_ENCRYPTION, Mode::BOTH;
     Dmk under Rnd1: DMK, Mode::NO_RESTRICTION;
     Dik2 under Rnd1: DIK2, Mode::NO_RESTRICTION;
+}
+
+table! {
+    ProtectsOutside:
+    Tek under Pk: Usage::KEY_BLOCK_PROTECTION, Mode::BOTH;
+    Auk under Pk: Usage::DATA_ENCRYPTION, Mode::BOTH;
 }
 
 /// Why a block was not made.
@@ -145,11 +165,21 @@ pub fn wrap<K: BlockKey, U: Protects<K>>(
     place: &str,
     context: &[u8; CONTEXT_BYTES],
 ) -> Result<String, WrapError> {
-    if !is_place(place) {
-        return Err(WrapError::Place);
-    }
-    let header = K::RULE.header().with_optional(PLACE, place)?.with_optional(CONTEXT, hex(context))?;
-    Ok(kbpk(under)?.wrap(&header, key.key().expose())?)
+    let header = header(&K::RULE, place, Some(context))?;
+    Ok(kbpk(under.protection_key())?.wrap(&header, key.key().expose())?)
+}
+
+/// Makes the block of `key` under `under` outside of any flow, bound to its place only.
+///
+/// # Errors
+/// [`WrapError`].
+pub fn wrap_outside<K: BlockKey, U: ProtectsOutside<K>>(
+    under: &U,
+    key: &K,
+    place: &str,
+) -> Result<String, WrapError> {
+    let header = header(&K::RULE, place, None)?;
+    Ok(kbpk(under.protection_key())?.wrap(&header, key.key().expose())?)
 }
 
 /// Opens the block of a key. The receiver's own place and context must be those in the block.
@@ -163,7 +193,26 @@ pub fn unwrap<K: BlockKey, U: Protects<K>>(
     place: &str,
     context: &[u8; CONTEXT_BYTES],
 ) -> Result<K, BlockRefusal> {
-    receive::check_header(&K::RULE, block, place, &hex(context))?;
+    receive::check_header(&K::RULE, block, place, Some(&hex(context)))?;
+    open(under.protection_key(), block)
+}
+
+/// Opens the block of a key that was made outside of any flow. The receiver's own place must be that in the
+/// block, and a block from inside a flow is refused.
+///
+/// # Errors
+/// As [`unwrap`].
+pub fn unwrap_outside<K: BlockKey, U: ProtectsOutside<K>>(
+    under: &U,
+    block: &str,
+    place: &str,
+) -> Result<K, BlockRefusal> {
+    receive::check_header(&K::RULE, block, place, None)?;
+    open(under.protection_key(), block)
+}
+
+/// Opens a block whose header was checked.
+fn open<K: BlockKey>(under: &TdesKey, block: &str) -> Result<K, BlockRefusal> {
     let opened = kbpk(under)?.unwrap(block)?;
     let key = TdesKey::from_bytes(&opened.key).map_err(|_| BlockRefusal::Length)?;
     K::from_key(key).map_err(|error| match error {
@@ -198,8 +247,20 @@ pub fn unwrap_tmk(
     unwrap(tek, block, place, context)
 }
 
-fn kbpk<K: BlockKey, U: Protects<K>>(under: &U) -> Result<Kbpk, keyblock::Error> {
-    Kbpk::new(Version::B, under.protection_key().expose())
+fn kbpk(under: &TdesKey) -> Result<Kbpk, keyblock::Error> {
+    Kbpk::new(Version::B, under.expose())
+}
+
+/// The header of a block for this place and, inside a flow, this context.
+fn header(rule: &BlockRule, place: &str, context: Option<&[u8; CONTEXT_BYTES]>) -> Result<Header, WrapError> {
+    if !is_place(place) {
+        return Err(WrapError::Place);
+    }
+    let header = rule.bare_header().with_optional(PLACE, place)?;
+    match context {
+        Some(context) => Ok(header.with_optional(CONTEXT, hex(context))?),
+        None => Ok(header),
+    }
 }
 
 /// `<serial>/<two digits>`, 2-wire.md section 2 (DF02) and section 4.

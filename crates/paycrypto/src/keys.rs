@@ -83,6 +83,10 @@ named_keys! {
     SessionKey(Triple, "24");
     /// Device identity key, level 2: flow C.
     Dik2(Triple, "24");
+    /// TK of flow C, TK1 ⊕ TK2: protects the keys of one download from the RKS. Not the TK of flow A.
+    RksTk(Triple, "24");
+    /// Protect key, agreed between MTMS and KMS: protects the TKs of a batch.
+    Pk(Triple, "24");
 }
 
 impl Auk {

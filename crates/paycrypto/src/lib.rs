@@ -8,7 +8,7 @@
 //!   ([`hygiene`]) and refuse nothing; `refuse_poor` is the strict check that a PIN pad, an HSM command
 //!   and an import call.
 //! * [`keys`]: the named keys of `docs/spec/1-systems.md`, a type each; [`tk`]: the terminal key pair
-//!   TEK and AUK, usable only once it was checked.
+//!   TEK and AUK, usable only once it was checked; [`rks`]: token and proof of a download from the RKS.
 //! * [`blocks`]: which key travels in which key block (2-wire.md section 4), and the strict receiver.
 //! * [`mac`], [`digest`], [`gcm`], [`rsa`], [`mod@derive`]: the primitives.
 //! * [`random`]: the operating system's random numbers behind a continuous health test.
@@ -38,6 +38,13 @@
 //! let block = blocks::wrap(&tek, &pik, "SN-1001/03", &[0; 16]);
 //! # Ok::<(), paycrypto::Error>(())
 //! ```
+//! and outside of a flow only what travels there; here, a TMK under PK:
+//! ```compile_fail,E0277
+//! use paycrypto::{blocks, keys::{Pk, Tmk}};
+//! let (pk, tmk) = (Pk::generate()?, Tmk::generate()?);
+//! let block = blocks::wrap_outside(&pk, &tmk, "SN-1001/03");
+//! # Ok::<(), paycrypto::Error>(())
+//! ```
 
 pub mod blocks;
 pub mod derive;
@@ -47,6 +54,7 @@ pub mod hygiene;
 pub mod keys;
 pub mod mac;
 pub mod random;
+pub mod rks;
 pub mod rsa;
 pub mod tk;
 

@@ -1,11 +1,13 @@
 //! The configuration file: `keyferry.toml`, written with comments by `keyferry init`.
 
 use std::{
+    collections::BTreeMap,
     fs,
     net::SocketAddr,
     path::{Path, PathBuf},
 };
 
+use hsm::commands::MAX_RKS_KEYS;
 use serde::Deserialize;
 use wire::{Serial, Slot, limits};
 
@@ -28,6 +30,8 @@ pub struct Config {
     pub store: Store,
     /// Who is believed.
     pub trust: Trust,
+    /// The remote key server; without it devices and KLDs are not served.
+    pub rks: Option<Rks>,
     /// What is logged.
     #[serde(default)]
     pub log: Log,
@@ -133,6 +137,24 @@ pub struct TrustRoot {
     pub roles: Vec<String>,
 }
 
+/// `[rks]`
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Rks {
+    /// Slots whose TMKs devices get, each at most once. A device gets those from the one on that it asks for.
+    #[serde(default)]
+    pub slots: Vec<u8>,
+    /// Whether PIK and MAK come with each TMK.
+    #[serde(default)]
+    pub working_keys: bool,
+    /// Keys in one message at most, 1–64; a device that gets more runs the flow again. A slot's keys stay together.
+    #[serde(default = "default_keys_per_message")]
+    pub keys_per_message: usize,
+    /// Keys that were agreed with KLDs by components: the name that a report gives, and the file with the key's block.
+    #[serde(default)]
+    pub exchange_keys: BTreeMap<String, PathBuf>,
+}
+
 /// `[log]`
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -210,6 +232,15 @@ impl Config {
         if !(1..=300).contains(&self.terminal_port.idle_seconds) {
             return Err(("terminal_port.idle_seconds", "must be 1 to 300"));
         }
+        if let Some(rks) = &self.rks {
+            let distinct = rks.slots.iter().all(|slot| rks.slots.iter().filter(|s| *s == slot).count() == 1);
+            if !distinct || rks.slots.iter().any(|slot| Slot::new(*slot).is_err()) {
+                return Err(("rks.slots", "must be different slots within 0 to 99"));
+            }
+            if !(1..=MAX_RKS_KEYS).contains(&rks.keys_per_message) {
+                return Err(("rks.keys_per_message", "must be 1 to 64"));
+            }
+        }
         if !(1..=MAX_BODY_MIB).contains(&self.https.max_body_mib) {
             return Err(("https.max_body_mib", "must be 1 to 16"));
         }
@@ -234,6 +265,10 @@ fn default_connections() -> usize {
 
 fn default_idle() -> u64 {
     limits::IDLE_SECONDS
+}
+
+fn default_keys_per_message() -> usize {
+    8
 }
 
 fn default_body() -> usize {

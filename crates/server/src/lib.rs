@@ -4,14 +4,20 @@
 //! so: this crate cannot reach the clear-key crate (`cargo tree -p keyferry-server -e normal`).
 
 mod clock;
+mod collect_ask;
 pub mod config;
 mod connections;
+mod flow_end;
 mod https;
 mod kms;
 mod link;
+mod refusals;
+mod rks;
+mod slots;
 mod terminal_port;
 mod tls;
 mod trust;
+mod windows;
 
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
@@ -20,6 +26,7 @@ use store::{Event, Store};
 use tokio::{net::TcpListener, sync::watch, task::JoinHandle, time::Instant};
 
 pub use config::{Config, ConfigError};
+pub use rks::{RksError, exchange_key};
 pub use tls::TlsError;
 pub use trust::TrustError;
 
@@ -56,6 +63,9 @@ pub enum StartError {
     /// The trust settings cannot be used.
     #[error(transparent)]
     Trust(#[from] TrustError),
+    /// The settings of the remote key server cannot be used.
+    #[error(transparent)]
+    Rks(#[from] RksError),
     /// The store cannot be read, or the audit cannot be written: nothing may be done.
     #[error("the store cannot be used: {0}")]
     Store(#[from] store::StoreError),
@@ -74,6 +84,7 @@ pub async fn start<S: Store, H: Hsm + Clone>(
     hsm: H,
 ) -> Result<Running, StartError> {
     let trust = trust::Trust::load(config)?;
+    let rks = rks::Rks::load(config)?;
     let (certificate, key) = (config.path(&config.https.certificate), config.path(&config.https.key));
     if let Some(active) = store.active_work_key().await? {
         let (work_key, owner) = (KeyBlock::from_text(active.private_block), config.acquirer.id.clone());
@@ -95,7 +106,7 @@ pub async fn start<S: Store, H: Hsm + Clone>(
         .await?;
 
     let (stop, stopping) = watch::channel(false);
-    let kms = Arc::new(kms::Kms::new(store, hsm, config.acquirer.clone(), trust));
+    let kms = Arc::new(kms::Kms::new(store, hsm, config.acquirer.clone(), trust, rks));
     let (terminal_port, https) = (local(&terminals), local(&people));
     let port = terminal_port::TerminalPort {
         listener: terminals,
@@ -134,7 +145,20 @@ pub fn check_certificate(
     certificate: &pki::Certificate,
     role: pki::Role,
 ) -> Result<(), CheckError> {
-    trust::Trust::load(config)?.verify(certificate, &[], role)?;
+    check_chain(config, certificate, &[], role)
+}
+
+/// The same for a certificate that comes with intermediates, nearest to it first.
+///
+/// # Errors
+/// [`CheckError`], with the exact reason.
+pub fn check_chain(
+    config: &Config,
+    certificate: &pki::Certificate,
+    intermediates: &[pki::Certificate],
+    role: pki::Role,
+) -> Result<(), CheckError> {
+    trust::Trust::load(config)?.verify(certificate, intermediates, role)?;
     Ok(())
 }
 

@@ -19,6 +19,7 @@ use crate::{
     connections::Connections,
     kms::Kms,
     link::{Link, LinkError},
+    rks::Given,
 };
 
 /// Time for a TLS handshake.
@@ -108,6 +109,7 @@ async fn serve<T: AsyncRead + AsyncWrite + Unpin, S: Store, H: Hsm>(
     kms: &Kms<S, H>,
     mut stop: watch::Receiver<bool>,
 ) {
+    let mut given = Given::default();
     loop {
         let first = tokio::select! {
             biased;
@@ -125,6 +127,22 @@ async fn serve<T: AsyncRead + AsyncWrite + Unpin, S: Store, H: Hsm>(
                             // Anybody can cause this line; the audit counts it.
                             tracing::debug!(%address, %error, "download ended without a key");
                         }
+                        error.code()
+                    }
+                },
+                Ok(MessageType::RksAuth) if kms.rks.serves() => {
+                    match kms.load_device(&mut link, &frame, address, &mut given).await {
+                        Ok(()) => continue,
+                        Err(error) => {
+                            tracing::info!(%address, %error, "a device's download ended early");
+                            error.code()
+                        }
+                    }
+                }
+                Ok(MessageType::CollectAsk) => match kms.collect_asking(&mut link, &frame, address).await {
+                    Ok(()) => continue,
+                    Err(error) => {
+                        tracing::info!(%address, %error, "a terminal that asked was not collected");
                         error.code()
                     }
                 },

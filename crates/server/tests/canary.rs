@@ -25,8 +25,9 @@ use support::{
     line::connect,
     package::{approval, entry, entry_of, fingerprint, package, replacing, signed},
     raw::{Raw, confirm},
+    rks::{RawDevice, hex, proof_of, report},
     tlv,
-    world::{Options, World},
+    world::{Options, Server, World},
 };
 
 /// The log of the whole process.
@@ -78,7 +79,7 @@ fn canary_no_clear_key_leaves_its_home() {
 /// Everything that servers do, the refusals too. Gives what came back, by where it came from.
 fn story(world: &World, canaries: &mut Canaries) -> Vec<(String, Vec<u8>)> {
     let mut seen = Vec::new();
-    let server = world.start(&Options::default());
+    let server = world.start(&Options { rks: Some((vec![0, 1], true, 3)), ..Options::default() });
     let terminals = [Raw::new("SN-1"), Raw::with_pin_pad("SN-2", "PP-2"), Raw::new("SN-1")];
     let mut same = Raw::new("SN-3");
     same.auk.clone_from(&same.tek);
@@ -116,6 +117,8 @@ fn story(world: &World, canaries: &mut Canaries) -> Vec<(String, Vec<u8>)> {
         seen.push((format!("what an impostor of {} received", terminal.sn), line.received().to_vec()));
     }
 
+    devices(&server, canaries, &mut seen);
+
     // Blocks swapped by hand: the HSM's refusals and the server's errors.
     world.sql().execute("UPDATE terminals SET tek = auk, auk = tek", []).unwrap();
     let mut line = connect(server.terminals);
@@ -138,6 +141,37 @@ fn story(world: &World, canaries: &mut Canaries) -> Vec<(String, Vec<u8>)> {
     seen.push(("the write-ahead log".into(), wal));
     server.stop();
     seen
+}
+
+/// Local loading and flow C: what a KLD reports, what devices get, what strangers see.
+fn devices(server: &Server, canaries: &mut Canaries, seen: &mut Vec<(String, Vec<u8>)>) {
+    canaries.add("the exchange key", &ESTATE.rks.exchange);
+    canaries.add("DIK1", &ESTATE.rks.dik1);
+    let device = RawDevice::new("SN-11");
+    let loaded_there = Raw::new("SN-11").tek;
+    canaries.add("DIK2 of SN-11", &device.dik2);
+    canaries.add("the factor of SN-11", &device.factor);
+    canaries.add("a TMK that the KLD loaded", &loaded_there);
+    let mut entry = device.entry();
+    entry["keys"].as_array_mut().unwrap().push(device.key_entry("tmk", 9, &loaded_there));
+    let cms = signed(&ESTATE.operator, &report("run-1", &[entry]));
+    for path in ["/v1/kld-reports", "/v1/collection-windows"] {
+        seen.push((path.into(), https::post(server.https, path, https::CMS, &cms).body.into_bytes()));
+    }
+    let mut line = connect(server.terminals);
+    for _ in 0..2 {
+        for key in device.load_on(&mut line, 0).unwrap().keys {
+            canaries.add(&format!("{} {} of SN-11", key.usage, hex(&key.kcv)), &key.key);
+        }
+    }
+    seen.push(("what a device received".into(), line.received().to_vec()));
+    let mut line = connect(server.terminals);
+    let opened = device.open(device.ask(&mut line, 0).unwrap()).unwrap();
+    canaries.add("AT", &opened.at);
+    canaries.add("TK1", &opened.tk1);
+    RawDevice::prove(&mut line, &opened.asked, &proof_of(&opened.at, &opened.tk1, &[0; 24]));
+    line.end();
+    seen.push(("what a device with a weak TK received".into(), line.received().to_vec()));
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Cards: a key that signs, its certificate, and whether it is there.
 
-use pki::{Certificate, Role, Signer};
+use pki::{Certificate, Role, Scheme, Signer};
 
 use crate::{Checks, Error, clock};
 
@@ -59,6 +59,20 @@ impl Opened {
         let (certificate, chain) = (self.card.certificate(), self.card.chain());
         pki::cms::sign(content, self.signer.as_ref(), certificate, chain, at)
             .map_err(|error| Error::Signing { card: self.card.name().to_owned(), why: error.to_string() })
+    }
+
+    /// Signs a text of a flow as it is.
+    pub(crate) fn sign_text(&self, scheme: Scheme, text: &[u8]) -> Result<Vec<u8>, Error> {
+        self.check()?;
+        self.signer
+            .sign(scheme, text)
+            .map_err(|error| Error::Signing { card: self.card.name().to_owned(), why: error.to_string() })
+    }
+
+    /// Its chain as a terminal gets it, X.509 DER, nearest first: without roots, which terminals have themselves.
+    pub(crate) fn intermediates(&self) -> Vec<Vec<u8>> {
+        let chain = self.card.chain().iter();
+        chain.filter(|link| !self.checks.trust.contains(link)).map(|link| link.der().to_vec()).collect()
     }
 }
 

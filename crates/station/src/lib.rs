@@ -10,7 +10,12 @@
 //! ```
 //!
 //! Nothing here ever holds a clear key: a terminal's TK arrives encrypted to the KMS's work certificate. The crate
-//! blocks and uses threads; it needs no runtime.
+//! blocks and uses threads; collecting needs no runtime.
+//!
+//! [`repair`] takes a terminal out of *deployed* or *tampered*, under a vendor's repair authorisation card.
+//!
+//! [`kld`] is the house's other device that works under two cards at a terminal's cable: the key loading device, whose
+//! keys are in an HSM process of its own.
 
 pub mod approve;
 mod both_cards;
@@ -22,9 +27,11 @@ pub mod collect;
 mod error;
 mod files;
 mod http;
+pub mod kld;
 pub mod link;
 mod package;
 mod progress;
+pub mod repair;
 mod results;
 mod revocation;
 mod spool;

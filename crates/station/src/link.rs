@@ -1,4 +1,5 @@
-//! The station's link to a terminal: blocking TCP with the wire's limits of time (2-wire.md section 1).
+//! The station's link to a terminal: frames over TCP or a serial line, with the wire's limits of time (2-wire.md
+//! section 1).
 
 use std::{
     io::{self, ErrorKind, Read, Write},
@@ -59,10 +60,34 @@ pub enum LinkError {
     Malformed(#[from] Malformed),
 }
 
+/// A blocking byte stream to a terminal that can be told how long to wait.
+pub trait Line: Read + Write + Send {
+    /// Sets how long the next read may take; at the end it fails with `WouldBlock` or `TimedOut`.
+    ///
+    /// # Errors
+    /// The system's.
+    fn read_within(&mut self, wait: Duration) -> io::Result<()>;
+
+    /// Sets how long the next write may take.
+    ///
+    /// # Errors
+    /// The system's.
+    fn write_within(&mut self, wait: Duration) -> io::Result<()>;
+}
+
+impl Line for TcpStream {
+    fn read_within(&mut self, wait: Duration) -> io::Result<()> {
+        self.set_read_timeout(Some(wait))
+    }
+
+    fn write_within(&mut self, wait: Duration) -> io::Result<()> {
+        self.set_write_timeout(Some(wait))
+    }
+}
+
 /// A connection to one terminal.
-#[derive(Debug)]
 pub struct Link {
-    stream: TcpStream,
+    line: Box<dyn Line>,
     decoder: FrameDecoder,
     limits: LinkLimits,
 }
@@ -78,12 +103,17 @@ impl Link {
             match TcpStream::connect_timeout(&socket, limits.connect) {
                 Ok(stream) => {
                     stream.set_nodelay(true).map_err(LinkError::Broken)?;
-                    return Ok(Link { stream, decoder: FrameDecoder::new(), limits });
+                    return Ok(Link::over(stream, limits));
                 }
                 Err(error) => last = error,
             }
         }
         Err(LinkError::Unreachable(last))
+    }
+
+    /// A link over a line that is open.
+    pub fn over(line: impl Line + 'static, limits: LinkLimits) -> Link {
+        Link { line: Box::new(line), decoder: FrameDecoder::new(), limits }
     }
 
     /// Sends one frame.
@@ -95,8 +125,8 @@ impl Link {
         let mut rest = frame.bytes();
         while !rest.is_empty() {
             let wait = self.wait(until)?;
-            self.stream.set_write_timeout(Some(wait)).map_err(LinkError::Broken)?;
-            match self.stream.write(rest) {
+            self.line.write_within(wait).map_err(LinkError::Broken)?;
+            match self.line.write(rest) {
                 Ok(0) => return Err(LinkError::Broken(ErrorKind::WriteZero.into())),
                 Ok(written) => rest = rest.get(written..).unwrap_or_default(),
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
@@ -118,8 +148,8 @@ impl Link {
                 return Ok(frame);
             }
             let wait = self.wait(until)?;
-            self.stream.set_read_timeout(Some(wait)).map_err(LinkError::Broken)?;
-            match self.stream.read(&mut buffer) {
+            self.line.read_within(wait).map_err(LinkError::Broken)?;
+            match self.line.read(&mut buffer) {
                 Ok(0) if self.decoder.is_inside_frame() => return Err(LinkError::Cut),
                 Ok(0) => return Err(LinkError::Closed),
                 Ok(read) => self.decoder.push(buffer.get(..read).unwrap_or_default())?,
@@ -140,6 +170,13 @@ impl Link {
         let left = until.saturating_duration_since(Instant::now());
         // The socket takes no timeout of zero.
         if left.is_zero() { Err(LinkError::Timeout) } else { Ok(left.min(self.limits.idle)) }
+    }
+}
+
+/// Shows that there is one: a line has nothing to show.
+impl std::fmt::Debug for Link {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Link").field("limits", &self.limits).finish_non_exhaustive()
     }
 }
 

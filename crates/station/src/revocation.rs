@@ -55,6 +55,15 @@ impl RevocationFile {
         self.keep(&answer.body, clock::now())
     }
 
+    /// Keeps lists that were carried here, PEM or DER, as [`RevocationFile::fetch`] keeps those that it fetches: for a
+    /// device that reaches no server.
+    ///
+    /// # Errors
+    /// [`Error::CrlMalformed`], [`Error::CrlWentBack`], [`Error::File`]. The file then is as before.
+    pub fn take(&self, bytes: &[u8]) -> Result<CrlSet, Error> {
+        self.keep(bytes, clock::now())
+    }
+
     /// The lists, if they are there and young enough.
     ///
     /// # Errors

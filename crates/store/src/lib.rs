@@ -15,12 +15,14 @@
 //! Times are Unix milliseconds and always given by the caller: the store has no clock.
 
 mod audit;
+mod device_store;
 mod error;
 mod records;
 mod sqlite;
 mod store;
 
 pub use audit::{AuditBreak, AuditFault, AuditRow, AuditVerdict};
+pub use device_store::DeviceStore;
 pub use error::StoreError;
 pub use records::certificate::{
     CertificateRecord, NewCertificate, NewRevocationList, NewWorkKey, RevocationListRecord,
@@ -30,12 +32,19 @@ pub use records::collection::{
     Approval, ApprovalOutcome, CollectedTerminal, CollectionImport, ImportOutcome, PerTerminal, Person,
     Refusal, ReplacementRecord,
 };
+pub use records::device::{
+    DeviceRecord, Dik1Record, Dik1Scope, HeldDmk, Identity, NewDik1, NewRksWorkKey, RksWorkKeyRecord,
+};
 pub use records::event::Event;
 pub use records::key::{
     ConfirmOutcome, HeldKey, PendingOutcome, PutPending, ResendOutcome, SlotRecord, TkOutcome,
 };
+pub use records::kld_report::{KldReport, PerReported, ReportOutcome, ReportedKey, ReportedTerminal};
 pub use records::overview::Overview;
+pub use records::refusal::{NewRefusal, RefusalEntry};
 pub use records::terminal::{AcquirerRecord, NewAcquirer, TerminalRecord, TkRecord};
+pub use records::window::{OpenWindows, WindowOutcome, WindowRecord, WindowsOutcome};
+pub use records::working::{HeldWorkingKey, LoadedKey, PutWorking, WorkingKind, WorkingOutcome, WorkingSlot};
 pub use sqlite::{SqliteOptions, SqliteStore, verify_audit_file};
 pub use store::Store;
 
@@ -53,6 +62,10 @@ pub mod limits {
     pub const KEY_BLOCK: usize = 9_999;
     /// Largest Ctk_Pu: RSA of 4 096 bits (2-wire.md section 4).
     pub const CTK_PU: usize = 512;
+    /// Longest name of a KLD, a run, a DIK1 or a check, in bytes.
+    pub const NAME: usize = 128;
+    /// Refusals kept of one terminal, the newest.
+    pub const REFUSALS_KEPT: u32 = 1_024;
     /// Rows in one page of a listing, whatever the caller asks for.
     pub const PAGE: u32 = 1_000;
     /// Retired keys shown with a slot, newest first; older ones stay in the database.

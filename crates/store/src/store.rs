@@ -6,8 +6,8 @@ use wire::{Serial, Slot};
 
 use crate::{
     AcquirerRecord, Approval, ApprovalOutcome, AuditRow, AuditVerdict, CertificateRecord, CollectionImport,
-    ConfirmOutcome, Event, ImportOutcome, NewAcquirer, NewCertificate, NewRevocationList, NewWorkKey,
-    Overview, PendingOutcome, PutPending, ReplacementRecord, ResendOutcome, RevocationListRecord,
+    ConfirmOutcome, DeviceStore, Event, ImportOutcome, NewAcquirer, NewCertificate, NewRevocationList,
+    NewWorkKey, Overview, PendingOutcome, PutPending, ReplacementRecord, ResendOutcome, RevocationListRecord,
     RevocationOutcome, SlotRecord, StoreError, TerminalRecord, TkOutcome, WorkKeyRecord,
 };
 
@@ -18,7 +18,7 @@ use crate::{
 /// whoever wants the refusal in the audit appends it with [`Store::audit_append`].
 ///
 /// Dropping the future of an act does not undo it: once handed over it runs to its end.
-pub trait Store: Send + Sync + 'static {
+pub trait Store: DeviceStore {
     // --- acquirers and terminals
 
     /// Enters an acquirer. [`StoreError::AlreadyThere`] if the id is taken.

@@ -3,7 +3,7 @@
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Says what time it is, rightly or not: a terminal checks dates against the later of this and its last known time.
-pub trait Clock: Send {
+pub trait Clock: Send + Sync {
     /// Unix seconds.
     fn now(&self) -> i64;
 }

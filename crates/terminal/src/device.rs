@@ -5,11 +5,17 @@ use pki::{Certificate, Role, TrustList};
 use serde::{Deserialize, Serialize};
 use wire::{Device, ModelId, Serial, VendorId};
 
+use crate::board::SensorLimits;
+use crate::self_test::SelfTest;
 use crate::storage::Record;
 use crate::{Clock, Error, vault::Vault};
 
-/// Version of the stored form.
-const VERSION: u32 = 1;
+/// Version of the stored form. Version 1 is this one without the settings for sensors and self test, which have defaults.
+const VERSION: u32 = 2;
+/// Versions that are read.
+const READABLE: [u32; 2] = [1, VERSION];
+/// The roles of an acquirer: what its root may issue. The others' roots are the vendor's, and stay.
+const ACQUIRER_ROLES: [Role; 3] = [Role::KmsWork, Role::Downloader, Role::RksWork];
 
 /// A terminal to be made.
 #[derive(Debug, Clone)]
@@ -58,14 +64,55 @@ impl TrustedRoot {
     pub fn for_collecting(certificate: Certificate) -> TrustedRoot {
         TrustedRoot { certificate, roles: vec![Role::KmsWork, Role::Mtms] }
     }
+
+    /// An acquirer's root: KMS work, downloader and RKS work.
+    #[must_use]
+    pub fn of_acquirer(certificate: Certificate) -> TrustedRoot {
+        TrustedRoot { certificate, roles: ACQUIRER_ROLES.to_vec() }
+    }
+
+    /// The vendor's root, which stays with the terminal for life: MTMS and repair authorisation.
+    #[must_use]
+    pub fn of_vendor(certificate: Certificate) -> TrustedRoot {
+        TrustedRoot { certificate, roles: vec![Role::Mtms, Role::RepairAuthorisation] }
+    }
+
+    fn stored(&self) -> Result<StoredRoot, Error> {
+        if !self.certificate.is_ca() {
+            return Err(Error::NotARoot { subject: self.certificate.subject().to_string() });
+        }
+        Ok(StoredRoot {
+            der: Base64::encode_string(self.certificate.der()),
+            roles: self.roles.iter().map(|role| role.number()).collect(),
+        })
+    }
 }
 
 /// What production decides for a terminal.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Settings {
     /// Whether COLLECT may bring a bare public key (DF12). Then nothing but the clean room says whose it is.
     pub allow_bare_key: bool,
+    /// The ranges of its sensors.
+    #[serde(default)]
+    pub sensors: SensorLimits,
+    /// What must work before a TK is made.
+    #[serde(default)]
+    pub self_test: SelfTest,
+}
+
+impl Settings {
+    /// Refuses ranges that make no sense.
+    fn check(&self) -> Result<(), Error> {
+        let SensorLimits { millivolts, celsius } = &self.sensors;
+        for (sensor, ranges) in [("voltage", millivolts), ("temperature", celsius)] {
+            if !ranges.are_nested() {
+                return Err(Error::SensorRanges { sensor });
+            }
+        }
+        Ok(())
+    }
 }
 
 /// The device's state.
@@ -108,17 +155,11 @@ impl DeviceState {
         if new.vendor.is_some() != new.model.is_some() {
             return Err(Error::VendorWithoutModel);
         }
+        new.settings.check()?;
+        let roots = new.roots.iter().map(TrustedRoot::stored).collect::<Result<Vec<_>, _>>()?;
         let mut trust = TrustList::new();
-        let mut roots = Vec::new();
-        for root in new.roots {
-            if !root.certificate.is_ca() {
-                return Err(Error::NotARoot { subject: root.certificate.subject().to_string() });
-            }
-            roots.push(StoredRoot {
-                der: Base64::encode_string(root.certificate.der()),
-                roles: root.roles.iter().map(|role| role.number()).collect(),
-            });
-            trust.add(root.certificate, &root.roles);
+        for TrustedRoot { certificate, roles } in new.roots {
+            trust.add(certificate, &roles);
         }
         Ok(DeviceState {
             device: Device::new(new.sn, new.pin_pad)?,
@@ -146,7 +187,7 @@ impl DeviceState {
             vendor: self.vendor.as_ref().map(ToString::to_string),
             model: self.model.as_ref().map(ToString::to_string),
             roots: self.roots.clone(),
-            settings: self.settings,
+            settings: self.settings.clone(),
             last_known_time: self.last_known_time,
         };
         let what = Record::Device.name();
@@ -168,21 +209,34 @@ impl DeviceState {
         Ok(self.last_known_time)
     }
 
+    /// Takes an acquirer's root in place of every other that may issue one of its roles, and stores it.
+    pub(crate) fn install_root(&mut self, root: &TrustedRoot, vault: &Vault) -> Result<(), Error> {
+        let before = self.roots.clone();
+        let new = root.stored()?;
+        for known in &mut self.roots {
+            known.roles.retain(|role| !new.roles.contains(role));
+        }
+        self.roots.retain(|known| !known.roles.is_empty());
+        self.roots.push(new);
+        let trust = trust_list(&self.roots).ok_or(Error::StateDamaged { what: Record::Device.name() });
+        if let Err(error) = trust.map(|trust| self.trust = trust).and_then(|()| self.store(vault)) {
+            self.trust = trust_list(&before).unwrap_or_default();
+            self.roots = before;
+            return Err(error);
+        }
+        Ok(())
+    }
+
     /// The latest time that the terminal knew, unix seconds.
     pub(crate) fn last_known_time(&self) -> i64 {
         self.last_known_time
     }
 
     fn read(clear: &[u8]) -> Option<DeviceState> {
-        let stored: Stored =
-            serde_json::from_slice(clear).ok().filter(|stored: &Stored| stored.version == VERSION)?;
-        let mut trust = TrustList::new();
-        for root in &stored.roots {
-            let der = Base64::decode_vec(&root.der).ok()?;
-            let roles: Option<Vec<Role>> =
-                root.roles.iter().map(|number| Role::from_number(*number)).collect();
-            trust.add(Certificate::from_der(&der).ok()?, &roles?);
-        }
+        let stored: Stored = serde_json::from_slice(clear)
+            .ok()
+            .filter(|stored: &Stored| READABLE.contains(&stored.version))?;
+        let trust = trust_list(&stored.roots)?;
         let parse = |text: Option<String>| text.map(|text| Serial::parse(&text)).transpose();
         Some(DeviceState {
             device: Device::new(Serial::parse(&stored.sn).ok()?, parse(stored.pin_pad).ok()?).ok()?,
@@ -193,5 +247,77 @@ impl DeviceState {
             last_known_time: stored.last_known_time,
             roots: stored.roots,
         })
+    }
+}
+
+/// Refuses a root for roles that are not an acquirer's.
+pub(crate) fn check_acquirer_roles(root: &TrustedRoot) -> Result<(), Error> {
+    match root.roles.iter().find(|role| !ACQUIRER_ROLES.contains(role)) {
+        Some(role) => Err(Error::VendorRole { role: *role }),
+        None => root.stored().map(|_| ()),
+    }
+}
+
+fn trust_list(roots: &[StoredRoot]) -> Option<TrustList> {
+    let mut trust = TrustList::new();
+    for root in roots {
+        let der = Base64::decode_vec(&root.der).ok()?;
+        let roles: Option<Vec<Role>> = root.roles.iter().map(|number| Role::from_number(*number)).collect();
+        trust.add(Certificate::from_der(&der).ok()?, &roles?);
+    }
+    Some(trust)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::storage::Storage as _;
+    use crate::testing::{Shared, estate};
+    use crate::{FixedClock, Terminal};
+
+    /// A device state as version 1 wrote it.
+    fn version_1(version: u32) -> Vec<u8> {
+        let root = Base64::encode_string(estate().root.der());
+        let stored = serde_json::json!({
+            "version": version, "sn": "SN-1001", "pin_pad": null, "vendor": "KF", "model": "SIM-1",
+            "roots": [{ "der": root, "roles": [1, 6] }],
+            "settings": { "allow_bare_key": true },
+            "last_known_time": 1_900_000_000,
+        });
+        serde_json::to_vec(&stored).unwrap()
+    }
+
+    #[test]
+    fn a_state_of_version_1_is_taken_over_and_stored_as_version_2() {
+        let disk = Shared::new();
+        drop(Terminal::new_in(disk.clone(), estate().new_terminal()).unwrap());
+        let vault = Vault::new(disk.clone()).unwrap();
+        vault.store(Record::Device, &version_1(1)).unwrap();
+        let mut terminal = Terminal::open_from(disk.clone()).unwrap();
+        assert!(terminal.device.settings.allow_bare_key);
+        assert_eq!(terminal.device.settings.sensors, SensorLimits::default());
+        assert_eq!(terminal.device.settings.self_test, SelfTest::default());
+        assert!(terminal.device.trust.allows(&estate().root, Role::Mtms));
+        terminal.set_clock(FixedClock(1_900_000_001));
+        assert_eq!(terminal.time().unwrap(), 1_900_000_001);
+        let stored: serde_json::Value = serde_json::from_slice(&vault.load(Record::Device).unwrap()).unwrap();
+        assert_eq!(stored["version"], VERSION);
+        assert!(disk.load(Record::Device).unwrap().is_some());
+    }
+
+    #[test]
+    fn a_version_to_come_is_refused() {
+        let disk = Shared::new();
+        drop(Terminal::new_in(disk.clone(), estate().new_terminal()).unwrap());
+        Vault::new(disk.clone()).unwrap().store(Record::Device, &version_1(VERSION + 1)).unwrap();
+        assert!(matches!(Terminal::open_from(disk), Err(Error::StateDamaged { .. })));
+    }
+
+    #[test]
+    fn ranges_that_are_not_nested_are_refused() {
+        let mut new = estate().new_terminal();
+        new.settings.sensors.celsius.operating.max = 200;
+        let refused = Terminal::in_memory(new);
+        assert!(matches!(refused, Err(Error::SensorRanges { sensor: "temperature" })));
     }
 }

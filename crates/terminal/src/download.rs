@@ -8,8 +8,9 @@ use flows::tmk_download::{
     terminal::{ExpectChallenge, Start},
 };
 use flows::{HasCode, ProtocolError};
-use wire::{ErrorMessage, Frame, Kcv, Slot, error_frame};
+use wire::{ErrorMessage, Frame, Kcv, Slot, error_frame, error_frame_with_refusals};
 
+use crate::conversation::{self, receive, records_since, unreported};
 use crate::{Link, LinkError, PinPad, Stream, Terminal};
 
 /// A key that arrived.
@@ -124,13 +125,21 @@ pub fn download_over<P: PinPad, S: Stream>(
     cut: Option<CutAfter>,
 ) -> Result<(Downloaded, Link<S>), DownloadError> {
     // A refusal here is between terminal and PIN pad: nothing was said yet, so nothing is answered.
-    let begun = Start::new(terminal.device().clone(), slot).begin(&mut terminal.pad)?;
+    let before = terminal.pad.refusals().total();
+    let (refusals, known) = unreported(&terminal.pad);
+    let start = Start::new(terminal.device().clone(), slot).with_refusals(refusals);
+    let begun = start.begin(&mut terminal.pad)?;
     let mut line = Line { link, cut, was_cut: false };
     match line.run(begun, &mut terminal.pad) {
-        Ok(downloaded) => Ok((downloaded, line.link)),
+        Ok(downloaded) => {
+            // What cannot be remembered is told once more at the next contact.
+            let _ = terminal.pad.reported(known);
+            Ok((downloaded, line.link))
+        }
         Err(Stop::Fault(fault)) => {
-            if let Some(error) = fault.answer().filter(|_| !line.was_cut) {
-                line.link.end_with(&error);
+            if fault.peer_error().is_none() && !line.was_cut {
+                let records = records_since(&terminal.pad, before);
+                line.link.end_with(&error_frame_with_refusals(fault.code, fault.code.text(), &records));
             }
             Err(fault.into())
         }
@@ -177,13 +186,13 @@ impl<S: Stream> Line<S> {
         pad: &mut P,
     ) -> Result<Downloaded, Stop> {
         self.send(Step::Hello, &hello)?;
-        let challenge = self.receive(Step::Challenge)?;
+        let challenge = self.receive(Step::Challenge, pad)?;
         let (reply, expect_key) = expect_challenge.on_frame(pad, &challenge)?;
         self.send(Step::Reply, &reply)?;
-        let key = self.receive(Step::Key)?;
+        let key = self.receive(Step::Key, pad)?;
         let (confirm, expect_done) = expect_key.on_frame(pad, &key)?;
         self.send(Step::Confirm, &confirm)?;
-        let done = self.receive(Step::Done)?;
+        let done = self.receive(Step::Done, pad)?;
         let finished = expect_done.on_frame(pad, &done)?;
         Ok(Downloaded { slot: finished.slot(), kcv: finished.kcv() })
     }
@@ -195,9 +204,12 @@ impl<S: Stream> Line<S> {
         Ok(sent?)
     }
 
-    fn receive(&mut self, step: Step) -> Result<Frame, DownloadError> {
+    fn receive<P: PinPad>(&mut self, step: Step, pad: &mut P) -> Result<Frame, Stop> {
         self.check_cut()?;
-        let frame = self.link.receive()?;
+        let frame = receive(&mut self.link, pad).map_err(|stop| match stop {
+            conversation::Stop::Fault(fault) => Stop::Fault(fault),
+            conversation::Stop::Link(error) => Stop::Error(error.into()),
+        })?;
         self.passed(step);
         Ok(frame)
     }

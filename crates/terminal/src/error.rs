@@ -5,7 +5,7 @@
 
 use std::path::PathBuf;
 
-use flows::tmk_download::PadRefusal;
+use flows::{PadRefusal, tmk_download};
 use paycrypto::tk::TkDefect;
 
 /// Why a terminal could not be made, opened or changed. Never carries key material.
@@ -112,14 +112,28 @@ pub enum Error {
     Crypto(#[from] paycrypto::Error),
     /// The PIN pad refused.
     #[error(transparent)]
-    Pad(#[from] PadRefusal),
-}
-
-impl From<Error> for PadRefusal {
-    fn from(error: Error) -> PadRefusal {
-        match error {
-            Error::Pad(refusal) => refusal,
-            other => PadRefusal::Failed { why: other.to_string() },
-        }
-    }
+    Pad(#[from] tmk_download::PadRefusal),
+    /// The PIN pad refused something outside of a TMK download.
+    #[error(transparent)]
+    PinPad(#[from] PadRefusal),
+    /// A board file cannot be used.
+    #[error("{} is no board file: {why}; remove it for a board with nominal readings", .file.display())]
+    BoardFile {
+        /// The file.
+        file: PathBuf,
+        /// Why.
+        why: String,
+    },
+    /// A sensor's operating range is not inside its tamper range.
+    #[error("the operating range of the {sensor} must lie inside its tamper range")]
+    SensorRanges {
+        /// Which sensor.
+        sensor: &'static str,
+    },
+    /// A root was to be exchanged that is the vendor's.
+    #[error("the role {role} is the vendor's: an acquirer's root is for kms-work, downloader and rks-work")]
+    VendorRole {
+        /// The role.
+        role: pki::Role,
+    },
 }

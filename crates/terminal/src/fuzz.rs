@@ -1,12 +1,16 @@
 //! Frames that nobody would send, at each state: nothing panics, and no key is lost.
 
+use flows::local_load::LoadPad;
+use flows::rks_load::IdentityPad;
 use flows::tmk_download::DownloadPad;
 use flows::tmk_download::messages::TkReply;
 use flows::tmk_download::terminal::Start;
 use paycrypto::keys::Tmk;
+use pki::Role;
 use proptest::prelude::*;
 use wire::Frame;
 
+use crate::testing::peers::{Rks, accepted, checked, frame, kld_key, load, rks_keys, tlv};
 use crate::testing::{estate, slot};
 use crate::{PinPad, collect};
 
@@ -78,7 +82,7 @@ proptest! {
             }
         }
         let _ = pad.key(&frames[0], &frames[1]);
-        let _ = pad.done(&frames[1], &frames[2]);
+        let _ = DownloadPad::done(pad, &frames[1], &frames[2]);
         let slots = terminal.pad().slots();
         prop_assert!(slots[0].kcv == kcv || slots[0].previous == Some(kcv));
     }
@@ -92,5 +96,60 @@ proptest! {
         let _ = collect::answer(&mut terminal, &Frame::from_payload(&payload).unwrap());
         let frame = changed(&estate().collect(), &changes);
         let _ = collect::answer(&mut terminal, &frame);
+    }
+
+    #[test]
+    fn any_frames_at_any_state_of_a_loading_and_of_the_rks(
+        frames in proptest::collection::vec(payload(), 4),
+        changes in proptest::collection::vec((any::<usize>(), any::<u8>()), 1..4),
+        garbage in proptest::collection::vec(any::<u8>(), 0..100),
+        depth in 0..5_usize,
+    ) {
+        let (mut terminal, _) = estate().full_terminal();
+        let mut rks = Rks::new();
+        let dik2 = load(&mut terminal, &rks.dik2(b"f"), "SN-1001/00", Some(b"f")).unwrap();
+        let old = load(&mut terminal, &Tmk::generate().unwrap(), "SN-1001/03", None).unwrap();
+        let frames: Vec<Frame> =
+            frames.iter().map(|payload| Frame::from_payload(payload).unwrap()).collect();
+
+        let (kld, accept) = accepted(&mut terminal).unwrap();
+        let good = kld_key(&kld.fields(&kld.block(&Tmk::generate().unwrap(), "SN-1001/03"), None));
+        let pad = terminal.pad_mut();
+        let _ = match depth {
+            0 => LoadPad::load(pad, &frames[0], &frames[1]),
+            1 => LoadPad::load(pad, &accept, &changed(&good, &changes)),
+            2 => LoadPad::load(pad, &changed(&accept, &changes), &good),
+            // Signed by a true KLD that went mad.
+            _ => LoadPad::load(pad, &accept, &kld_key(&garbage)),
+        };
+        let _ = pad.loaded(&frames[2], &frames[3]);
+
+        let key = checked(&terminal, Role::RksWork);
+        let pad = terminal.pad_mut();
+        let auth = frame(0x11, &[tlv(0xDF01, &[1]), tlv(0xDF02, b"SN-1001"), tlv(0xDF04, &[9])]);
+        IdentityPad::begin(pad, slot(9)).unwrap();
+        let cert = rks.cert(&auth, &estate().certificate(Role::RksWork));
+        if depth == 0 {
+            let _ = pad.factor(&key, &frames[0], &frames[1]);
+        }
+        IdentityPad::begin(pad, slot(9)).unwrap();
+        let factor = frame(0x13, &[tlv(0xDF20, &pad.factor(&key, &auth, &cert).unwrap())]);
+        let token = rks.token(&factor);
+        if depth == 1 {
+            let _ = pad.proof(&factor, &changed(&token, &changes));
+        } else if let Ok(df22) = pad.proof(&factor, &token) {
+            let proof = frame(0x15, &[tlv(0xDF22, &df22)]);
+            rks.prove(&proof);
+            let keys = rks_keys(&[&rks.block(&Tmk::generate().unwrap(), "SN-1001/09", &[])], false);
+            let _ = match depth {
+                2 => IdentityPad::keys(pad, &frames[0], &keys),
+                3 => IdentityPad::keys(pad, &proof, &frames[1]),
+                _ => IdentityPad::keys(pad, &proof, &changed(&keys, &changes)),
+            };
+            let _ = IdentityPad::done(pad, &frames[2], &frames[3]);
+        }
+        let pad = terminal.pad();
+        prop_assert!(pad.slots().iter().any(|status| status.kcv == old || status.previous == Some(old)));
+        prop_assert_eq!(pad.identity().unwrap().kcv, dik2);
     }
 }

@@ -1,8 +1,12 @@
-//! The life cycle of a terminal, as a table (1-systems.md D).
+//! The life cycle of a terminal, as a table (1-systems.md D; docs/life-cycle.md has the picture and the same table).
 //!
 //! ```text
-//! Production ──KeyDone, Deploy──► Deployed ◄─┐
-//!                                     └──────┘ KeyDone, Deploy
+//!                KeyDone, Deploy              Tamper
+//! Production ─────────────────► Deployed ─────────────► Tampered
+//!                                  ▲  │                     │
+//!                  KeyDone, Deploy │  │ RepairAuthorised    │ RepairAuthorised
+//!                                  │  ▼                     │
+//!                                 Repair ◄──────────────────┘          Retire, from anywhere ──► Retired
 //! ```
 
 use std::fmt;
@@ -15,6 +19,12 @@ pub enum LifeCycle {
     Production,
     /// In the field: no TK is made any more.
     Deployed,
+    /// Somebody interfered with it in the field: every key is wiped, and only a repair authorisation helps.
+    Tampered,
+    /// At a repairer's, with its vendor's authorisation, all keys wiped: a TK may be made and collected again.
+    Repair,
+    /// Final: all keys wiped, nothing more is done.
+    Retired,
 }
 
 /// What moves a terminal through its life.
@@ -24,40 +34,101 @@ pub enum Milestone {
     KeyDone,
     /// Somebody said so.
     Deploy,
+    /// The lid is or was open, or a sensor is outside its tamper range.
+    Tamper,
+    /// A repair authorisation of the vendor, for this serial and challenge, was checked.
+    RepairAuthorised,
+    /// Somebody said so; there is no way back.
+    Retire,
 }
 
-/// Every state and milestone, and where it leads.
-const TABLE: &[(LifeCycle, Milestone, LifeCycle)] = {
-    use LifeCycle::{Deployed, Production};
-    use Milestone::{Deploy, KeyDone};
+/// What a milestone erases.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Wipe {
+    /// Nothing.
+    Nothing,
+    /// TK with the latch, and the keys that it brought.
+    Tk,
+    /// Every key, every owner and the latch.
+    Everything,
+}
+
+/// A state, a milestone, where it leads and what is erased on the way. `None`: it cannot be.
+type Line = (LifeCycle, Milestone, Option<(LifeCycle, Wipe)>);
+
+/// Every state and milestone.
+const TABLE: &[Line] = {
+    use LifeCycle::{Deployed, Production, Repair, Retired, Tampered};
+    use Milestone::{Deploy, KeyDone, RepairAuthorised, Retire, Tamper};
+    use Wipe::{Everything, Nothing, Tk};
     &[
-        (Production, KeyDone, Deployed),
-        (Production, Deploy, Deployed),
-        (Deployed, KeyDone, Deployed),
-        (Deployed, Deploy, Deployed),
+        (Production, KeyDone, Some((Deployed, Nothing))),
+        (Production, Deploy, Some((Deployed, Nothing))),
+        (Production, Tamper, Some((Production, Tk))),
+        // A terminal that was never deployed has nothing that an authorisation could lift.
+        (Production, RepairAuthorised, None),
+        (Production, Retire, Some((Retired, Everything))),
+        (Deployed, KeyDone, Some((Deployed, Nothing))),
+        (Deployed, Deploy, Some((Deployed, Nothing))),
+        (Deployed, Tamper, Some((Tampered, Everything))),
+        (Deployed, RepairAuthorised, Some((Repair, Everything))),
+        (Deployed, Retire, Some((Retired, Everything))),
+        (Tampered, KeyDone, None),
+        (Tampered, Deploy, None),
+        (Tampered, Tamper, Some((Tampered, Everything))),
+        (Tampered, RepairAuthorised, Some((Repair, Everything))),
+        (Tampered, Retire, Some((Retired, Everything))),
+        (Repair, KeyDone, Some((Deployed, Nothing))),
+        (Repair, Deploy, Some((Deployed, Nothing))),
+        (Repair, Tamper, Some((Repair, Tk))),
+        (Repair, RepairAuthorised, None),
+        (Repair, Retire, Some((Retired, Everything))),
+        (Retired, KeyDone, None),
+        (Retired, Deploy, None),
+        (Retired, Tamper, Some((Retired, Everything))),
+        (Retired, RepairAuthorised, None),
+        (Retired, Retire, Some((Retired, Everything))),
     ]
 };
 
 impl LifeCycle {
     /// Every state.
-    pub const ALL: [LifeCycle; 2] = [LifeCycle::Production, LifeCycle::Deployed];
+    pub const ALL: [LifeCycle; 5] = [
+        LifeCycle::Production,
+        LifeCycle::Deployed,
+        LifeCycle::Tampered,
+        LifeCycle::Repair,
+        LifeCycle::Retired,
+    ];
+
+    /// The state after this milestone, and what is erased on the way; nothing where the milestone cannot be.
+    #[must_use]
+    pub fn step(self, milestone: Milestone) -> Option<(LifeCycle, Wipe)> {
+        TABLE.iter().find(|(from, at, _)| (*from, *at) == (self, milestone)).and_then(|(_, _, to)| *to)
+    }
 
     /// The state after this milestone; nothing where the milestone cannot be.
     #[must_use]
     pub fn after(self, milestone: Milestone) -> Option<LifeCycle> {
-        TABLE.iter().find(|(from, at, _)| (*from, *at) == (self, milestone)).map(|(_, _, to)| *to)
+        self.step(milestone).map(|(to, _)| to)
     }
 
     /// Whether a TK may be made and collected.
     #[must_use]
     pub fn may_make_tk(self) -> bool {
-        matches!(self, LifeCycle::Production)
+        matches!(self, LifeCycle::Production | LifeCycle::Repair)
     }
 
-    /// Whether keys may be downloaded into slots.
+    /// Whether keys may be loaded: downloaded, or by a KLD.
     #[must_use]
     pub fn may_load_keys(self) -> bool {
-        matches!(self, LifeCycle::Production | LifeCycle::Deployed)
+        matches!(self, LifeCycle::Production | LifeCycle::Deployed | LifeCycle::Repair)
+    }
+
+    /// Whether a repair authorisation may be asked for.
+    #[must_use]
+    pub fn may_be_repaired(self) -> bool {
+        self.after(Milestone::RepairAuthorised).is_some()
     }
 
     /// The number in the PIN pad's state.
@@ -65,6 +136,9 @@ impl LifeCycle {
         match self {
             LifeCycle::Production => 1,
             LifeCycle::Deployed => 2,
+            LifeCycle::Tampered => 3,
+            LifeCycle::Repair => 4,
+            LifeCycle::Retired => 5,
         }
     }
 
@@ -76,7 +150,13 @@ impl LifeCycle {
 
 impl Milestone {
     /// Every milestone.
-    pub const ALL: [Milestone; 2] = [Milestone::KeyDone, Milestone::Deploy];
+    pub const ALL: [Milestone; 5] = [
+        Milestone::KeyDone,
+        Milestone::Deploy,
+        Milestone::Tamper,
+        Milestone::RepairAuthorised,
+        Milestone::Retire,
+    ];
 }
 
 impl fmt::Display for LifeCycle {
@@ -84,6 +164,19 @@ impl fmt::Display for LifeCycle {
         f.write_str(match self {
             LifeCycle::Production => "production",
             LifeCycle::Deployed => "deployed",
+            LifeCycle::Tampered => "tampered",
+            LifeCycle::Repair => "repair",
+            LifeCycle::Retired => "retired",
+        })
+    }
+}
+
+impl fmt::Display for Wipe {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Wipe::Nothing => "nothing",
+            Wipe::Tk => "TK",
+            Wipe::Everything => "everything",
         })
     }
 }
@@ -104,16 +197,61 @@ mod tests {
     }
 
     #[test]
-    fn production_is_never_entered_again() {
-        for (_, milestone, to) in TABLE {
-            assert_ne!(*to, LifeCycle::Production, "{milestone:?}");
+    fn the_table_is_the_one_in_the_documentation() {
+        let mut table = String::from("| in | at | leads to | erases |\n|---|---|---|---|\n");
+        for (from, at, to) in TABLE {
+            let (to, wipe) =
+                to.map_or(("–".into(), "–".into()), |(to, wipe)| (to.to_string(), wipe.to_string()));
+            table += &format!("| {from} | {at:?} | {to} | {wipe} |\n");
+        }
+        let document = include_str!("../../../docs/life-cycle.md");
+        assert!(document.contains(&table), "docs/life-cycle.md needs this table:\n{table}");
+    }
+
+    #[test]
+    fn production_is_never_entered_from_elsewhere_and_retired_never_left() {
+        for (from, milestone, to) in TABLE {
+            let to = to.map(|(to, _)| to);
+            assert!(to != Some(LifeCycle::Production) || *from == LifeCycle::Production, "{milestone:?}");
+            assert!(
+                *from != LifeCycle::Retired || to.is_none_or(|to| to == LifeCycle::Retired),
+                "{milestone:?}"
+            );
         }
     }
 
     #[test]
-    fn a_tk_is_made_in_production_only() {
-        assert!(LifeCycle::Production.may_make_tk());
-        assert!(!LifeCycle::Deployed.may_make_tk());
+    fn whatever_enters_tampered_repair_or_retired_erases_everything() {
+        use LifeCycle::{Repair, Retired, Tampered};
+        for (from, milestone, to) in TABLE {
+            if let Some((to, wipe)) = to
+                && [Tampered, Repair, Retired].contains(to)
+                && from != to
+            {
+                assert_eq!(*wipe, Wipe::Everything, "{from} {milestone:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn repair_is_entered_by_an_authorisation_only() {
+        for (from, milestone, to) in TABLE {
+            if to.is_some_and(|(to, _)| to == LifeCycle::Repair) && *from != LifeCycle::Repair {
+                assert_eq!(*milestone, Milestone::RepairAuthorised, "{from}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_tk_is_made_in_production_and_repair_only() {
+        let may: Vec<_> = LifeCycle::ALL.into_iter().filter(|state| state.may_make_tk()).collect();
+        assert_eq!(may, [LifeCycle::Production, LifeCycle::Repair]);
+    }
+
+    #[test]
+    fn no_key_is_loaded_when_tampered_or_retired() {
+        let may: Vec<_> = LifeCycle::ALL.into_iter().filter(|state| !state.may_load_keys()).collect();
+        assert_eq!(may, [LifeCycle::Tampered, LifeCycle::Retired]);
     }
 
     #[test]
@@ -122,6 +260,6 @@ mod tests {
             assert_eq!(LifeCycle::from_number(state.number()), Some(state));
         }
         assert_eq!(LifeCycle::from_number(0), None);
-        assert_eq!(LifeCycle::from_number(3), None);
+        assert_eq!(LifeCycle::from_number(6), None);
     }
 }

@@ -1,22 +1,33 @@
 //! What a terminal needs from its PIN pad.
 
-use flows::collect::Reason;
-use flows::tmk_download::{DownloadPad, PadRefusal};
-use paycrypto::rsa::PublicKey;
-use pki::Role;
-use wire::{Kcv, Serial, Slot, Suite};
+use std::sync::Arc;
 
-use crate::LifeCycle;
+use flows::PadRefusal;
+use flows::collect::Reason;
+use flows::local_load::LoadPad;
+use flows::repair::messages::CHALLENGE;
+use flows::rks_load::IdentityPad;
+use flows::tmk_download::{self, DownloadPad};
+use paycrypto::digest::sha256;
+use paycrypto::rsa::PublicKey;
+use pki::{Role, Verified};
+use wire::{BcdTime, Device, Kcv, Serial, Slot, Suite};
+
+use crate::refusals::{ChainedRefusal, RefusalLog};
+use crate::{Clock, LifeCycle};
 
 /// A PIN pad: makes, holds and uses keys, and never gives one back.
 ///
-/// It trusts nobody outside. In a download it is given whole frames, hashes them itself and finds its own Rnd1 in them;
-/// it takes no digest, place or suite from the application ([`DownloadPad`]; flows to come add their traits here). It
-/// keeps the life cycle and the latch, because what they forbid is its to forbid: a TK is made in production only, and
-/// only for one public key. TK's hash is checked at every store, transfer and use.
+/// It trusts nobody outside. In a flow it is given whole frames, hashes them itself and finds its own random numbers in
+/// them; it takes no digest, place or suite from the application ([`DownloadPad`], [`LoadPad`], [`IdentityPad`]). It
+/// keeps the life cycle, the latch and the owners of places, because what they forbid is its to forbid: a TK is made in
+/// production and repair only, and only for one public key. TK's hash is checked at every store, transfer and use.
+///
+/// It looks at the sensors before every step. Whatever it refuses for its state, its sensors or an owner it writes into
+/// its log of refusals first.
 ///
 /// Everything that changes state returns only when the state survives a power cut.
-pub trait PinPad: DownloadPad {
+pub trait PinPad: DownloadPad + LoadPad<Key = CheckedKey> + IdentityPad<Key = CheckedKey> {
     /// Its serial, to which its keys belong: the terminal's own when it is built in.
     fn serial(&self) -> &Serial;
 
@@ -26,8 +37,79 @@ pub trait PinPad: DownloadPad {
     /// Leaves production by command, also without a key.
     ///
     /// # Errors
-    /// [`PadRefusal::NotPermitted`] from a state that does not allow it, [`PadRefusal::Failed`].
-    fn deploy(&mut self) -> Result<(), PadRefusal>;
+    /// A refusal from a state that does not allow it, or when it cannot be stored.
+    fn deploy(&mut self) -> Result<(), tmk_download::PadRefusal>;
+
+    /// Gives it the clock by which its log says when.
+    fn set_clock(&mut self, clock: Arc<dyn Clock>);
+
+    /// Looks at the sensors while nobody asks for anything, or while a message is waited for, and does at once what
+    /// tampering demands.
+    ///
+    /// # Errors
+    /// [`PadRefusal::NotPermitted`] for tampering: whatever was going on has ended. [`PadRefusal::Failed`].
+    fn poll(&mut self) -> Result<(), PadRefusal>;
+
+    /// Ends the terminal's life: everything is wiped.
+    ///
+    /// # Errors
+    /// [`PadRefusal::Failed`].
+    fn retire(&mut self) -> Result<(), PadRefusal>;
+
+    /// Wipes every key because the acquirer's root is about to be exchanged: in repair, or in production before there
+    /// is a key.
+    ///
+    /// # Errors
+    /// [`PadRefusal::NotPermitted`] otherwise, [`PadRefusal::Failed`].
+    fn wipe_for_root(&mut self) -> Result<(), PadRefusal>;
+
+    /// The challenge that a repair authorisation must answer: made when there is none, kept until it was used.
+    ///
+    /// # Errors
+    /// [`PadRefusal::NotPermitted`] in a state that no authorisation leaves, [`PadRefusal::Failed`].
+    fn repair_challenge(&mut self) -> Result<[u8; CHALLENGE], PadRefusal>;
+
+    /// The challenge that was given out and not used yet.
+    fn open_challenge(&self) -> Option<[u8; CHALLENGE]>;
+
+    /// Checks an authorisation's signature over this PIN pad's own challenge, and its expiry; wipes every key, forgets
+    /// the challenge and enters repair, all in one step that survives a power cut.
+    ///
+    /// # Errors
+    /// [`PadRefusal::ServerNotProven`] for a signature that is none of the key over this challenge;
+    /// [`PadRefusal::NotPermitted`] without a challenge, past the expiry, in a wrong state or role;
+    /// [`PadRefusal::Failed`].
+    fn repair(&mut self, authorisation: &RepairAuthorisation<'_>) -> Result<(), PadRefusal>;
+
+    /// Whether a TK could be made or sent now: sensors and life cycle.
+    ///
+    /// # Errors
+    /// [`Reason::NotPermitted`], [`Reason::Internal`].
+    fn check_tk(&mut self) -> Result<(), Reason>;
+
+    /// Whether keys could be loaded now: sensors and life cycle.
+    ///
+    /// # Errors
+    /// [`PadRefusal::NotPermitted`], [`PadRefusal::Failed`].
+    fn check_loading(&mut self) -> Result<(), PadRefusal>;
+
+    /// The log of refusals.
+    fn refusals(&self) -> &RefusalLog;
+
+    /// Adds a refusal of the device's own, such as a certificate's.
+    fn refuse(&mut self, check: &str, reading: &str);
+
+    /// The server knows so many refusals now ([`RefusalLog::unreported`]).
+    ///
+    /// # Errors
+    /// [`PadRefusal::Failed`].
+    fn reported(&mut self, known: u64) -> Result<(), PadRefusal>;
+
+    /// DIK2's place.
+    fn identity(&self) -> Option<PlaceStatus>;
+
+    /// DMK's place.
+    fn dmk(&self) -> Option<PlaceStatus>;
 
     /// What was collected, if a TK was.
     fn latch(&self) -> Option<&Latch>;
@@ -37,7 +119,7 @@ pub trait PinPad: DownloadPad {
     /// makes nothing.
     ///
     /// # Errors
-    /// [`Reason::NotPermitted`] outside production, [`Reason::OtherCertificate`] when another key is latched,
+    /// [`Reason::NotPermitted`] outside production and repair, or for the sensors, [`Reason::OtherCertificate`] when another key is latched,
     /// [`Reason::Internal`].
     fn make_tk(&mut self, key: &AcceptedKey) -> Result<Latch, Reason>;
 
@@ -75,6 +157,61 @@ impl AcceptedKey {
     }
 }
 
+/// The key of a certificate that was checked for a role that loads or repairs. Only that check makes one.
+#[derive(Debug)]
+pub struct CheckedKey {
+    role: Role,
+    root: [u8; 32],
+    public_key: PublicKey,
+}
+
+impl CheckedKey {
+    /// The key of a checked certificate.
+    ///
+    /// # Errors
+    /// When its key is none that is used here.
+    pub(crate) fn of(verified: &Verified) -> Result<CheckedKey, paycrypto::rsa::RsaError> {
+        Ok(CheckedKey {
+            role: verified.role(),
+            root: sha256(verified.root().der()),
+            public_key: PublicKey::from_spki(verified.certificate().spki_der())?,
+        })
+    }
+
+    /// The role that it was checked for.
+    #[must_use]
+    pub fn role(&self) -> Role {
+        self.role
+    }
+
+    /// SHA-256 of the root that its chain leads to: the owner of what it loads.
+    #[must_use]
+    pub fn root(&self) -> [u8; 32] {
+        self.root
+    }
+
+    /// The key.
+    #[must_use]
+    pub fn public_key(&self) -> &PublicKey {
+        &self.public_key
+    }
+}
+
+/// A repair authorisation as it came, for the PIN pad to check.
+#[derive(Debug)]
+pub struct RepairAuthorisation<'a> {
+    /// The key of a certificate that was checked for repair authorisation.
+    pub key: &'a CheckedKey,
+    /// Whom it must name: the terminal; its PIN pad is the one that checks.
+    pub device: &'a Device,
+    /// Until when it holds (DF27).
+    pub expiry: BcdTime,
+    /// RSASSA-PSS (DF49).
+    pub signature: &'a [u8],
+    /// The terminal's known time, unix seconds.
+    pub now: i64,
+}
+
 /// For whom a TK was collected (2-wire.md section 5: the terminal remembers which).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -108,6 +245,8 @@ pub struct Latch {
     pub collector: Collector,
     /// TK under its public key.
     pub ctk_pu: Vec<u8>,
+    /// The refusals that COLLECTED carries along: those of that moment, so that the same question gets the same bytes.
+    pub refusals: Vec<ChainedRefusal>,
 }
 
 /// A slot that holds a key.
@@ -123,4 +262,26 @@ pub struct SlotStatus {
     pub done: bool,
     /// Check value of the key before it, kept until the new one has worked once.
     pub previous: Option<Kcv>,
+    /// Check values of the working keys that the RKS brought for it.
+    pub working: WorkingStatus,
+}
+
+/// Check values of a slot's working keys.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct WorkingStatus {
+    /// PIN key.
+    pub pik: Option<Kcv>,
+    /// MAC key.
+    pub mak: Option<Kcv>,
+    /// Track data key.
+    pub tdk: Option<Kcv>,
+}
+
+/// A place of its own that holds a key: DIK2's or DMK's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PlaceStatus {
+    /// Check value of its key.
+    pub kcv: Kcv,
+    /// Whether the key's DONE arrived.
+    pub done: bool,
 }

@@ -5,6 +5,8 @@ use std::fmt::Write as _;
 use serde::{Deserialize, Serialize};
 
 use crate::device::DeviceState;
+use crate::pad::PlaceStatus;
+use crate::refusals::RefusalLog;
 use crate::{Collector, LifeCycle, PinPad, Settings};
 
 /// A terminal's status. With serde it becomes JSON with these names.
@@ -28,6 +30,15 @@ pub struct Status {
     pub collected: Option<CollectedStatus>,
     /// The slots that hold a key, lowest first.
     pub slots: Vec<SlotReport>,
+    /// DIK2, if it is there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dik2: Option<PlaceReport>,
+    /// DMK, if it is there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dmk: Option<PlaceReport>,
+    /// What it refused, and why.
+    #[serde(default)]
+    pub refusals: RefusalsReport,
     /// What production decided.
     pub settings: Settings,
     /// The latest time that it knew, unix seconds: no certificate that ended before is believed.
@@ -57,6 +68,50 @@ pub struct SlotReport {
     /// Check value of the key before it, which stays until the new one has worked once.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub previous_kcv: Option<String>,
+    /// Check value of its PIK, where the RKS brought one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pik_kcv: Option<String>,
+    /// Check value of its MAK.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mak_kcv: Option<String>,
+    /// Check value of its TDK.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tdk_kcv: Option<String>,
+}
+
+/// A place of its own that holds a key.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PlaceReport {
+    /// Check value of its key, 6 hex digits.
+    pub kcv: String,
+    /// Whether DONE arrived for it.
+    pub done: bool,
+}
+
+/// The log of refusals: a chain of which the newest records are kept.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RefusalsReport {
+    /// How many there ever were.
+    pub total: u64,
+    /// How many of them the server knows.
+    pub reported: u64,
+    /// The hash that the oldest record here is chained to, lower-case hex.
+    pub before: String,
+    /// The kept records, oldest first.
+    pub records: Vec<RefusalReport>,
+}
+
+/// A refusal.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RefusalReport {
+    /// Which check refused.
+    pub check: String,
+    /// What it read.
+    pub reading: String,
+    /// When, unix seconds.
+    pub when: i64,
+    /// Its hash, lower-case hex.
+    pub hash: String,
 }
 
 impl Status {
@@ -71,10 +126,7 @@ impl Status {
             collected: pad.latch().map(|latch| CollectedStatus {
                 fingerprint: wire::fingerprint(device.device.sn(), &latch.ctk_pu),
                 by: latch.collector,
-                latch: latch.digest.iter().fold(String::new(), |mut hex, byte| {
-                    let _ = write!(hex, "{byte:02x}"); // writing to a String cannot fail
-                    hex
-                }),
+                latch: hex(&latch.digest),
             }),
             slots: pad
                 .slots()
@@ -84,10 +136,45 @@ impl Status {
                     kcv: status.kcv.to_string(),
                     done: status.done,
                     previous_kcv: status.previous.map(|kcv| kcv.to_string()),
+                    pik_kcv: status.working.pik.map(|kcv| kcv.to_string()),
+                    mak_kcv: status.working.mak.map(|kcv| kcv.to_string()),
+                    tdk_kcv: status.working.tdk.map(|kcv| kcv.to_string()),
                 })
                 .collect(),
-            settings: device.settings,
+            dik2: pad.identity().map(place),
+            dmk: pad.dmk().map(place),
+            refusals: refusals(pad.refusals()),
+            settings: device.settings.clone(),
             last_known_time: device.last_known_time(),
         }
     }
+}
+
+fn place(status: PlaceStatus) -> PlaceReport {
+    PlaceReport { kcv: status.kcv.to_string(), done: status.done }
+}
+
+fn refusals(log: &RefusalLog) -> RefusalsReport {
+    RefusalsReport {
+        total: log.total(),
+        reported: log.reported(),
+        before: hex(&log.before()),
+        records: log
+            .records()
+            .map(|record| RefusalReport {
+                check: record.check.clone(),
+                reading: record.reading.clone(),
+                when: record.when,
+                hash: hex(&record.hash),
+            })
+            .collect(),
+    }
+}
+
+/// Lower-case hex.
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::with_capacity(2 * bytes.len()), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}"); // writing to a String cannot fail
+        text
+    })
 }

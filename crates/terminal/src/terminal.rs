@@ -5,10 +5,11 @@ use std::sync::Arc;
 
 use wire::Device;
 
-use crate::device::DeviceState;
+use crate::board::{Board, SharedBoard, SimulatedBoard};
+use crate::device::{DeviceState, check_acquirer_roles};
 use crate::storage::{Folder, Memory, Record, Storage};
 use crate::vault::Vault;
-use crate::{Clock, Error, NewTerminal, PinPad, SoftPad, Status, SystemClock};
+use crate::{Clock, Error, NewTerminal, PinPad, SoftPad, Status, SystemClock, TrustedRoot};
 
 /// A terminal.
 ///
@@ -17,8 +18,10 @@ use crate::{Clock, Error, NewTerminal, PinPad, SoftPad, Status, SystemClock};
 pub struct Terminal<P: PinPad = SoftPad> {
     pub(crate) device: DeviceState,
     pub(crate) pad: P,
-    pub(crate) clock: Box<dyn Clock>,
+    pub(crate) clock: Arc<dyn Clock>,
     pub(crate) vault: Arc<Vault>,
+    /// Whether the user interface has loaded.
+    pub(crate) interface: Box<dyn FnMut() -> bool + Send>,
 }
 
 impl Terminal<SoftPad> {
@@ -30,15 +33,21 @@ impl Terminal<SoftPad> {
     pub fn new(folder: &Path, new: NewTerminal) -> Result<Terminal, Error> {
         // Checked before anything is on disk.
         let device = DeviceState::new(new, SystemClock.now())?;
-        Self::create(Folder::create(folder)?, device)
+        let mut terminal = Self::create(Folder::create(folder)?, device)?;
+        terminal.set_board(SimulatedBoard::of(folder));
+        Ok(terminal)
     }
 
-    /// Opens the terminal in this folder.
+    /// Opens the terminal in this folder, and looks at its sensors: a lid that was opened without power is tampering too.
     ///
     /// # Errors
     /// [`Error::NotATerminal`], [`Error::InUse`], [`Error::BatteryRemoved`] and what else can be wrong with its files.
     pub fn open(folder: &Path) -> Result<Terminal, Error> {
-        Self::open_from(Folder::open(folder)?)
+        let mut terminal = Self::open_from(Folder::open(folder)?)?;
+        terminal.set_board(SimulatedBoard::of(folder));
+        // What happened without power. What it demands is done and in the log; asking for something tells.
+        let _ = terminal.pad.poll();
+        Ok(terminal)
     }
 
     /// Makes a terminal without a disk, for simulators and benches: the same code, gone with the process.
@@ -75,14 +84,25 @@ impl Terminal<SoftPad> {
         if expected != found {
             return Err(Error::OtherPinPad { expected: expected.clone(), found: found.clone() });
         }
-        Ok(Terminal { device, pad, clock: Box::new(SystemClock), vault })
+        Ok(Terminal::of(device, pad, vault))
+    }
+
+    /// Gives it another board. A folder's terminal has that of its file, others a nominal one.
+    pub fn set_board(&mut self, board: impl Board + 'static) {
+        self.pad.set_board(board, self.device.settings.sensors);
     }
 
     fn create(storage: impl Storage + 'static, device: DeviceState) -> Result<Terminal, Error> {
         let vault = Arc::new(Vault::new(storage)?);
         let pad = SoftPad::create(Arc::clone(&vault), device.device.pin_pad().clone())?;
         device.store(&vault)?;
-        Ok(Terminal { device, pad, clock: Box::new(SystemClock), vault })
+        Ok(Terminal::of(device, pad, vault))
+    }
+
+    fn of(device: DeviceState, mut pad: SoftPad, vault: Arc<Vault>) -> Terminal {
+        let limits = device.settings.sensors;
+        pad.set_board(SharedBoard::default(), limits);
+        Terminal { device, pad, clock: Arc::new(SystemClock), vault, interface: Box::new(|| true) }
     }
 }
 
@@ -117,7 +137,45 @@ impl<P: PinPad> Terminal<P> {
 
     /// Gives it another clock. The last known time stays.
     pub fn set_clock(&mut self, clock: impl Clock + 'static) {
-        self.clock = Box::new(clock);
+        self.clock = Arc::new(clock);
+        self.pad.set_clock(Arc::clone(&self.clock));
+    }
+
+    /// Says how the self test finds out whether the user interface has loaded. Without one it has.
+    pub fn set_interface_check(&mut self, check: impl FnMut() -> bool + Send + 'static) {
+        self.interface = Box::new(check);
+    }
+
+    /// Looks at the sensors, as a terminal without anything else to do does all the time.
+    ///
+    /// # Errors
+    /// [`Error::PinPad`] says what tampering was found; what it demands is done.
+    pub fn poll(&mut self) -> Result<(), Error> {
+        Ok(self.pad.poll()?)
+    }
+
+    /// Ends its life: everything is wiped, for good.
+    ///
+    /// # Errors
+    /// [`Error::PinPad`].
+    pub fn retire(&mut self) -> Result<(), Error> {
+        Ok(self.pad.retire()?)
+    }
+
+    /// Privatisation: takes an acquirer's root in place of the one before, in production before there is any key, or in
+    /// repair, where every key is wiped first. What other roots may issue stays.
+    ///
+    /// # Errors
+    /// [`Error::VendorRole`], [`Error::NotARoot`], [`Error::PinPad`] in another state.
+    pub fn install_root(&mut self, root: &TrustedRoot) -> Result<(), Error> {
+        check_acquirer_roles(root)?;
+        self.pad.wipe_for_root()?;
+        self.device.install_root(root, &self.vault)
+    }
+
+    /// The time to check dates against; it never goes back.
+    pub(crate) fn time(&mut self) -> Result<i64, Error> {
+        self.device.time(self.clock.as_ref(), &self.vault)
     }
 }
 

@@ -46,15 +46,27 @@ impl core::fmt::Display for ErrorMessage {
 /// An ERROR with this code and text; no text when it is empty. Longer text is cut at 128 bytes. The text must never
 /// hold key material.
 pub fn error_frame(code: ErrorCode, text: &str) -> Frame {
-    with_text(code, text).unwrap_or_else(|_| bare(code))
+    error_frame_with_refusals(code, text, &[])
 }
 
-fn with_text(code: ErrorCode, text: &str) -> Result<Frame, Malformed> {
+/// As [`error_frame`], with records of refusals (FF23) behind it, in order: as many of the first ones as fit.
+pub fn error_frame_with_refusals(code: ErrorCode, text: &str, refusals: &[Fields]) -> Frame {
+    (0..=refusals.len())
+        .rev()
+        .filter_map(|count| refusals.get(..count))
+        .find_map(|those_that_fit| with(code, text, those_that_fit).ok())
+        .unwrap_or_else(|| bare(code))
+}
+
+fn with(code: ErrorCode, text: &str, refusals: &[Fields]) -> Result<Frame, Malformed> {
     let mut fields = Fields::new();
     fields.push(Tag::ERROR_CODE, &code.number().to_be_bytes())?;
     let text = cut(text);
     if !text.is_empty() {
         fields.push(Tag::ERROR_TEXT, text.as_bytes())?;
+    }
+    for record in refusals {
+        fields.push_template(Tag::REFUSAL_RECORD, record.clone())?;
     }
     Frame::new(MessageType::Error, &fields)
 }
@@ -120,5 +132,29 @@ mod tests {
         let mut fields = Fields::new();
         fields.push_template(Tag::REFUSAL_RECORD, record.clone()).unwrap();
         assert_eq!(ErrorMessage::read(&fields).refusals, [record]);
+    }
+
+    #[test]
+    fn refusal_records_leave_in_order_and_as_many_as_fit() {
+        let record = |reading: &str| {
+            let mut record = Fields::new();
+            record.push(Tag::REFUSAL_READING, reading.as_bytes()).unwrap();
+            record
+        };
+        let (first, second) = (record("lid open"), record("-40 C"));
+        let sent = [first.clone(), second];
+        let frame = error_frame_with_refusals(ErrorCode::NotPermittedNow, "wiped", &sent);
+        let read = read_back(&frame);
+        assert_eq!((read.known_code(), read.text.as_str()), (Some(ErrorCode::NotPermittedNow), "wiped"));
+        assert_eq!(read.refusals, sent);
+
+        let long = record(&"x".repeat(65_000));
+        let frame = error_frame_with_refusals(
+            ErrorCode::NotPermittedNow,
+            "wiped",
+            &[first.clone(), long.clone(), long],
+        );
+        let read = read_back(&frame);
+        assert_eq!((read.text.as_str(), read.refusals.len()), ("wiped", 2));
     }
 }

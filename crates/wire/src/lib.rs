@@ -32,6 +32,7 @@ extern crate alloc;
 #[cfg(test)]
 extern crate std;
 
+mod bcd_time;
 mod code;
 mod decoder;
 mod device;
@@ -52,10 +53,11 @@ mod suite;
 mod tag;
 mod typed;
 
+pub use bcd_time::BcdTime;
 pub use code::ErrorCode;
 pub use decoder::FrameDecoder;
 pub use device::Device;
-pub use error_message::{ErrorMessage, error_frame};
+pub use error_message::{ErrorMessage, error_frame, error_frame_with_refusals};
 pub use fields::{Field, Fields, Value};
 pub use fingerprint::fingerprint;
 pub use frame::{Frame, Message};

@@ -167,6 +167,9 @@ pub enum Malformed {
     /// A check value that has neither three bytes (TDES) nor five (AES), or is no hex.
     #[error("a check value has 3 bytes (TDES) or 5 (AES), in hex 6 or 10 digits")]
     KcvForm,
+    /// Six bytes that are no BCD or say a date and time that does not exist, or a time outside of 2000–2099.
+    #[error("a date and time is BCD YYMMDDhhmmss in UTC, 20YY, and must exist")]
+    BcdTime,
 }
 
 impl Malformed {

@@ -132,9 +132,9 @@ pub(super) const ROOMS: &[Room] = &[
     },
     Room {
         package: "keyferry-station",
-        may_reach: &["keyferry-custody", "keyferry-flows", "keyferry-pki", "keyferry-wire"],
+        may_reach: &["keyferry-custody", "keyferry-flows", "keyferry-hsm", "keyferry-pki", "keyferry-wire"],
         never: &[KEY_CIPHERS],
-        why: "a station carries transport keys it cannot open",
+        why: "a station carries transport keys it cannot open, and a KLD's keys are behind its HSM's socket",
         ..NOTHING
     },
     Room {

@@ -45,6 +45,24 @@ pub enum Reason {
         /// Bytes that came.
         found: usize,
     },
+    /// Server: Ctk_Pu does not open to a good TK, says the HSM: 0002.
+    #[error("Ctk_Pu is refused: {why}")]
+    CtkPuRefused {
+        /// What the HSM says.
+        why: String,
+    },
+    /// Server: nobody opened a window for the serial that COLLECT_ASK named: 0006.
+    #[error("no window is open for collecting {sn}; two people must open one")]
+    NoWindow {
+        /// The serial.
+        sn: Serial,
+    },
+    /// Server: COLLECTED names another device than the one that asked: 0006.
+    #[error("COLLECTED is from another device than {asked}, which asked")]
+    OtherDevice {
+        /// The serial that COLLECT_ASK named.
+        asked: Serial,
+    },
     /// Station: this serial is not on its list: 0004.
     #[error("the terminal {sn} is not on the list of this run")]
     UnknownTerminal {
@@ -66,7 +84,8 @@ impl HasCode for Reason {
             Self::CertificateRefused { .. } | Self::BareKeyNotAllowed => ErrorCode::CertificateRefused,
             Self::SuiteNotSupported { .. } => ErrorCode::SuiteNotSupported,
             Self::OtherCertificate | Self::NotPermitted { .. } => ErrorCode::NotPermittedNow,
-            Self::CtkPuLength { .. } => ErrorCode::Malformed,
+            Self::CtkPuLength { .. } | Self::CtkPuRefused { .. } => ErrorCode::Malformed,
+            Self::NoWindow { .. } | Self::OtherDevice { .. } => ErrorCode::TerminalAuthenticationFailed,
             Self::UnknownTerminal { .. } => ErrorCode::UnknownTerminal,
             Self::Internal { .. } => ErrorCode::Internal,
         }

@@ -5,16 +5,13 @@ use alloc::{borrow::ToOwned, string::String, vec::Vec};
 use wire::{Device, Fields, Frame, Malformed, MessageType, ModelId, Suite, Tag, VendorId};
 
 use crate::{
-    ProtocolError,
+    Chain, ProtocolError,
+    chain::not_empty,
     fault::{expect, write},
     refusal_record,
 };
 
-/// Most intermediate certificates that DF0D may bring.
-pub const MAX_INTERMEDIATES: usize = 8;
-
-/// First byte of a certificate in DER: SEQUENCE.
-const DER_SEQUENCE: u8 = 0x30;
+pub use crate::chain::MAX_INTERMEDIATES;
 
 /// COLLECT: station, KMS or MTMS → terminal.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,6 +36,12 @@ pub enum CollectKey {
     BareKey(Vec<u8>),
 }
 
+impl From<Chain> for CollectKey {
+    fn from(Chain { leaf, intermediates }: Chain) -> CollectKey {
+        CollectKey::Certificate { leaf, intermediates }
+    }
+}
+
 impl Collect {
     /// Reads a COLLECT. Certificates are cut apart here and checked by the driver.
     ///
@@ -48,10 +51,7 @@ impl Collect {
         let fields = expect(frame, MessageType::Collect)?;
         let key =
             match (fields.get(Tag::CERTIFICATE), fields.get(Tag::INTERMEDIATES), fields.get(Tag::BARE_KEY)) {
-                (Some(leaf), intermediates, None) => CollectKey::Certificate {
-                    leaf: not_empty(Tag::CERTIFICATE, leaf)?.to_owned(),
-                    intermediates: split_der(intermediates.unwrap_or_default())?,
-                },
+                (Some(_), _, None) => Chain::read(&fields)?.into(),
                 (None, None, Some(key)) => CollectKey::BareKey(not_empty(Tag::BARE_KEY, key)?.to_owned()),
                 (None, None, None) => return Err(Malformed::MissingField { tag: Tag::CERTIFICATE }.into()),
                 (None, Some(_), _) => return Err(Malformed::UnwantedField { tag: Tag::INTERMEDIATES }.into()),
@@ -69,11 +69,7 @@ impl Collect {
             fields.push(Tag::SUITE, &[self.suite.byte()])?;
             match &self.key {
                 CollectKey::Certificate { leaf, intermediates } => {
-                    fields.push(Tag::CERTIFICATE, leaf)?;
-                    if intermediates.is_empty() {
-                        return Ok(());
-                    }
-                    fields.push(Tag::INTERMEDIATES, &intermediates.concat())
+                    Chain { leaf: leaf.clone(), intermediates: intermediates.clone() }.push(fields)
                 }
                 CollectKey::BareKey(key) => fields.push(Tag::BARE_KEY, key),
             }
@@ -139,38 +135,5 @@ impl Collected {
     /// The fingerprint that station, terminal display and KMS show: 20 upper-case hex digits.
     pub fn fingerprint(&self) -> String {
         wire::fingerprint(self.device.sn(), &self.ctk_pu)
-    }
-}
-
-fn not_empty(tag: Tag, value: &[u8]) -> Result<&[u8], Malformed> {
-    if value.is_empty() { Err(Malformed::FieldLength { tag, found: 0 }) } else { Ok(value) }
-}
-
-/// Cuts concatenated DER certificates apart, without looking into them.
-fn split_der(mut rest: &[u8]) -> Result<Vec<Vec<u8>>, Malformed> {
-    let malformed = Malformed::FieldValue { tag: Tag::INTERMEDIATES };
-    let mut certificates = Vec::new();
-    while !rest.is_empty() {
-        let (certificate, after) =
-            der_length(rest).and_then(|length| rest.split_at_checked(length)).ok_or(malformed)?;
-        if certificates.len() == MAX_INTERMEDIATES {
-            return Err(malformed);
-        }
-        certificates.push(certificate.to_owned());
-        rest = after;
-    }
-    Ok(certificates)
-}
-
-/// Bytes that the DER SEQUENCE at the start takes, header included. A frame cannot carry one whose length takes more
-/// than two bytes.
-fn der_length(bytes: &[u8]) -> Option<usize> {
-    match *bytes {
-        [DER_SEQUENCE, length @ ..=0x7F, ..] => Some(2 + usize::from(length)),
-        [DER_SEQUENCE, 0x81, length @ 0x80..=0xFF, ..] => Some(3 + usize::from(length)),
-        [DER_SEQUENCE, 0x82, high @ 1..=0xFF, low, ..] => {
-            Some(4 + usize::from(u16::from_be_bytes([high, low])))
-        }
-        _ => None,
     }
 }

@@ -1,14 +1,17 @@
 //! The six messages of a TMK download (2-wire.md section 3, types 01–06). A PIN pad reads them from the frames itself.
 
-use alloc::{borrow::ToOwned, string::String, vec::Vec};
+use alloc::{string::String, vec::Vec};
 
 use wire::{Device, Fields, Frame, Kcv, Malformed, MessageType, Slot, Suite, Tag};
 
 use crate::{
     ProtocolError,
     fault::{expect, write},
+    loading::key_block,
     refusal_record,
 };
+
+pub use crate::loading::Done;
 
 /// Bytes of Rnd1, Rnd2 and the answers to them.
 pub const RANDOM: usize = 8;
@@ -138,15 +141,7 @@ impl TkKey {
     /// When the frame is another message or malformed.
     pub fn read(frame: &Frame) -> Result<TkKey, ProtocolError> {
         let fields = expect(frame, MessageType::TkKey)?;
-        let tag = Tag::KEY_BLOCK;
-        let block = fields.required(tag)?;
-        if block.is_empty() {
-            return Err(Malformed::FieldLength { tag, found: 0 }.into());
-        }
-        match core::str::from_utf8(block) {
-            Ok(block) if block.is_ascii() => Ok(TkKey { block: block.to_owned() }),
-            _ => Err(Malformed::FieldValue { tag }.into()),
-        }
+        Ok(TkKey { block: key_block(&fields, Tag::KEY_BLOCK)? })
     }
 
     /// Writes it.
@@ -193,28 +188,6 @@ impl KeyConfirm {
             entry.push(Tag::KCV, self.kcv.as_bytes())?;
             fields.push_template(Tag::KEY_ENTRY, entry)
         })
-    }
-}
-
-/// DONE, which in this flow carries nothing: KMS → terminal.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Done;
-
-impl Done {
-    /// Reads a DONE.
-    ///
-    /// # Errors
-    /// When the frame is another message or malformed.
-    pub fn read(frame: &Frame) -> Result<Done, ProtocolError> {
-        expect(frame, MessageType::Done).map(|_| Done)
-    }
-
-    /// Writes it.
-    ///
-    /// # Errors
-    /// None in practice: it has a fixed size.
-    pub fn write(&self) -> Result<Frame, ProtocolError> {
-        write(MessageType::Done, |_| Ok(()))
     }
 }
 

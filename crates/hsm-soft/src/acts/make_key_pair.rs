@@ -1,6 +1,6 @@
 use hsm::{
     Refusal,
-    commands::{MakeTlsKey, MakeWorkKey, WorkKey},
+    commands::{MakeDownloaderKey, MakeRksKey, MakeTlsKey, MakeWorkKey, WorkKey},
 };
 use paycrypto::rsa::PrivateKey;
 use pki::{Name, Scheme, SignError, Signer};
@@ -15,6 +15,14 @@ pub(crate) fn make_work_key(hsm: &SoftHsm, command: &MakeWorkKey) -> Result<Work
 
 pub(crate) fn make_tls_key(hsm: &SoftHsm, command: &MakeTlsKey) -> Result<WorkKey, Refusal> {
     make(hsm, Purpose::TlsServer, command.bits, &command.subject, &command.owner)
+}
+
+pub(crate) fn make_downloader_key(hsm: &SoftHsm, command: &MakeDownloaderKey) -> Result<WorkKey, Refusal> {
+    make(hsm, Purpose::KldWork, command.bits, &command.subject, &command.owner)
+}
+
+pub(crate) fn make_rks_key(hsm: &SoftHsm, command: &MakeRksKey) -> Result<WorkKey, Refusal> {
+    make(hsm, Purpose::RksWork, command.bits, &command.subject, &command.owner)
 }
 
 fn make(hsm: &SoftHsm, purpose: Purpose, bits: u32, subject: &str, owner: &str) -> Result<WorkKey, Refusal> {

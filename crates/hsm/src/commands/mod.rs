@@ -8,11 +8,21 @@ mod answer_stranger;
 mod check_answer;
 mod check_collected;
 mod check_work_key;
+mod export_dik1;
+mod export_held;
+mod import_dik1;
+mod import_loaded;
+mod load_terminal;
+mod make_dik1;
+mod make_downloader_key;
+mod make_rks_key;
 mod make_tls_key;
 mod make_work_key;
 mod open_collected;
+mod release_rks_keys;
 mod release_tmk;
 mod rewrap;
+mod seal_rks_token;
 mod sign_tls;
 mod status;
 
@@ -23,11 +33,23 @@ pub use answer_stranger::AnswerStranger;
 pub use check_answer::CheckAnswer;
 pub use check_collected::CheckCollected;
 pub use check_work_key::CheckWorkKey;
+pub use export_dik1::ExportDik1;
+pub use export_held::ExportHeld;
+pub use import_dik1::ImportDik1;
+pub use import_loaded::{Held, HeldKey, ImportLoaded, Imported};
+pub use load_terminal::{Load, LoadTerminal, Loaded};
+pub use make_dik1::MakeDik1;
+pub use make_downloader_key::MakeDownloaderKey;
+pub use make_rks_key::MakeRksKey;
 pub use make_tls_key::MakeTlsKey;
 pub use make_work_key::{MakeWorkKey, WorkKey};
 pub use open_collected::{OpenCollected, TransportKeyBlocks};
+pub use release_rks_keys::{
+    MAX_RKS_KEYS, MAX_TRANSCRIPT, ReleaseRksKeys, ReleasedKey, RksKeyKind, RksWanted,
+};
 pub use release_tmk::{ReleaseTmk, ReleasedTmk};
 pub use rewrap::Rewrap;
+pub use seal_rks_token::{RksToken, SealRksToken, TokenDoubt};
 pub use sign_tls::{SignTls, TlsScheme};
 pub use status::{Status, StatusReport};
 
@@ -98,5 +120,15 @@ commands! {
     Rewrap => crate::KeyBlock,
     MakeTlsKey => WorkKey,
     SignTls => Vec<u8>,
+    MakeDownloaderKey => WorkKey,
+    LoadTerminal => Loaded,
+    MakeRksKey => WorkKey,
+    MakeDik1 => HeldKey,
+    ExportDik1 => String,
+    ImportDik1 => HeldKey,
+    ImportLoaded => Imported,
+    ExportHeld => String,
+    SealRksToken => RksToken,
+    ReleaseRksKeys => Vec<ReleasedKey>,
     CheckWorkKey => (),
 }

@@ -116,7 +116,7 @@ pub(crate) struct Card {
     /// The organisation.
     #[arg(long)]
     organisation: Option<String>,
-    /// operator or administrator.
+    /// operator, administrator or repair-authorisation.
     #[arg(long, value_parser = role)]
     role: Role,
     /// Days that its certificate is valid.
@@ -240,9 +240,9 @@ impl Tls {
 
 impl Card {
     fn run(self) -> Result<()> {
-        if !matches!(self.role, Role::Operator | Role::Administrator) {
+        if !matches!(self.role, Role::Operator | Role::Administrator | Role::RepairAuthorisation) {
             bail!(
-                "cards are for operators and administrators; use `keyferry ca issue` for {}",
+                "cards are for operators, administrators and repair authorisations; use `keyferry ca issue` for {}",
                 self.role.word()
             );
         }

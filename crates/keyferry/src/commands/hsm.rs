@@ -2,9 +2,12 @@ use std::{io::Read, path::PathBuf, process::ExitCode, sync::Arc, thread};
 
 use anyhow::Result;
 use clap::{Args, Subcommand};
-use hsm_soft::SoftHsm;
+use hsm_soft::{Duty, SoftHsm};
 
-use crate::secret::Source;
+use crate::{
+    commands::{backup, component},
+    secret::Source,
+};
 
 /// The software HSM: the process that holds the keys.
 #[derive(Subcommand)]
@@ -15,6 +18,13 @@ pub(crate) enum Hsm {
     Serve(Serve),
     /// Add a generation to the local master key; old key blocks still open and can be moved to it.
     NextGeneration(Folder),
+    /// Keys from components: 2 or 3 people each type one, here at the HSM's own console.
+    #[command(subcommand)]
+    Component(component::Component),
+    /// Back a work key pair up: a file, and shares of its key for different people.
+    Backup(backup::Backup),
+    /// Bring a work key pair back from its backup: people type their shares.
+    Restore(backup::Restore),
 }
 
 /// Where it is and how it is unsealed.
@@ -22,7 +32,7 @@ pub(crate) enum Hsm {
 pub(crate) struct Folder {
     /// The HSM's folder.
     #[arg(long)]
-    folder: PathBuf,
+    pub(super) folder: PathBuf,
     /// Read the passphrase from this file (mode 0600), first line.
     #[arg(long, value_name = "FILE")]
     passphrase_file: Option<PathBuf>,
@@ -39,6 +49,9 @@ pub(crate) struct Serve {
     /// The Unix socket to serve on; made with mode 0600.
     #[arg(long)]
     socket: PathBuf,
+    /// What it is there for: server or kld; it refuses the other's commands. laboratory has all.
+    #[arg(long, default_value_t)]
+    duty: Duty,
     /// Stop when standard input ends: for a parent that started this process.
     #[arg(long)]
     stop_with_stdin: bool,
@@ -62,13 +75,17 @@ impl Hsm {
                 say!("new generation of the local master key; restart the HSM to use it");
             }
             Self::Serve(serve) => serve.run()?,
+            Self::Component(component) => component.run()?,
+            Self::Backup(backup) => backup.run()?,
+            Self::Restore(restore) => restore.run()?,
         }
         Ok(ExitCode::SUCCESS)
     }
 }
 
 impl Folder {
-    fn passphrase(&self) -> Source {
+    /// Where the passphrase comes from.
+    pub(super) fn passphrase(&self) -> Source {
         Source { file: self.passphrase_file.clone(), fd: self.passphrase_fd }
     }
 }
@@ -83,7 +100,7 @@ impl Serve {
         for warning in &warnings {
             complain!("keyferry hsm: warning: {warning}");
         }
-        let hsm = SoftHsm::open(&self.folder.folder, &passphrase, warnings)?;
+        let hsm = SoftHsm::open(&self.folder.folder, &passphrase, warnings)?.on_duty(self.duty);
         drop(passphrase);
         let server = hsm_soft::serve::Server::bind(&self.socket, Arc::new(hsm))?;
         say!("serving on {}", self.socket.display());

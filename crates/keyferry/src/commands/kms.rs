@@ -8,7 +8,7 @@ use hsm::{
 };
 use pki::{Certificate, Role, csr};
 use server::Config;
-use store::{SlotRecord, SqliteStore, Store as _, TerminalRecord, TkRecord};
+use store::{DeviceStore as _, RefusalEntry, SlotRecord, SqliteStore, Store as _, TerminalRecord, TkRecord};
 
 use super::{init, server::open_store};
 use crate::{files::write, hsm_child::HsmChild, secret::Source, show, time};
@@ -22,6 +22,8 @@ pub(crate) enum Kms {
     Terminals(Terminals),
     /// Show one terminal with its slots.
     Terminal(OneTerminal),
+    /// Show why terminals refused to make or release a key, as they told it.
+    Refusals(Refusals),
     /// Make a new work key in the HSM and a request for its certificate.
     WorkKeyRequest(WorkKeyRequest),
     /// Install the certificate of a new work key; the old one still opens what was collected under it.
@@ -33,7 +35,7 @@ pub(crate) enum Kms {
 pub(crate) struct Estate {
     /// The configuration file that `keyferry init` wrote.
     #[arg(long, default_value = "keyferry.toml")]
-    config: PathBuf,
+    pub(super) config: PathBuf,
 }
 
 /// List terminals.
@@ -56,6 +58,18 @@ pub(crate) struct OneTerminal {
     estate: Estate,
     /// Its serial.
     sn: wire::Serial,
+}
+
+/// Show refusals, newest first.
+#[derive(Args)]
+pub(crate) struct Refusals {
+    #[command(flatten)]
+    estate: Estate,
+    /// Of this terminal only.
+    sn: Option<wire::Serial>,
+    /// How many at most.
+    #[arg(long, default_value_t = 100)]
+    limit: u32,
 }
 
 /// Make a new work key.
@@ -101,6 +115,7 @@ impl Kms {
                 Self::Overview(estate) => overview(&estate.open()?.1).await,
                 Self::Terminals(terminals) => terminals.run().await,
                 Self::Terminal(terminal) => terminal.run().await,
+                Self::Refusals(refusals) => refusals.run().await,
                 Self::WorkKeyRequest(request) => request.run().await,
                 Self::WorkKeyInstall(install) => install.run().await,
             }
@@ -109,8 +124,44 @@ impl Kms {
     }
 }
 
+impl Refusals {
+    async fn run(self) -> Result<()> {
+        let (_, store) = self.estate.open()?;
+        let entries = store.refusals(self.sn.as_ref(), self.limit).await?;
+        let row = |entry: &RefusalEntry| {
+            vec![
+                entry.sn.to_string(),
+                entry.refusal.occurred_at.map_or("unknown".into(), |at| time::text(at / 1000)),
+                entry.refusal.check.clone(),
+                entry.refusal.reading.clone(),
+                time::text(entry.received_at / 1000),
+                entry.source.clone(),
+            ]
+        };
+        let head = ["serial", "when", "check", "reading", "told", "in"];
+        show::table(&head, &entries.iter().map(row).collect::<Vec<_>>());
+        Ok(())
+    }
+}
+
+/// A running server's HSM serves commands too; else one is started for the moment.
+pub(super) async fn connect_hsm(
+    config: &Config,
+    passphrase_file: Option<&PathBuf>,
+) -> Result<(Option<HsmChild>, Client)> {
+    let socket = config.path(&config.hsm.socket);
+    if let Ok(client) = Client::connect(&socket).await {
+        return Ok((None, client));
+    }
+    super::server::make_private_folder(&socket)?;
+    let passphrase = Source::file(passphrase_file.cloned());
+    let child = HsmChild::start(&config.path(&config.hsm.folder), &socket, &passphrase).await?;
+    let client = child.client.clone();
+    Ok((Some(child), client))
+}
+
 impl Estate {
-    fn open(&self) -> Result<(Config, SqliteStore)> {
+    pub(super) fn open(&self) -> Result<(Config, SqliteStore)> {
         let config = Config::read(&self.config)?;
         let store = open_store(&config)?;
         Ok((config, store))
@@ -206,7 +257,7 @@ fn tk_state(tk: &TkRecord) -> &'static str {
 impl WorkKeyRequest {
     async fn run(self) -> Result<()> {
         let config = Config::read(&self.estate.config)?;
-        let (_child, hsm) = reach_hsm(&config, self.passphrase_file.clone()).await?;
+        let (_child, hsm) = connect_hsm(&config, self.passphrase_file.as_ref()).await?;
         let owner = config.acquirer.id.clone();
         let subject = format!("{owner} KMS work key");
         let made = hsm.call(MakeWorkKey { bits: self.bits, subject, owner }).await?;
@@ -231,7 +282,7 @@ impl WorkKeyInstall {
         let certificate = Certificate::from_pem(&read(&self.certificate)?)?;
         server::check_certificate(&config, &certificate, Role::KmsWork)?;
         let block = read(&self.key_block)?.trim().to_owned();
-        let (_child, hsm) = reach_hsm(&config, self.passphrase_file.clone()).await?;
+        let (_child, hsm) = connect_hsm(&config, self.passphrase_file.as_ref()).await?;
         let (public, owner) = (certificate.spki_der().to_vec(), config.acquirer.id.clone());
         let check = CheckWorkKey { work_key: KeyBlock::from_text(block.clone()), public, owner };
         hsm.call(check).await.context("certificate and key block do not belong together here")?;
@@ -239,17 +290,4 @@ impl WorkKeyInstall {
         say!("work key {} is active; collect new terminals under its certificate", certificate.sha256_hex());
         Ok(())
     }
-}
-
-/// A running server's HSM where there is one; else one is started for the moment.
-async fn reach_hsm(config: &Config, passphrase_file: Option<PathBuf>) -> Result<(Option<HsmChild>, Client)> {
-    let socket = config.path(&config.hsm.socket);
-    if let Ok(client) = Client::connect(&socket).await {
-        return Ok((None, client));
-    }
-    super::server::make_private_folder(&socket)?;
-    let passphrase = Source::file(passphrase_file);
-    let child = HsmChild::start(&config.path(&config.hsm.folder), &socket, &passphrase).await?;
-    let client = child.client.clone();
-    Ok((Some(child), client))
 }

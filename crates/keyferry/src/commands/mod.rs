@@ -1,11 +1,16 @@
 //! One file a command.
 
 pub(crate) mod audit;
+pub(crate) mod backup;
 pub(crate) mod ca;
 pub(crate) mod calc;
+pub(crate) mod component;
 pub(crate) mod hsm;
 pub(crate) mod init;
+pub(crate) mod kld;
 pub(crate) mod kms;
+pub(crate) mod repair;
+pub(crate) mod rks;
 pub(crate) mod server;
 pub(crate) mod station;
 pub(crate) mod terminal;

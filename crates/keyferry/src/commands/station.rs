@@ -19,6 +19,7 @@ use station::{
 };
 use wire::Serial;
 
+use super::repair::Repair;
 use crate::{secret::Source, show};
 
 /// The operator station: collect transport keys under two cards, upload them.
@@ -34,6 +35,8 @@ pub(crate) enum Station {
     Approve(Decide),
     /// Reject a replacement with the administrator card.
     Reject(Decide),
+    /// Bring a repair authorisation to a deployed or tampered terminal: it wipes every key and enters repair.
+    Repair(Repair),
 }
 
 /// Which station.
@@ -41,7 +44,7 @@ pub(crate) enum Station {
 pub(crate) struct Config {
     /// The station's configuration file that `keyferry init` wrote.
     #[arg(long, default_value = "station.toml")]
-    config: PathBuf,
+    pub(super) config: PathBuf,
 }
 
 /// Upload packages that wait.
@@ -102,7 +105,7 @@ pub(crate) struct Decide {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Settings {
+pub(super) struct Settings {
     name: String,
     cards: Cards,
     trust: Trust,
@@ -155,6 +158,7 @@ impl Station {
             Self::Replacements(config) => replacements(&Settings::read(&config.config)?),
             Self::Approve(decide) => decide.run(Decision::Replace),
             Self::Reject(decide) => decide.run(Decision::Reject),
+            Self::Repair(repair) => repair.run(),
         }
     }
 }
@@ -336,7 +340,7 @@ impl Decide {
 }
 
 impl Settings {
-    fn read(path: &Path) -> Result<Self> {
+    pub(super) fn read(path: &Path) -> Result<Self> {
         let text = fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
         let mut settings: Self = toml::from_str(&text).with_context(|| path.display().to_string())?;
         settings.folder = path.parent().map(Path::to_path_buf).unwrap_or_default();
@@ -354,7 +358,7 @@ impl Settings {
     }
 
     /// The root, and the revocation lists: fresh from the server where it can be reached, else as last fetched.
-    fn checks(&self) -> Result<Checks> {
+    pub(super) fn checks(&self) -> Result<Checks> {
         let mut trust = TrustList::new();
         trust.add(read_certificate(&self.path(&self.trust.root))?, &Role::ALL);
         Ok(Checks::new(trust, self.revocation_lists()?))

@@ -220,7 +220,7 @@ fn a_card_is_an_encrypted_key_with_its_certificate() {
     }
     let mut card = estate.ca(&["card", "--subject", "X", "--role", "kms-work"]);
     card.arg("--pin-file").arg(estate.secret("operator-pin")).arg("--out").arg(estate.folder().join("x.pem"));
-    run(&mut card).refused_with("cards are for operators and administrators");
+    run(&mut card).refused_with("cards are for operators, administrators and repair authorisations");
     let mut card = estate.ca(&["card", "--subject", "X", "--role", "operator"]);
     card.arg("--pin-file")
         .arg(estate.secret("operator-pin"))

@@ -32,6 +32,7 @@ fn every_command_has_help_and_refuses_what_it_does_not_know() {
         "ca issue",
         "kms work-key-install",
         "station approve",
+        "station repair",
         "terminal download",
         "audit verify",
         "calc keyblock wrap",

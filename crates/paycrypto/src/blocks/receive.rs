@@ -33,8 +33,10 @@ pub enum BlockRefusal {
     /// A key context other than `0`.
     #[error("the key block's key context is not 0")]
     KeyContext,
-    /// Not exactly `10`, `11` and, where needed, `PB`, in this order and in their shortest form.
-    #[error("the key block's optional blocks are not exactly 10, 11 and the padding that they need")]
+    /// Not exactly `10`, inside a flow `11`, and, where needed, `PB`, in this order and in their shortest form.
+    #[error(
+        "the key block's optional blocks are not exactly those of its place, of its flow, and their padding"
+    )]
     OptionalBlocks,
     /// The place is another PIN pad's or another slot's.
     #[error("the key block belongs to another PIN pad or slot")]
@@ -88,7 +90,7 @@ pub(super) fn check_header(
     rule: &BlockRule,
     block: &str,
     place: &str,
-    context: &str,
+    context: Option<&str>,
 ) -> Result<(), BlockRefusal> {
     let (header, length) = Header::parse(block)?;
     let refused = [
@@ -103,29 +105,27 @@ pub(super) fn check_header(
     if let Some((_, refusal)) = refused.into_iter().find(|(wrong, _)| *wrong) {
         return Err(refusal);
     }
-    let [first, second] = header.optional.as_slice() else {
-        return Err(BlockRefusal::OptionalBlocks);
-    };
-    if (first.id(), second.id()) != (PLACE, CONTEXT) {
+    let expected: &[&str] = if context.is_some() { &[PLACE, CONTEXT] } else { &[PLACE] };
+    if !header.optional.iter().map(keyblock::OptionalBlock::id).eq(expected.iter().copied()) {
         return Err(BlockRefusal::OptionalBlocks);
     }
-    if first.text() != place {
+    if header.optional(PLACE) != Some(place) {
         return Err(BlockRefusal::Place);
     }
-    if second.text() != context {
+    if header.optional(CONTEXT) != context {
         return Err(BlockRefusal::Context);
     }
-    if length != padded_length(place.len(), context.len()) {
+    if length != padded_length([Some(place), context].into_iter().flatten()) {
         return Err(BlockRefusal::OptionalBlocks);
     }
     Ok(())
 }
 
-/// Length of a header with both texts in short form and `PB` only where, and only as long as, X9.143 6.3.6
+/// Length of a header with these texts in short form and `PB` only where, and only as long as, X9.143 6.3.6
 /// needs it.
-fn padded_length(place: usize, context: usize) -> usize {
+fn padded_length<'a>(texts: impl Iterator<Item = &'a str>) -> usize {
     let multiple = Version::B.cipher_block();
-    let bare = FIXED_HEADER_LENGTH + 2 * OPTIONAL_OVERHEAD + place + context;
+    let bare = FIXED_HEADER_LENGTH + texts.map(|text| OPTIONAL_OVERHEAD + text.len()).sum::<usize>();
     match bare % multiple {
         0 => bare,
         over if multiple - over >= OPTIONAL_OVERHEAD => bare + multiple - over,

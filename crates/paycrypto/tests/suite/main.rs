@@ -12,6 +12,10 @@ mod hygiene;
 #[cfg(test)]
 mod macs;
 #[cfg(test)]
+mod outside;
+#[cfg(test)]
+mod rks;
+#[cfg(test)]
 mod rsa;
 #[cfg(test)]
 mod support;

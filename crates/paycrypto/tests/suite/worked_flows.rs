@@ -69,8 +69,16 @@ fn flow_b_opens_rnd1_and_recovers_what_was_signed() {
 
     let rnd1 = Rnd1::from_key(TdesKey::from_bytes(&rnds[..24]).unwrap()).unwrap();
     let (place, context) = (text(&b, "place"), array(&b, "context"));
-    let tmk: Tmk = blocks::unwrap(&rnd1, &df40(&recovered), place, &context).unwrap();
+    let block = df40(&recovered);
+    let tmk: Tmk = blocks::unwrap(&rnd1, &block, place, &context).unwrap();
     assert_eq!(hex(tmk.expose()), text(&b, "tmk"));
+    let made = blocks::wrap(&rnd1, &tmk, place, &context).unwrap();
+    assert_eq!(
+        (made.len(), &made[..72]),
+        (block.len(), &block[..72]),
+        "the header is the worked one, PB too"
+    );
+    assert_eq!(blocks::unwrap::<Tmk, _>(&rnd1, &made, place, &context).unwrap().expose(), tmk.expose());
     let said: Vec<u8> = ["connect", "accept"].iter().flat_map(|m| frame(&bytes(&b, m))).collect();
     assert_eq!(sha256(&said)[..16], context);
 }

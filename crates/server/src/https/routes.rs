@@ -15,7 +15,10 @@ use serde_json::json;
 use store::Store;
 use tokio::time::timeout;
 
-use crate::kms::{ApprovalRefusal, Kms, UploadRefusal};
+use crate::{
+    kms::{ApprovalRefusal, Kms, UploadRefusal},
+    windows::WindowRefusal,
+};
 
 /// Time for one request, from its head to its answer: the largest package over a slow line, and its checks.
 const REQUEST: Duration = Duration::from_secs(60);
@@ -31,6 +34,8 @@ pub(crate) struct Source(pub(crate) IpAddr);
 pub(crate) fn router<S: Store, H: Hsm>(kms: Arc<Kms<S, H>>, max_body: usize) -> Router {
     Router::new()
         .route("/v1/collections", post(collections))
+        .route("/v1/kld-reports", post(kld_reports))
+        .route("/v1/collection-windows", post(collection_windows))
         .route("/v1/replacements", get(replacements))
         .route("/v1/approvals", post(approvals))
         .route("/v1/work-certificate", get(work_certificate))
@@ -64,6 +69,40 @@ async fn collections<S: Store, H: Hsm>(
     match kms.take_collection(&body, source).await {
         Ok(results) => Json(json!({ "results": results })).into_response(),
         Err(refusal) => refuse_upload(&refusal),
+    }
+}
+
+async fn kld_reports<S: Store, H: Hsm>(
+    State(kms): State<Arc<Kms<S, H>>>,
+    Extension(Source(source)): Extension<Source>,
+    headers: HeaderMap,
+    body: Result<Bytes, BytesRejection>,
+) -> Response {
+    let body = match cms_body(&headers, body) {
+        Ok(body) => body,
+        Err(refused) => return *refused,
+    };
+    match kms.take_kld_report(&body, source).await {
+        Ok(results) => Json(json!({ "results": results })).into_response(),
+        Err(refusal) => refuse_upload(&refusal),
+    }
+}
+
+async fn collection_windows<S: Store, H: Hsm>(
+    State(kms): State<Arc<Kms<S, H>>>,
+    Extension(Source(source)): Extension<Source>,
+    headers: HeaderMap,
+    body: Result<Bytes, BytesRejection>,
+) -> Response {
+    let body = match cms_body(&headers, body) {
+        Ok(body) => body,
+        Err(refused) => return *refused,
+    };
+    match kms.take_windows(&body, source).await {
+        Ok(text) => Json(json!({ "ok": true, "text": text })).into_response(),
+        Err(WindowRefusal::Upload(refusal)) => refuse_upload(&refusal),
+        Err(refusal @ WindowRefusal::SamePerson) => refuse(StatusCode::FORBIDDEN, refusal.code(), &refusal),
+        Err(refusal @ WindowRefusal::OtherRequest) => refuse(StatusCode::CONFLICT, refusal.code(), &refusal),
     }
 }
 

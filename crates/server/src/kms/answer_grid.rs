@@ -13,15 +13,15 @@ use tokio::time::{Instant, sleep_until};
 const MESH: Duration = Duration::from_millis(3);
 
 /// A grid that begins now.
-pub(super) struct AnswerGrid(Instant);
+pub(crate) struct AnswerGrid(Instant);
 
 impl AnswerGrid {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self(Instant::now())
     }
 
     /// Waits for the next line.
-    pub(super) async fn next(self) {
+    pub(crate) async fn next(self) {
         sleep_until(self.0 + next_line(self.0.elapsed())).await;
     }
 }

@@ -135,12 +135,12 @@ impl<S: Store, H: Hsm> Kms<S, H> {
     }
 
     /// Has the HSM open TK, check it and forget it.
-    async fn check_transport_key(
+    pub(crate) async fn check_transport_key(
         &self,
         terminal: &CollectedTerminal,
-    ) -> Result<Option<Refusal>, UploadRefusal> {
+    ) -> Result<Option<Refusal>, Failure> {
         let certificate = &terminal.work_certificate_sha256;
-        let Some(work) = self.store.work_key(certificate).await.map_err(Failure::from)? else {
+        let Some(work) = self.store.work_key(certificate).await? else {
             let text =
                 "the work certificate it was collected under is not of this KMS; collect it again under ours";
             return Ok(Some(refusal("unknown-work-certificate", text)));
@@ -155,7 +155,7 @@ impl<S: Store, H: Hsm> Kms<S, H> {
             Err(HsmError::Refused(refused @ HsmRefusal::TransportKey { .. })) => {
                 Ok(Some(refusal("transport-key-refused", &refused.to_string())))
             }
-            Err(failed) => Err(Failure::from(failed).into()),
+            Err(failed) => Err(failed.into()),
         }
     }
 }
@@ -235,7 +235,7 @@ impl TerminalResult {
             Some(PerTerminal::AlreadyKnown { same: false }) => (
                 false,
                 "already-known",
-                "another key of this terminal is stored; to replace it, collect with --replace and have a second \
+                "this terminal is known already; to give it this key, collect with --replace and have a second \
                  person approve"
                     .to_owned(),
             ),

@@ -15,70 +15,33 @@ use flows::{
 use hsm::{
     Hsm, HsmError, KeyBlock, Refusal,
     commands::{
-        AnswerChallenge, AnswerStranger, Challenge, CheckAnswer, OpenCollected, ReleaseTmk, ReleasedTmk,
+        AnswerChallenge, AnswerStranger, Challenge, CheckAnswer, OpenCollected, ReleaseTmk,
         TransportKeyBlocks,
     },
 };
 use serde_json::json;
-use store::{
-    ConfirmOutcome, HeldKey, PendingOutcome, PutPending, ResendOutcome, SlotRecord, Store, TerminalRecord,
-    TkRecord,
-};
+use store::{ConfirmOutcome, HeldKey, SlotRecord, Store, TerminalRecord, TkRecord};
 use tokio::io::{AsyncRead, AsyncWrite};
-use wire::{ErrorCode, Frame, Kcv, Place, Suite};
+use wire::{ErrorCode, Frame, Suite};
 
 use super::{Failure, Kms, answer_grid::AnswerGrid, event, open_hellos::OpenHello};
-use crate::link::{Link, LinkError};
+use crate::{
+    flow_end::FlowEnd,
+    link::{Link, LinkError},
+    slots::{self, MAX_RELEASES, Owner, Stored},
+};
 
-/// How often a release is tried again because another request was faster or a check value was taken.
-const MAX_RELEASES: usize = 4;
 /// Stands for the serial of a peer that named none: no serial, which has other characters.
 const UNNAMED: &str = "(none)";
 /// Why most peers that proved nothing are refused, in the audit.
 const PROTOCOL: &str = "protocol error";
 
 /// How a download ended without a key.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum DownloadError {
-    /// The line failed: there is nobody to tell.
-    #[error("{0}")]
-    Link(#[from] LinkError),
-    /// The flow ended; the peer is told the code.
-    #[error("{0}")]
-    Fault(#[from] Fault<Reason>),
-    /// HSM or store failed; the peer is told 0001.
-    #[error("{0}")]
-    Failure(#[from] Failure),
-}
-
-impl DownloadError {
-    /// What the peer is told, if it is to be told anything.
-    pub(crate) fn code(&self) -> Option<ErrorCode> {
-        match self {
-            Self::Link(LinkError::Silent) => Some(ErrorCode::Timeout),
-            Self::Link(LinkError::Malformed(malformed)) => Some(malformed.code()),
-            Self::Link(LinkError::Closed | LinkError::Broken(_)) => None,
-            Self::Fault(fault) => fault.peer_error().is_none().then_some(fault.code),
-            Self::Failure(_) => Some(ErrorCode::Internal),
-        }
-    }
-}
+pub(crate) type DownloadError = FlowEnd<Reason>;
 
 impl From<Reason> for DownloadError {
     fn from(reason: Reason) -> Self {
         Self::Fault(reason.into())
-    }
-}
-
-impl From<HsmError> for DownloadError {
-    fn from(error: HsmError) -> Self {
-        Self::Failure(error.into())
-    }
-}
-
-impl From<store::StoreError> for DownloadError {
-    fn from(error: store::StoreError) -> Self {
-        Self::Failure(error.into())
     }
 }
 
@@ -134,6 +97,7 @@ impl<S: Store, H: Hsm> Kms<S, H> {
     ) -> Result<(), DownloadError> {
         let grid = AnswerGrid::new();
         let (party, suite) = (self.look_up(&hello).await?, hello.suite());
+        let told = hello.refusals().to_vec();
         let challenge = self.challenge(&hello, &party).await?;
         let (frame, expect) = hello.challenge(challenge.crnd1, challenge.rnd2)?;
         grid.next().await;
@@ -154,7 +118,9 @@ impl<S: Store, H: Hsm> Kms<S, H> {
             }
         };
         let delivered = self.deliver(reply, suite, &challenge, &known, open).await;
-        if let Err(DownloadError::Fault(Fault { reason: Reason::WrongCrnd2, .. })) = &delivered {
+        if is_proven(&delivered) {
+            self.keep_refusals(&known.record.sn, "TK_HELLO", &told).await?;
+        } else if let Err(DownloadError::Fault(Fault { reason: Reason::WrongCrnd2, .. })) = &delivered {
             grid.next().await;
         }
         let (frame, expect, key) = delivered?;
@@ -251,7 +217,14 @@ impl<S: Store, H: Hsm> Kms<S, H> {
             if round == 0 && !open.win() {
                 return Err(Reason::AnotherWon.into());
             }
-            match self.make_pending(&known.record, &reply, &slot, &released).await? {
+            let owner = Owner {
+                sn: &known.record.sn,
+                key_serial: known.record.key_serial(),
+                tk_generation: known.record.tk_generation,
+                slot: reply.slot(),
+            };
+            let kcv = released.kcv.into();
+            match slots::make_pending(&*self.store, &owner, &slot, &released.tmk, kcv).await? {
                 Stored::Held(held) => {
                     let (frame, expect) = reply.deliver(&released.under_tek, held.kcv)?;
                     return Ok((frame, expect, held));
@@ -262,41 +235,6 @@ impl<S: Store, H: Hsm> Kms<S, H> {
             }
         }
         Err(Reason::AnotherWon.into())
-    }
-
-    /// Makes the released key the slot's pending one, or counts that it is sent again.
-    async fn make_pending(
-        &self,
-        record: &TerminalRecord,
-        reply: &Reply,
-        slot: &SlotRecord,
-        released: &ReleasedTmk,
-    ) -> Result<Stored, DownloadError> {
-        let place = Place::new(record.key_serial().clone(), reply.slot()).to_string();
-        let kcv = Kcv::from(released.kcv);
-        let detail = json!({ "place": place, "kcv": kcv.to_string() });
-        if let Some(pending) = &slot.pending {
-            let event = event("tmk.sent-again", "server", record.sn.as_str(), detail);
-            return Ok(match self.store.resend_pending(pending.id, event).await? {
-                ResendOutcome::Counted(held) => Stored::Held(held),
-                // Confirmed or dropped meanwhile: look again.
-                ResendOutcome::Gone => Stored::TryWith(self.store.slot(&record.sn, reply.slot()).await?),
-            });
-        }
-        let put = PutPending {
-            sn: record.sn.clone(),
-            slot: reply.slot(),
-            tk_generation: record.tk_generation,
-            block: released.tmk.as_str().to_owned(),
-            kcv,
-        };
-        let event = event("tmk.made", "server", record.sn.as_str(), detail);
-        Ok(match self.store.put_pending(put, event).await? {
-            PendingOutcome::Stored(held) => Stored::Held(held),
-            PendingOutcome::Lost(held) => Stored::TryWith(SlotRecord { pending: Some(held), ..slot.clone() }),
-            PendingOutcome::SameCheckValue => Stored::Again,
-            PendingOutcome::StaleTk => Stored::StaleTk,
-        })
     }
 
     async fn confirm(
@@ -334,8 +272,7 @@ impl<S: Store, H: Hsm> Kms<S, H> {
         if !(first..=last).contains(&reply.slot().index()) {
             return Some(Refused::NoKeyForSlot);
         }
-        let keeps = slot.pending.is_none() && slot.active.is_some() && !self.acquirer.replace_active;
-        keeps.then_some(Refused::ActiveStays)
+        slots::keeps_active(&self.acquirer, slot).then_some(Refused::ActiveStays)
     }
 
     async fn prove_only(
@@ -384,18 +321,6 @@ impl<S: Store, H: Hsm> Kms<S, H> {
     }
 }
 
-/// What became of a released key in the store.
-enum Stored {
-    /// It is the pending key, and may be sent.
-    Held(HeldKey),
-    /// Another is pending, or the slot has changed: release that.
-    TryWith(SlotRecord),
-    /// Its check value is taken: make another.
-    Again,
-    /// The terminal was collected anew in the meantime.
-    StaleTk,
-}
-
 /// What the policy refuses a proven terminal.
 #[derive(Debug, thiserror::Error)]
 enum Refused {
@@ -416,6 +341,17 @@ impl From<Refused> for DownloadError {
             Refused::Suite(suite) => Reason::SuiteNotSupported { suite }.into(),
             Refused::ActiveStays => not_permitted(&refused).into(),
         }
+    }
+}
+
+/// Whether the terminal has proved itself, with or without getting a key.
+fn is_proven<T>(delivered: &Result<T, DownloadError>) -> bool {
+    match delivered {
+        Ok(_) => true,
+        Err(FlowEnd::Fault(fault)) => {
+            matches!(fault.reason, Reason::NotPermitted { .. } | Reason::SuiteNotSupported { .. })
+        }
+        Err(_) => false,
     }
 }
 
@@ -443,7 +379,6 @@ fn release(
     owner: String,
 ) -> ReleaseTmk {
     let held = known.map(|(_, slot)| slot);
-    let avoid = held.map(|slot| slot.active.iter().chain(&slot.retired).filter_map(tdes_kcv).collect());
     ReleaseTmk {
         ticket: challenge.ticket.clone(),
         crnd2: reply.crnd2(),
@@ -452,17 +387,8 @@ fn release(
         owner,
         slot: reply.slot().index(),
         context: *reply.context().as_bytes(),
-        pending: held
-            .and_then(|slot| slot.pending.as_ref())
-            .map(|key| KeyBlock::from_text(key.block.clone())),
-        avoid: avoid.unwrap_or_default(),
-    }
-}
-
-fn tdes_kcv(key: &HeldKey) -> Option<[u8; 3]> {
-    match key.kcv {
-        Kcv::Tdes(kcv) => Some(kcv),
-        Kcv::Aes(_) => None,
+        pending: held.and_then(slots::pending_block),
+        avoid: held.map(slots::avoid).unwrap_or_default(),
     }
 }
 

@@ -1,11 +1,11 @@
 //! The KMS: takes collected transport keys in, gives TMKs out (1-systems.md A).
 
-mod answer_grid;
+pub(crate) mod answer_grid;
 mod approvals;
 mod collections;
 mod download;
-mod open_hellos;
-mod package;
+pub(crate) mod open_hellos;
+pub(crate) mod package;
 mod strangers;
 
 use std::sync::Arc;
@@ -16,17 +16,18 @@ use store::{Event, Store, StoreError};
 pub(crate) use approvals::ApprovalRefusal;
 pub(crate) use package::UploadRefusal;
 
-use crate::{clock::now_ms, config::Acquirer, trust::Trust};
+use crate::{clock::now_ms, config::Acquirer, rks::Rks, trust::Trust};
 
 /// What all downloads and uploads of one acquirer share.
 pub(crate) struct Kms<S, H> {
     pub(crate) store: Arc<S>,
-    hsm: H,
-    acquirer: Acquirer,
+    pub(crate) hsm: H,
+    pub(crate) acquirer: Acquirer,
     pub(crate) trust: Trust,
     open_hellos: open_hellos::OpenHellos,
-    strangers: strangers::Strangers,
-    refused_uploads: strangers::Strangers,
+    pub(crate) strangers: strangers::Strangers,
+    pub(crate) refused_uploads: strangers::Strangers,
+    pub(crate) rks: Rks,
 }
 
 /// Something behind the KMS failed: nobody's fault who asked.
@@ -36,17 +37,20 @@ pub(crate) enum Failure {
     Hsm(#[from] HsmError),
     #[error("{0}")]
     Store(#[from] StoreError),
-    #[error("no work key {0} is in the store")]
+    #[error("a certificate in the store cannot be read: {0}")]
+    Certificate(#[from] pki::Error),
+    #[error("no work key {0} is in the store: install one first")]
     NoWorkKey(String),
 }
 
 impl<S: Store, H: Hsm> Kms<S, H> {
-    pub(crate) fn new(store: Arc<S>, hsm: H, acquirer: Acquirer, trust: Trust) -> Self {
+    pub(crate) fn new(store: Arc<S>, hsm: H, acquirer: Acquirer, trust: Trust, rks: Rks) -> Self {
         Self {
             store,
             hsm,
             acquirer,
             trust,
+            rks,
             open_hellos: open_hellos::OpenHellos::default(),
             strangers: strangers::Strangers::new("terminal.refused"),
             refused_uploads: strangers::Strangers::new("upload.refused"),
@@ -80,7 +84,7 @@ impl<S: Store, H: Hsm> Kms<S, H> {
 }
 
 /// An event of now.
-fn event(
+pub(crate) fn event(
     kind: &'static str,
     actor: impl Into<String>,
     subject: impl Into<String>,

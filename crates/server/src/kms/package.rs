@@ -75,6 +75,11 @@ impl Authentic {
         serde_json::from_value(value).map_err(bad)
     }
 
+    /// What was signed.
+    pub(crate) fn content(&self) -> &[u8] {
+        &self.content
+    }
+
     pub(crate) fn digest_hex(&self) -> String {
         self.digest.iter().fold(String::new(), |mut text, byte| {
             let _ = write!(text, "{byte:02x}"); // writing to a String cannot fail

@@ -2,6 +2,7 @@
 //! reason, not once a packet (2-wire.md section 8), so that a flood fills neither disk nor audit.
 
 use std::{
+    borrow::Cow,
     collections::HashMap,
     net::IpAddr,
     sync::{Arc, Mutex, PoisonError},
@@ -24,7 +25,7 @@ pub(crate) struct Strangers {
 
 #[derive(Default)]
 struct Counts {
-    triples: HashMap<(IpAddr, String, &'static str), u64>,
+    triples: HashMap<(IpAddr, String, Cow<'static, str>), u64>,
     others: u64,
 }
 
@@ -35,9 +36,9 @@ impl Strangers {
     }
 
     /// Counts one refusal about `subject`: a serial, or what was uploaded.
-    pub(crate) fn count(&self, source: IpAddr, subject: &str, reason: &'static str) {
+    pub(crate) fn count(&self, source: IpAddr, subject: &str, reason: impl Into<Cow<'static, str>>) {
         let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
-        let key = (source, subject.to_owned(), reason);
+        let key = (source, subject.to_owned(), reason.into());
         if counts.triples.len() >= MAX_TRIPLES && !counts.triples.contains_key(&key) {
             counts.others += 1;
         } else {

@@ -7,8 +7,11 @@ use crate::support::{
     world::{Server, World},
 };
 
-fn each_type_but(expected: u8, open: impl Fn(&Server) -> Line, server: &Server) {
-    for kind in tlv::ALL_TYPES.into_iter().filter(|kind| *kind != expected) {
+/// The messages that open a flow on the terminal port.
+const OPENERS: [u8; 3] = [tlv::HELLO, tlv::RKS_AUTH, tlv::COLLECT_ASK];
+
+fn each_type_but(expected: &[u8], open: impl Fn(&Server) -> Line, server: &Server) {
+    for kind in tlv::ALL_TYPES.into_iter().filter(|kind| !expected.contains(kind)) {
         let mut line = open(server);
         line.send(&frame(kind, &[]));
         let end = if kind == tlv::ERROR { End::Closed } else { End::Code(0x0003) };
@@ -17,9 +20,9 @@ fn each_type_but(expected: u8, open: impl Fn(&Server) -> Line, server: &Server) 
 }
 
 #[test]
-fn only_hello_opens_a_conversation() {
+fn only_openers_open_a_conversation() {
     let server = World::new().start(&crate::support::world::Options::default());
-    each_type_but(tlv::HELLO, |server| connect(server.terminals), &server);
+    each_type_but(&OPENERS, |server| connect(server.terminals), &server);
 }
 
 #[test]
@@ -31,7 +34,7 @@ fn only_reply_follows_the_challenge() {
         terminal.ask(&mut line, 0).unwrap();
         line
     };
-    each_type_but(tlv::REPLY, challenged, &server);
+    each_type_but(&[tlv::REPLY], challenged, &server);
     assert_eq!(world.count("tmks"), 0);
 }
 
@@ -44,13 +47,13 @@ fn only_confirm_follows_the_key() {
         terminal.fetch(&mut line, 0).unwrap();
         line
     };
-    each_type_but(tlv::CONFIRM, keyed, &server);
+    each_type_but(&[tlv::CONFIRM], keyed, &server);
     assert_eq!(world.keys("SN-1", 0, "pending").len(), 1);
     assert!(world.keys("SN-1", 0, "active").is_empty());
 }
 
 #[test]
-fn only_hello_follows_done() {
+fn only_openers_follow_done() {
     let terminal = Raw::new("SN-1");
     let (_world, server) = World::with(&[&terminal]);
     let done = |server: &Server| {
@@ -59,7 +62,7 @@ fn only_hello_follows_done() {
         line
     };
     // A second KEY_CONFIRM among them: it confirms nothing.
-    each_type_but(tlv::HELLO, done, &server);
+    each_type_but(&OPENERS, done, &server);
 }
 
 #[test]

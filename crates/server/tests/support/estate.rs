@@ -18,6 +18,8 @@ use pki::{
     issue::{self, Issuer, Revoked, Validity},
 };
 
+use super::rks::{self, RksKeys};
+
 /// The acquirer that every test works for.
 pub(crate) const ACQUIRER: &str = "ACQ-1";
 /// What the HSM's folder is sealed under.
@@ -28,7 +30,7 @@ pub(crate) const DAY: i64 = 86_400;
 pub(crate) struct Key(PrivateKey);
 
 impl Key {
-    fn new() -> Key {
+    pub(super) fn new() -> Key {
         Key(PrivateKey::generate(2048).unwrap())
     }
 
@@ -85,6 +87,7 @@ pub(crate) struct Estate {
     pub(crate) operator: Person,
     pub(crate) administrator: Person,
     pub(crate) work: WorkKey,
+    pub(crate) rks: RksKeys,
     pub(crate) tls: Certificate,
     pub(crate) tls_key: Key,
     folder: PathBuf,
@@ -110,6 +113,7 @@ impl Estate {
         let folder = tempfile::Builder::new().prefix("hsm").tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
         let folder = folder.keep();
         hsm_soft::create(&folder.join("lmk"), PASSPHRASE).unwrap();
+        let exchange = rks::exchange_key(&folder.join("lmk"));
         let hsm = SoftHsm::open(&folder.join("lmk"), PASSPHRASE, vec![]).unwrap();
         let server = serve::Server::bind(&folder.join("s"), Arc::new(hsm)).unwrap();
         thread::spawn(move || server.run());
@@ -130,6 +134,7 @@ impl Estate {
         let tls =
             issue::tls_server(&issuer, &name("Test server"), tls_key.spki_der(), valid(), &names).unwrap();
         let work = work_key(&folder.join("s"), &issuer);
+        let rks = RksKeys::make(&folder.join("s"), &issuer, exchange);
         Estate {
             root,
             root_key,
@@ -138,10 +143,15 @@ impl Estate {
             operator,
             administrator,
             work,
+            rks,
             tls,
             tls_key,
             folder,
         }
+    }
+
+    pub(crate) fn root_key(&self) -> &Key {
+        &self.root_key
     }
 
     /// Where the HSM listens.

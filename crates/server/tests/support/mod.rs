@@ -10,5 +10,6 @@ pub(crate) mod https;
 pub(crate) mod line;
 pub(crate) mod package;
 pub(crate) mod raw;
+pub(crate) mod rks;
 pub(crate) mod tlv;
 pub(crate) mod world;

@@ -1,6 +1,6 @@
 //! Frames and fields of 2-wire.md sections 1 to 3, written and read independently of the product's code.
 
-/// Tags of section 2 that flow A uses.
+/// Tags of section 2 that these flows use.
 pub(crate) const SUITE: u16 = 0xDF01;
 pub(crate) const SN: u16 = 0xDF02;
 pub(crate) const PIN_PAD: u16 = 0xDF03;
@@ -9,11 +9,22 @@ pub(crate) const RND1: u16 = 0xDF05;
 pub(crate) const RND2: u16 = 0xDF06;
 pub(crate) const CRND1: u16 = 0xDF07;
 pub(crate) const CRND2: u16 = 0xDF08;
+pub(crate) const CTK_PU: u16 = 0xDF09;
 pub(crate) const KCV: u16 = 0xDF0B;
+pub(crate) const CERTIFICATE: u16 = 0xDF0C;
+pub(crate) const INTERMEDIATES: u16 = 0xDF0D;
+pub(crate) const DF20: u16 = 0xDF20;
+pub(crate) const DF21: u16 = 0xDF21;
+pub(crate) const DF22: u16 = 0xDF22;
+pub(crate) const MORE: u16 = 0xDF24;
+pub(crate) const REFUSAL_CHECK: u16 = 0xDF28;
+pub(crate) const REFUSAL_READING: u16 = 0xDF29;
+pub(crate) const REFUSAL_WHEN: u16 = 0xDF2A;
 pub(crate) const KEY_BLOCK: u16 = 0xDF40;
 pub(crate) const ERROR_CODE: u16 = 0xDF60;
 pub(crate) const ERROR_TEXT: u16 = 0xDF61;
 pub(crate) const KEY_ENTRY: u16 = 0xFF21;
+pub(crate) const REFUSAL: u16 = 0xFF23;
 
 /// Types of section 3 that flow A uses.
 pub(crate) const HELLO: u8 = 0x01;
@@ -23,6 +34,17 @@ pub(crate) const KEY: u8 = 0x04;
 pub(crate) const CONFIRM: u8 = 0x05;
 pub(crate) const DONE: u8 = 0x06;
 pub(crate) const ERROR: u8 = 0x7F;
+
+/// Types of flow C and of a collection that the terminal asks for.
+pub(crate) const RKS_AUTH: u8 = 0x11;
+pub(crate) const RKS_CERT: u8 = 0x12;
+pub(crate) const RKS_FACTOR: u8 = 0x13;
+pub(crate) const RKS_TOKEN: u8 = 0x14;
+pub(crate) const RKS_PROOF: u8 = 0x15;
+pub(crate) const RKS_KEYS: u8 = 0x16;
+pub(crate) const COLLECT: u8 = 0x51;
+pub(crate) const COLLECTED: u8 = 0x52;
+pub(crate) const COLLECT_ASK: u8 = 0x53;
 
 /// Every type of section 3.
 pub(crate) const ALL_TYPES: [u8; 38] = [

@@ -36,6 +36,8 @@ pub(crate) struct Options {
     pub(crate) max_connections: usize,
     pub(crate) max_connections_per_address: usize,
     pub(crate) tls: bool,
+    /// `[rks]`, if there is one: slots, whether working keys come along, keys per message.
+    pub(crate) rks: Option<(Vec<u8>, bool, usize)>,
 }
 
 impl Default for Options {
@@ -48,6 +50,7 @@ impl Default for Options {
             max_connections: 4096,
             max_connections_per_address: 0,
             tls: false,
+            rks: Some((vec![0, 1, 5], false, 8)),
         }
     }
 }
@@ -73,6 +76,8 @@ impl World {
         world.write("crl.pem", &ESTATE.crl(1, &[]));
         world.write("tls.pem", &ESTATE.tls.pem());
         world.write("tls.key", &ESTATE.tls_key.pem());
+        let combined = json!({ "name": "KLD-7", "for": "exchange", "kcv": "000000", "block": ESTATE.rks.exchange_block });
+        world.write("exchange.json", &combined.to_string());
         let runtime = Runtime::new().unwrap();
         runtime.block_on(fill(&world.database()));
         world
@@ -235,12 +240,19 @@ async fn fill(database: &Path) {
         state: WorkKeyState::Active,
     };
     store.put_work_key(key, event("work-key.installed")).await.unwrap();
+    ESTATE.rks.install(&store, event).await;
 }
 
 fn configuration(options: &Options) -> String {
     let Options { acquirer, slots: [first, last], replace_active, idle_seconds, tls, .. } = options;
     let (most, most_per_address) = (options.max_connections, options.max_connections_per_address);
     let socket = ESTATE.socket();
+    let rks = options.rks.as_ref().map_or(String::new(), |(slots, working_keys, keys_per_message)| {
+        format!(
+            "[rks]\nslots = {slots:?}\nworking_keys = {working_keys}\nkeys_per_message = {keys_per_message}\n\
+             exchange_keys = {{ KLD-7 = \"exchange.json\" }}\n"
+        )
+    });
     format!(
         r#"
 [acquirer]
@@ -273,6 +285,7 @@ path = "keyferry.db"
 [trust]
 roots = [{{ certificate = "root.pem", roles = ["operator", "administrator", "kms-work"] }}]
 crls = ["crl.pem"]
-"#
+
+{rks}"#
     )
 }

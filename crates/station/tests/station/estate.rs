@@ -87,8 +87,13 @@ pub(crate) fn expired() -> Validity {
 impl Estate {
     /// Issues from the intermediate.
     pub(crate) fn leaf(&self, role: Role, subject: &str, key: &Key, validity: Validity) -> Certificate {
+        self.leaf_of(role, subject, key.signer.spki_der(), validity)
+    }
+
+    /// Issues from the intermediate for a key that is elsewhere.
+    pub(crate) fn leaf_of(&self, role: Role, subject: &str, spki: &[u8], validity: Validity) -> Certificate {
         let issuer = Issuer::new(&self.intermediate, &self.intermediate_key.signer).unwrap();
-        issue::leaf(&issuer, role, &name(subject), key.signer.spki_der(), validity).unwrap()
+        issue::leaf(&issuer, role, &name(subject), spki, validity).unwrap()
     }
 
     /// The certificate of a TLS server on 127.0.0.1, straight from the root.

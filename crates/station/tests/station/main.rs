@@ -10,5 +10,6 @@ mod fake_server;
 mod fake_terminal;
 mod openssl;
 mod packing;
+mod repairing;
 mod spooling;
 mod uploading;

@@ -2,7 +2,12 @@
 
 pub(crate) mod certificate;
 pub(crate) mod collection;
+pub(crate) mod device;
 pub(crate) mod event;
 pub(crate) mod key;
+pub(crate) mod kld_report;
 pub(crate) mod overview;
+pub(crate) mod refusal;
 pub(crate) mod terminal;
+pub(crate) mod window;
+pub(crate) mod working;

@@ -18,6 +18,7 @@ use crate::{
 };
 
 mod acts;
+mod device_store;
 mod error;
 mod open;
 mod readers;

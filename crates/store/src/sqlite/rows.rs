@@ -4,7 +4,10 @@ use rusqlite::Row;
 use rusqlite::types::Type;
 use wire::{Kcv, Malformed, Serial, Slot};
 
-use crate::{AuditRow, CertificateRecord, HeldKey, TerminalRecord, TkRecord, WorkKeyRecord, WorkKeyState};
+use crate::{
+    AuditRow, CertificateRecord, HeldKey, HeldWorkingKey, TerminalRecord, TkRecord, WorkKeyRecord,
+    WorkKeyState, WorkingKind,
+};
 
 /// The columns that [`terminal`] reads, in its order.
 macro_rules! terminal_columns {
@@ -21,7 +24,14 @@ macro_rules! key_columns {
     };
 }
 
-pub(super) use {key_columns, terminal_columns};
+/// The columns that [`working_key`] reads, in its order.
+macro_rules! working_columns {
+    () => {
+        "id, block, kcv, created_at"
+    };
+}
+
+pub(super) use {key_columns, terminal_columns, working_columns};
 
 pub(super) fn serial(row: &Row<'_>, column: usize) -> rusqlite::Result<Serial> {
     Serial::parse(row.get_ref(column)?.as_str()?).map_err(|e| unreadable(column, Type::Text, e))
@@ -75,6 +85,17 @@ pub(super) fn held_key(row: &Row<'_>) -> rusqlite::Result<HeldKey> {
         changed_at: row.get(6)?,
         sent_count: row.get(7)?,
     })
+}
+
+pub(super) fn working_key(row: &Row<'_>) -> rusqlite::Result<HeldWorkingKey> {
+    Ok(HeldWorkingKey { id: row.get(0)?, block: row.get(1)?, kcv: kcv(row, 2)?, created_at: row.get(3)? })
+}
+
+pub(super) fn kind_text(kind: WorkingKind) -> &'static str {
+    match kind {
+        WorkingKind::Pik => "pik",
+        WorkingKind::Mak => "mak",
+    }
 }
 
 pub(super) fn certificate(row: &Row<'_>) -> rusqlite::Result<CertificateRecord> {

@@ -13,6 +13,7 @@ use super::*;
 use crate::AuditFault;
 
 mod file;
+mod migration;
 mod tampering;
 mod writing;
 

@@ -12,9 +12,11 @@ pub mod acquirers;
 pub mod audit;
 pub mod certificates;
 pub mod collections;
+pub mod devices;
 pub mod replacements;
 pub mod slots;
 pub mod tks;
+pub mod windows;
 
 /// One test for each case; `$make` is an async function that gives a fresh store and whatever must outlive it.
 macro_rules! suite {
@@ -57,6 +59,20 @@ macro_rules! suite {
                 the_same_terminal_twice_in_one_package_is_taken_once,
                 terminals_are_listed_in_pages,
             },
+            devices::{
+                a_compromised_serial_is_believed_no_more,
+                a_dik1_is_entered_once_and_found,
+                a_key_that_is_known_changes_nothing,
+                a_report_enters_terminals_and_activates_their_keys,
+                a_tmk_takes_the_slot_from_pending_and_active_ones,
+                an_earlier_run_takes_nothing_back,
+                another_dik2_or_dmk_drops_pending_keys,
+                keys_of_one_message_are_confirmed_together,
+                one_bad_terminal_does_not_spoil_the_others,
+                the_same_content_is_taken_once,
+                work_keys_of_kms_and_rks_are_apart,
+                working_keys_are_pending_once_then_active,
+            },
             replacements::{
                 a_later_collection_overtakes_a_waiting_one,
                 a_rejected_one_is_never_approved,
@@ -90,6 +106,13 @@ macro_rules! suite {
                 blocks_of_an_older_generation_are_refused,
                 blocks_of_an_unknown_terminal_are_refused,
                 blocks_are_set_once,
+            },
+            windows::{
+                a_window_stays_open_for_what_was_not_taken,
+                a_window_takes_one_collection,
+                refusals_are_kept_once_and_shown_newest_first,
+                the_oldest_refusals_go,
+                two_people_open_a_window_once,
             },
         }
     };

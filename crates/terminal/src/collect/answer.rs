@@ -2,9 +2,11 @@
 
 use flows::collect::terminal::Ask;
 use flows::collect::{Collected, Fault, Reason};
-use wire::{Frame, Suite};
+use wire::{Fields, Frame, Suite, error_frame_with_refusals};
 
 use super::accept::accept;
+use crate::refusals::ChainedRefusal;
+use crate::self_test::Failed;
 use crate::{Collector, Latch, PinPad, Terminal};
 
 /// A COLLECT that was answered. TK and latch are stored before this exists.
@@ -27,13 +29,23 @@ pub struct Refusal {
     pub fault: Fault,
     /// What the technician at the station is told.
     pub text: String,
+    /// The record that this refusal left in the terminal's log, which the ERROR carries along (FF23).
+    pub record: Option<Box<Fields>>,
 }
 
 impl Refusal {
+    pub(super) fn new(fault: Fault, text: String) -> Refusal {
+        Refusal { fault, text, record: None }
+    }
+
     /// The ERROR to be sent; none after an ERROR from the station.
     #[must_use]
     pub fn frame(&self) -> Option<Frame> {
-        self.fault.answer_with(&self.text)
+        if self.fault.peer_error().is_some() {
+            return None;
+        }
+        let records = self.record.as_deref().map_or(&[][..], std::slice::from_ref);
+        Some(error_frame_with_refusals(self.fault.code, &self.text, records))
     }
 }
 
@@ -50,52 +62,87 @@ impl From<Fault> for Refusal {
             Reason::Internal { .. } => fault.code.text().to_owned(),
             reason => reason.to_string(),
         };
-        Refusal { fault, text }
+        Refusal::new(fault, text)
     }
 }
 
 /// Answers a COLLECT.
 ///
-/// The order of the checks is: life cycle and latch (0008, or the same answer again), then certificate or permission
-/// for a bare key (000D), then the suite, which only a proven peer is told (0009).
+/// The order of the checks is: sensors, life cycle and latch (0008, or the same answer again), then certificate or
+/// permission for a bare key (000D), then the suite, which only a proven peer is told (0009), then the self test (0008).
 ///
 /// # Errors
 /// [`Refusal`], with the code of 2-wire.md section 8.
 pub fn answer<P: PinPad>(terminal: &mut Terminal<P>, frame: &Frame) -> Result<Answer, Refusal> {
     let ask = Ask::read(frame)?;
-    let state = terminal.pad.life_cycle();
-    if !state.may_make_tk() {
-        let why = format!("the terminal is {state}; a transport key is collected in production only");
-        return Err(Reason::NotPermitted { why }.into());
-    }
+    let (collected, collector, again) = decide(terminal, &ask)?;
+    let fingerprint = collected.fingerprint();
+    Ok(Answer { frame: ask.answer(&collected)?, fingerprint, collector, again })
+}
+
+/// What a COLLECT gets: everything of [`answer`] but the frame. A refusal is in the terminal's log.
+pub(crate) fn decide<P: PinPad>(
+    terminal: &mut Terminal<P>,
+    ask: &Ask,
+) -> Result<(Collected, Collector, bool), Refusal> {
+    let before = terminal.pad.refusals().total();
+    decided(terminal, ask).map_err(|mut refusal| {
+        if terminal.pad.refusals().total() == before
+            && let Some((check, reading)) = check_of(&refusal)
+        {
+            terminal.pad.refuse(check, &reading);
+        }
+        let log = terminal.pad.refusals();
+        if log.total() > before {
+            refusal.record = log.newest().map(|newest| Box::new(newest.fields()));
+        }
+        refusal
+    })
+}
+
+fn decided<P: PinPad>(
+    terminal: &mut Terminal<P>,
+    ask: &Ask,
+) -> Result<(Collected, Collector, bool), Refusal> {
+    terminal.pad.check_tk()?;
     let (latch, again) = match terminal.pad.latch() {
         Some(latch) if latch.digest == ask.digest() => {
             // Proven when it was latched, so it may be told.
-            check_suite(&ask)?;
+            check_suite(ask)?;
             (latch.clone(), true)
         }
         Some(_) => return Err(Reason::OtherCertificate.into()),
-        None => (make(terminal, &ask)?, false),
+        None => (make(terminal, ask)?, false),
     };
-    let collector = latch.collector;
     let collected = Collected {
         device: terminal.device().clone(),
         vendor: terminal.device.vendor.clone(),
         model: terminal.device.model.clone(),
         ctk_pu: latch.ctk_pu,
-        refusals: Vec::new(),
+        refusals: latch.refusals.iter().map(ChainedRefusal::fields).collect(),
     };
-    let fingerprint = collected.fingerprint();
-    Ok(Answer { frame: ask.answer(&collected)?, fingerprint, collector, again })
+    Ok((collected, latch.collector, again))
+}
+
+/// What refused, for the log of refusals, where the PIN pad did not write it itself.
+fn check_of(refusal: &Refusal) -> Option<(&'static str, String)> {
+    match &refusal.fault.reason {
+        Reason::OtherCertificate => Some(("latch", "another certificate".into())),
+        Reason::CertificateRefused { .. } => Some(("certificate", refusal.text.clone())),
+        Reason::BareKeyNotAllowed => Some(("bare-key", "not allowed".into())),
+        Reason::SuiteNotSupported { suite } => Some(("suite", suite.to_string())),
+        _ => None,
+    }
 }
 
 fn make<P: PinPad>(terminal: &mut Terminal<P>, ask: &Ask) -> Result<Latch, Refusal> {
-    let at = terminal
-        .device
-        .time(terminal.clock.as_ref(), &terminal.vault)
-        .map_err(|error| Reason::Internal { why: error.to_string() })?;
+    let at = terminal.time().map_err(|error| Reason::Internal { why: error.to_string() })?;
     let key = accept(ask, &terminal.device, at)?;
     check_suite(ask)?;
+    if let Err(Failed { check, why }) = terminal.device.settings.self_test.run(&mut terminal.interface) {
+        terminal.pad.refuse(check, &why);
+        return Err(Reason::NotPermitted { why: format!("self test, {check}: {why}") }.into());
+    }
     Ok(terminal.pad.make_tk(&key)?)
 }
 

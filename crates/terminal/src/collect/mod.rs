@@ -12,5 +12,6 @@ mod serve;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use answer::decide;
 pub use answer::{Answer, Refusal, answer};
 pub use serve::{DEFAULT_ADDRESS, Event, serve, serve_with};

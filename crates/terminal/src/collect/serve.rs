@@ -1,21 +1,17 @@
-//! Listening for a station.
+//! Listening for a station and nobody else.
 
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4, TcpListener, TcpStream};
-use std::time::Duration;
+use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4, TcpListener};
 
-use wire::{ErrorCode, ErrorMessage, error_frame};
+use wire::{ErrorCode, ErrorMessage};
 
-use super::{Refusal, answer};
-use crate::{Collector, Link, LinkError, LinkLimits, PinPad, Terminal};
+use crate::listen::{self, Flows, serve_flows};
+use crate::{Collector, LinkLimits, PinPad, Terminal};
 
 /// Where a terminal listens unless told otherwise: for a station on the same machine. One elsewhere needs an address
 /// that it can reach, in a room where nobody else can.
 pub const DEFAULT_ADDRESS: SocketAddr =
     SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::LOCALHOST, wire::limits::TERMINAL_PORT));
-
-/// How often a listener without a caller looks whether it is to stop.
-const POLL: Duration = Duration::from_millis(10);
 
 /// What happens while a terminal is collected, for its display and log.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -54,7 +50,7 @@ pub enum Event {
 }
 
 /// Serves stations on this listener, one connection after another, until `stop` says so; it is asked many times a
-/// second. Nothing that a station does ends it.
+/// second. Nothing that a station does ends it. [`listen::serve`] serves KLDs and repairs too.
 ///
 /// # Errors
 /// When the listener itself fails.
@@ -78,74 +74,25 @@ pub fn serve_with<P: PinPad>(
     stop: &dyn Fn() -> bool,
     on_event: &mut dyn FnMut(&Event),
 ) -> io::Result<()> {
-    listener.set_nonblocking(true)?;
-    while !stop() {
-        match listener.accept() {
-            Ok((stream, peer)) => {
-                on_event(&Event::Connected { peer });
-                if let Err(error) = connection(stream, limits, terminal, stop, on_event) {
-                    on_event(&Event::LinkFailed { reason: error.to_string() });
-                }
-            }
-            Err(error) if is_passing(&error) => std::thread::sleep(POLL),
-            Err(error) => return Err(error),
+    let mut translated = |event: &listen::Event| {
+        if let Some(event) = translate(event.clone()) {
+            on_event(&event);
         }
-    }
-    Ok(())
+    };
+    serve_flows(listener, Flows::Collecting, limits, terminal, stop, &mut translated)
 }
 
-/// Serves one connection to its end.
-fn connection<P: PinPad>(
-    stream: TcpStream,
-    limits: LinkLimits,
-    terminal: &mut Terminal<P>,
-    stop: &dyn Fn() -> bool,
-    on_event: &mut dyn FnMut(&Event),
-) -> Result<(), LinkError> {
-    // Some systems hand the listener's mode on.
-    stream.set_nonblocking(false)?;
-    stream.set_nodelay(true)?;
-    let mut link = Link::with_limits(stream, limits);
-    loop {
-        let frame = match link.receive_unless(stop) {
-            Ok(frame) => frame,
-            Err(LinkError::Closed | LinkError::Stopped) => return Ok(()),
-            Err(error) => {
-                if let Some(code) = error.code() {
-                    link.end_with(&error_frame(code, code.text()));
-                }
-                return Err(error);
-            }
-        };
-        match answer(terminal, &frame) {
-            Ok(answer) => {
-                link.send(&answer.frame)?;
-                on_event(&Event::Collected {
-                    fingerprint: answer.fingerprint,
-                    collector: answer.collector,
-                    again: answer.again,
-                });
-            }
-            Err(refusal) => {
-                on_event(&event(&refusal));
-                if let Some(error) = refusal.frame() {
-                    link.end_with(&error);
-                }
-                return Ok(());
-            }
+fn translate(event: listen::Event) -> Option<Event> {
+    use listen::Event as Heard;
+    Some(match event {
+        Heard::Connected { peer } => Event::Connected { peer },
+        Heard::Collected { fingerprint, collector, again } => {
+            Event::Collected { fingerprint, collector, again }
         }
-    }
-}
-
-fn event(refusal: &Refusal) -> Event {
-    match refusal.fault.peer_error() {
-        Some(message) => Event::PeerError { message: message.clone() },
-        None => Event::Refused { code: refusal.fault.code, reason: refusal.fault.reason.to_string() },
-    }
-}
-
-/// Whether accepting may go on: nobody was there, or the caller was gone again.
-fn is_passing(error: &io::Error) -> bool {
-    use io::ErrorKind::{ConnectionAborted, ConnectionReset, Interrupted, WouldBlock};
-    matches!(error.kind(), WouldBlock | Interrupted | ConnectionAborted | ConnectionReset)
+        Heard::Refused { code, reason } => Event::Refused { code, reason },
+        Heard::Tampered { why } => Event::Refused { code: ErrorCode::NotPermittedNow, reason: why },
+        Heard::PeerError { message } => Event::PeerError { message },
+        Heard::LinkFailed { reason } => Event::LinkFailed { reason },
+        Heard::Loaded { .. } | Heard::Challenged | Heard::Repaired => return None,
+    })
 }

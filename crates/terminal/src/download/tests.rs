@@ -183,3 +183,58 @@ fn silent_server_is_told_000a() {
     assert!(matches!(error, DownloadError::Link(LinkError::Idle(_))), "{error}");
     assert_eq!(thread.join().unwrap(), Some(ErrorCode::Timeout));
 }
+
+#[test]
+fn refusals_are_told_with_tk_hello_until_a_download_is_done() {
+    let (mut terminal, kms) = collected();
+    let board = crate::board::SharedBoard::default();
+    terminal.set_board(board.clone());
+    board.change(|readings| readings.millivolts = 2500);
+    let (near, _far) = UnixStream::pair().unwrap();
+    download(&mut terminal, near, slot(3)).unwrap_err();
+    board.change(|readings| readings.millivolts = 3300);
+    for (cut, expected) in [(true, 1), (false, 1), (false, 0)] {
+        let (near, far) = UnixStream::pair().unwrap();
+        let clear = kms.tk.to_clear();
+        let thread = thread::spawn(move || {
+            let kms = Kms { tk: paycrypto::tk::UncheckedTk::new(clear).check().unwrap() };
+            let mut link = Link::new(far);
+            let hello = link.receive().unwrap();
+            let count = hello.message().unwrap().fields.templates(wire::Tag::REFUSAL_RECORD).count();
+            if cut {
+                return count;
+            }
+            let (challenge, state) = kms.challenge(&hello).unwrap();
+            link.send(&challenge).unwrap();
+            let (key, state) = kms.key(state, &link.receive().unwrap(), &Tmk::generate().unwrap()).unwrap();
+            link.send(&key).unwrap();
+            let done = kms.done(state, &link.receive().unwrap()).unwrap();
+            link.send(&done).unwrap();
+            count
+        });
+        assert_eq!(download(&mut terminal, near, slot(3)).is_err(), cut);
+        assert_eq!(thread.join().unwrap(), expected);
+    }
+    assert_eq!(terminal.status().refusals.reported, 1);
+}
+
+#[test]
+fn lid_opened_while_the_terminal_waits_for_the_kms_is_0008() {
+    let (mut terminal, kms) = collected();
+    let board = crate::board::SharedBoard::default();
+    terminal.set_board(board.clone());
+    kms.load(&mut terminal, slot(3), &Tmk::generate().unwrap()).unwrap();
+    let (near, far) = UnixStream::pair().unwrap();
+    let thread = thread::spawn(move || {
+        let mut link = Link::new(far);
+        link.receive().unwrap();
+        board.change(|readings| readings.lid_open = true);
+        ErrorMessage::read(&link.receive().unwrap().message().unwrap().fields)
+    });
+    let error = download(&mut terminal, near, slot(3)).unwrap_err();
+    assert!(error.to_string().starts_with("0008"), "{error}");
+    let told = thread.join().unwrap();
+    assert_eq!(told.known_code(), Some(ErrorCode::NotPermittedNow));
+    assert_eq!(flows::RefusalRecord::read(&told.refusals[0]).unwrap().check, "lid");
+    assert_eq!(terminal.pad().life_cycle(), LifeCycle::Tampered);
+}

@@ -10,15 +10,16 @@ use paycrypto::blocks;
 use paycrypto::tk::CheckedTk;
 use wire::{Frame, Kcv, Place, Slot, Suite};
 
-use super::SoftPad;
-use super::slot_keys::SlotKeys;
+use super::identity::IdentitySession;
+use super::load::{Accepted, LoadedPlace, put_tmk};
+use super::{Denied, SoftPad};
 use crate::PinPad;
 use crate::life_cycle::Milestone;
 
 /// Sets the top bit of a random number to 0, as Rnd1's is.
 const RND1_MASK: u8 = 0x7F;
 
-/// Where an open download is.
+/// Where an open download or loading is. There is one at a time: who begins another ends it.
 pub(super) enum Session {
     /// There is none.
     Idle,
@@ -28,32 +29,33 @@ pub(super) enum Session {
     Challenged { slot: Slot, crnd2: [u8; RANDOM], transcript: Transcript },
     /// The key is stored.
     Keyed { slot: Slot, kcv: Kcv },
+    /// A local loading: C_rnd1_rnd2 was given out.
+    LoadAccepted(Box<Accepted>),
+    /// A local loading: the key is stored.
+    LoadDone { place: LoadedPlace, kcv: Kcv },
+    /// A download from the RKS.
+    Identity(Box<IdentitySession>),
 }
 
 impl SoftPad {
     /// The TK, checked for this use, if it may fill this slot.
-    fn tk_for(&self, slot: Slot) -> Result<CheckedTk, PadRefusal> {
-        self.check_whole()?;
-        let state = self.state.life_cycle;
-        if !state.may_load_keys() {
-            return Err(not_permitted(format!("the terminal is {state}")));
-        }
+    fn tk_for(&mut self, slot: Slot) -> Result<CheckedTk, PadRefusal> {
+        self.may_load()?;
         let tk = match self.state.tk() {
             Ok(Some(tk)) => tk,
-            Ok(None) => return Err(not_permitted("there is no transport key: collect the terminal first")),
+            Ok(None) => {
+                let why = "there is no transport key: collect the terminal first";
+                return Err(self.deny("transport-key", "none", why).into());
+            }
             Err(defect) => return Err(PadRefusal::Failed { why: defect.to_string() }),
         };
-        match self.state.slots.get(&slot) {
-            Some(keys) if !keys.owner.admits(&self.state.owner(&tk, Suite::TDES)) => {
-                Err(not_permitted(format!(
-                    "slot {slot} belongs to another key system: only a repair authorisation gives it away"
-                )))
-            }
-            _ => Ok(tk),
-        }
+        let held = self.state.slots.get(&slot).map(|keys| keys.owner);
+        let by = self.state.owner(&tk, Suite::TDES);
+        self.check_owner(held, &by, &format!("slot {slot}"))?;
+        Ok(tk)
     }
 
-    fn take_session(&mut self) -> Session {
+    pub(super) fn take_session(&mut self) -> Session {
         std::mem::replace(&mut self.session, Session::Idle)
     }
 }
@@ -110,14 +112,9 @@ impl DownloadPad for SoftPad {
             .map_err(|refusal| PadRefusal::KeyRefused { why: refusal.to_string() })?;
         let kcv = Kcv::Tdes(tmk.kcv());
         // A broken download brings the pending key again: it is there already.
-        if !self.state.slots.get(&slot).is_some_and(|keys| keys.holds(&tmk)) {
+        if !self.state.slots.get(&slot).is_some_and(|keys| keys.tmk.holds(&tmk)) {
             let owner = self.state.owner(&tk, Suite::TDES);
-            self.change(|state| match state.slots.get_mut(&slot) {
-                Some(keys) => keys.take(tmk),
-                None => {
-                    state.slots.insert(slot, SlotKeys::first(owner, tmk));
-                }
-            })?;
+            self.change(|state| put_tmk(state, slot, owner, tmk)).map_err(Denied::from)?;
         }
         self.session = Session::Keyed { slot, kcv };
         Ok(kcv)
@@ -131,18 +128,18 @@ impl DownloadPad for SoftPad {
             return Err(not_permitted("KEY_CONFIRM does not name the key that was loaded"));
         }
         Done::read(done).map_err(unreadable)?;
-        self.check_whole()?;
-        let life_cycle = self.after(Milestone::KeyDone)?;
-        let known = self.state.slots.get(&slot).is_some_and(SlotKeys::is_done);
-        if known && life_cycle == self.state.life_cycle {
+        self.may_load()?;
+        let known = self.state.slots.get(&slot).is_some_and(|keys| keys.tmk.is_done());
+        if known && self.state.life_cycle.after(Milestone::KeyDone) == Some(self.state.life_cycle) {
             return Ok(());
         }
         self.change(|state| {
-            state.life_cycle = life_cycle;
+            state.pass(Milestone::KeyDone);
             if let Some(keys) = state.slots.get_mut(&slot) {
-                keys.finish();
+                keys.tmk.finish();
             }
-        })?;
+        })
+        .map_err(Denied::from)?;
         Ok(())
     }
 }

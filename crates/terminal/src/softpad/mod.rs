@@ -3,41 +3,58 @@
 //! | file | what |
 //! |---|---|
 //! | `mod.rs` | the pad, its commands outside of flows |
-//! | `download.rs` | its part of a TMK download |
+//! | `guard.rs` | what stands before every step: sensors, life cycle, tampering |
+//! | `download.rs`, `load.rs`, `identity.rs` | its part of a TMK download, a local loading, a download from the RKS |
+//! | `repair.rs` | challenge and authorisation |
 //! | `state.rs`, `slot_keys.rs` | what it remembers, and when a key gives way to another |
-//! | `codec.rs` | the bytes of that |
+//! | `stored.rs`, `codec.rs` | the bytes of that |
 
 mod codec;
 mod download;
+mod guard;
+mod identity;
+mod load;
+mod repair;
 mod slot_keys;
 mod state;
+mod stored;
 #[cfg(test)]
 mod tests;
 
 use std::sync::Arc;
 
+use flows::PadRefusal;
 use flows::collect::Reason;
-use flows::tmk_download::PadRefusal;
+use flows::repair::messages::CHALLENGE;
 use paycrypto::tk::CheckedTk;
 use wire::{Kcv, Serial};
 
+use crate::board::{Board, SensorLimits, SharedBoard};
 use crate::life_cycle::Milestone;
+use crate::pad::PlaceStatus;
+use crate::refusals::RefusalLog;
 use crate::storage::Record;
 use crate::vault::Vault;
-use crate::{AcceptedKey, Error, Latch, LifeCycle, PinPad, SlotStatus};
+use crate::{AcceptedKey, Clock, Error, Latch, LifeCycle, PinPad, SlotStatus, SystemClock, WorkingStatus};
 use download::Session;
+pub(crate) use guard::Denied;
 use state::PadState;
 
 /// A PIN pad in software.
 ///
 /// What it remembers is sealed ([`Storage`](crate::storage::Storage)) and there before anything that depends on it
-/// leaves. An open download is not remembered: a power cut ends it.
+/// leaves. An open download or loading is not remembered: a power cut ends it.
 pub struct SoftPad {
     vault: Arc<Vault>,
     state: PadState,
     session: Session,
+    board: Box<dyn Board>,
+    limits: SensorLimits,
+    clock: Arc<dyn Clock>,
     /// What is in memory may not be what is stored: a write failed and so did reading back. Nothing is done any more.
     broken: bool,
+    /// Keys were wiped in memory, and the disk did not take it: it is tried again before anything else.
+    wipe_unstored: bool,
 }
 
 impl SoftPad {
@@ -45,21 +62,40 @@ impl SoftPad {
     pub(crate) fn create(vault: Arc<Vault>, serial: Serial) -> Result<SoftPad, Error> {
         let state = PadState::new(serial)?;
         vault.store(Record::Pad, &state.encode()?)?;
-        Ok(SoftPad { vault, state, session: Session::Idle, broken: false })
+        Ok(SoftPad::with(vault, state))
     }
 
     /// The stored PIN pad.
     pub(crate) fn open(vault: Arc<Vault>) -> Result<SoftPad, Error> {
         let state = PadState::decode(&vault.load(Record::Pad)?)?;
-        Ok(SoftPad { vault, state, session: Session::Idle, broken: false })
+        Ok(SoftPad::with(vault, state))
+    }
+
+    fn with(vault: Arc<Vault>, state: PadState) -> SoftPad {
+        SoftPad {
+            vault,
+            state,
+            session: Session::Idle,
+            board: Box::new(SharedBoard::default()),
+            limits: SensorLimits::default(),
+            clock: Arc::new(SystemClock),
+            broken: false,
+            wipe_unstored: false,
+        }
+    }
+
+    /// Gives it the board that it sits on, and the ranges that production set.
+    pub(crate) fn set_board(&mut self, board: impl Board + 'static, limits: SensorLimits) {
+        self.board = Box::new(board);
+        self.limits = limits;
     }
 
     /// Changes the state and stores it. When that fails the state is what is stored, so that nothing is done with what
     /// a power cut would take back.
     fn change(&mut self, act: impl FnOnce(&mut PadState)) -> Result<(), Error> {
         act(&mut self.state);
-        let stored = self.state.encode().and_then(|bytes| self.vault.store(Record::Pad, &bytes));
-        if stored.is_err() {
+        let stored = self.store();
+        if stored.is_err() && !self.wipe_unstored {
             match self.vault.load(Record::Pad).and_then(|bytes| PadState::decode(&bytes)) {
                 Ok(state) => self.state = state,
                 Err(_) => self.broken = true,
@@ -68,21 +104,24 @@ impl SoftPad {
         stored
     }
 
-    /// Refuses when memory and storage may differ.
-    fn check_whole(&self) -> Result<(), PadRefusal> {
-        if self.broken {
-            return Err(PadRefusal::Failed {
-                why: "its state could not be stored; restart the terminal".into(),
-            });
-        }
-        Ok(())
+    fn store(&self) -> Result<(), Error> {
+        self.state.encode().and_then(|bytes| self.vault.store(Record::Pad, &bytes))
     }
 
-    fn after(&self, milestone: Milestone) -> Result<LifeCycle, PadRefusal> {
-        let state = self.state.life_cycle;
-        state
-            .after(milestone)
-            .ok_or_else(|| PadRefusal::NotPermitted { why: format!("{milestone:?} cannot be in {state}") })
+    /// Passes a milestone by command; nothing is stored where nothing changes.
+    fn pass(&mut self, milestone: Milestone) -> Result<(), Denied> {
+        let from = self.state.life_cycle;
+        let Some((to, _)) = from.step(milestone) else {
+            let why = format!("{milestone:?} cannot be in {from}");
+            return Err(self.deny("life-cycle", &from.to_string(), &why));
+        };
+        if to != from {
+            self.session = Session::Idle;
+            self.change(|state| {
+                state.pass(milestone);
+            })?;
+        }
+        Ok(())
     }
 }
 
@@ -95,31 +134,64 @@ impl PinPad for SoftPad {
         self.state.life_cycle
     }
 
-    fn deploy(&mut self) -> Result<(), PadRefusal> {
+    fn set_clock(&mut self, clock: Arc<dyn Clock>) {
+        self.clock = clock;
+    }
+
+    fn poll(&mut self) -> Result<(), PadRefusal> {
+        Ok(self.sense(false)?)
+    }
+
+    fn deploy(&mut self) -> Result<(), flows::tmk_download::PadRefusal> {
+        self.guard()?;
+        Ok(self.pass(Milestone::Deploy)?)
+    }
+
+    fn retire(&mut self) -> Result<(), PadRefusal> {
         self.check_whole()?;
-        let after = self.after(Milestone::Deploy)?;
-        if after != self.state.life_cycle {
-            self.change(|state| state.life_cycle = after)?;
+        Ok(self.pass(Milestone::Retire)?)
+    }
+
+    fn wipe_for_root(&mut self) -> Result<(), PadRefusal> {
+        self.guard()?;
+        let state = self.state.life_cycle;
+        match state {
+            LifeCycle::Repair => Ok(self.change(PadState::erase_all).map_err(Denied::from)?),
+            LifeCycle::Production if !self.state.has_keys() => Ok(()),
+            LifeCycle::Production => Err(self
+                .deny("root", "keys", "there are keys already; only repair changes the root then")
+                .into()),
+            _ => {
+                let why =
+                    format!("the terminal is {state}; a root is exchanged before the first key or in repair");
+                Err(self.deny("root", &state.to_string(), &why).into())
+            }
         }
-        Ok(())
     }
 
     fn latch(&self) -> Option<&Latch> {
         self.state.latch.as_ref()
     }
 
-    fn make_tk(&mut self, key: &AcceptedKey) -> Result<Latch, Reason> {
-        self.check_whole().map_err(internal)?;
+    fn check_tk(&mut self) -> Result<(), Reason> {
+        self.guard()?;
         let state = self.state.life_cycle;
         if !state.may_make_tk() {
-            return Err(Reason::NotPermitted { why: format!("the terminal is {state}") });
+            let why =
+                format!("the terminal is {state}; a transport key is collected in production or repair");
+            return Err(self.deny("life-cycle", &state.to_string(), &why).into());
         }
+        Ok(())
+    }
+
+    fn make_tk(&mut self, key: &AcceptedKey) -> Result<Latch, Reason> {
+        self.check_tk()?;
         if let Some(latch) = &self.state.latch {
-            return if latch.digest == key.digest() {
-                Ok(latch.clone())
-            } else {
-                Err(Reason::OtherCertificate)
-            };
+            if latch.digest == key.digest() {
+                return Ok(latch.clone());
+            }
+            self.deny("latch", "another certificate", "");
+            return Err(Reason::OtherCertificate);
         }
         self.session = Session::Idle;
         if self.state.has_tk() {
@@ -127,9 +199,46 @@ impl PinPad for SoftPad {
         }
         let tk = CheckedTk::generate().map_err(internal)?;
         let ctk_pu = key.public_key().oaep_encrypt(&tk.to_clear()).map_err(internal)?;
-        let latch = Latch { digest: key.digest(), collector: key.collector(), ctk_pu };
+        let (refusals, _) = self.state.refusals.unreported();
+        let latch = Latch { digest: key.digest(), collector: key.collector(), ctk_pu, refusals };
         self.change(|state| state.set_tk(&tk, latch.clone())).map_err(internal)?;
+        // Once more before it is given out: the lid may have been opened meanwhile.
+        self.guard()?;
         Ok(latch)
+    }
+
+    fn check_loading(&mut self) -> Result<(), PadRefusal> {
+        Ok(self.may_load()?)
+    }
+
+    fn refusals(&self) -> &RefusalLog {
+        &self.state.refusals
+    }
+
+    fn refuse(&mut self, check: &str, reading: &str) {
+        self.deny(check, reading, "");
+    }
+
+    fn reported(&mut self, known: u64) -> Result<(), PadRefusal> {
+        if known > self.state.refusals.reported() {
+            self.change(|state| {
+                state.refusals.report(known);
+            })
+            .map_err(Denied::from)?;
+        }
+        Ok(())
+    }
+
+    fn repair_challenge(&mut self) -> Result<[u8; CHALLENGE], PadRefusal> {
+        Ok(self.make_challenge()?)
+    }
+
+    fn open_challenge(&self) -> Option<[u8; CHALLENGE]> {
+        self.state.challenge
+    }
+
+    fn repair(&mut self, authorisation: &crate::RepairAuthorisation<'_>) -> Result<(), PadRefusal> {
+        self.enter_repair(authorisation)
     }
 
     fn slots(&self) -> Vec<SlotStatus> {
@@ -139,11 +248,27 @@ impl PinPad for SoftPad {
             .map(|(slot, keys)| SlotStatus {
                 slot: *slot,
                 suite: keys.owner.suite,
-                kcv: Kcv::Tdes(keys.kcv()),
-                done: keys.is_done(),
-                previous: keys.previous_kcv().map(Kcv::Tdes),
+                kcv: Kcv::Tdes(keys.tmk.kcv()),
+                done: keys.tmk.is_done(),
+                previous: keys.tmk.previous_kcv().map(Kcv::Tdes),
+                working: WorkingStatus {
+                    pik: keys.working.pik.as_ref().map(|key| Kcv::Tdes(key.kcv())),
+                    mak: keys.working.mak.as_ref().map(|key| Kcv::Tdes(key.kcv())),
+                    tdk: keys.working.tdk.as_ref().map(|key| Kcv::Tdes(key.kcv())),
+                },
             })
             .collect()
+    }
+
+    fn identity(&self) -> Option<PlaceStatus> {
+        self.state
+            .identity
+            .as_ref()
+            .map(|held| PlaceStatus { kcv: Kcv::Tdes(held.dik2.kcv()), done: held.done })
+    }
+
+    fn dmk(&self) -> Option<PlaceStatus> {
+        self.state.dmk.as_ref().map(|held| PlaceStatus { kcv: Kcv::Tdes(held.dmk.kcv()), done: held.done })
     }
 }
 

@@ -1,11 +1,12 @@
-//! What one slot holds, and when a key in it gives way to another.
+//! What one place holds, and when a key in it gives way to another.
 //!
-//! A slot has the key that came last and the one before it. The older stays until the newer has worked once, because
+//! A place has the key that came last and the one before it. The older stays until the newer has worked once, because
 //! DONE is not authenticated in suite 01 (2-wire.md section 4, "Confirming") and a line may be cut anywhere: the two
 //! ends always have a key in common.
 
 use paycrypto::TdesKey;
-use paycrypto::keys::Tmk;
+use paycrypto::blocks::BlockKey;
+use paycrypto::keys::{Mak, Pik, Tdk, Tmk};
 use subtle::ConstantTimeEq;
 use wire::Suite;
 
@@ -14,10 +15,37 @@ use super::codec::{Reader, Writer};
 /// Bytes of an owner's identifier.
 pub(super) const OWNER_ID: usize = 16;
 
-/// Who filled a slot first: the secret that brought the key, and the suite (1-systems.md, "What must hold everywhere").
+/// Which secret an owner is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum OwnerKind {
+    /// TEK: flow A.
+    Tk = 1,
+    /// The acquirer's root: flow B.
+    Root = 2,
+    /// DIK2: flow C.
+    Dik2 = 3,
+}
+
+impl OwnerKind {
+    fn from_number(number: u8) -> Option<OwnerKind> {
+        [OwnerKind::Tk, OwnerKind::Root, OwnerKind::Dik2].into_iter().find(|kind| *kind as u8 == number)
+    }
+
+    /// What an identifier is an HMAC over, before the suite and the secret.
+    pub(super) fn label(self) -> &'static [u8] {
+        match self {
+            OwnerKind::Tk => b"TK",
+            OwnerKind::Root => b"acquirer root",
+            OwnerKind::Dik2 => b"DIK2",
+        }
+    }
+}
+
+/// Who filled a place first: the secret that brought the key, and the suite (1-systems.md, "What must hold everywhere").
 /// The identifier is an HMAC of the secret under a key of this PIN pad's own, so it tells nothing of it.
 #[derive(Clone, Copy)]
 pub(super) struct Owner {
+    pub(super) kind: OwnerKind,
     pub(super) suite: Suite,
     pub(super) id: [u8; OWNER_ID],
 }
@@ -25,55 +53,68 @@ pub(super) struct Owner {
 impl Owner {
     /// Whether a key that `other` brings may replace one of this owner's.
     pub(super) fn admits(&self, other: &Owner) -> bool {
-        self.id.ct_eq(&other.id).into() && other.suite >= self.suite
+        self.kind == other.kind && self.id.ct_eq(&other.id).into() && other.suite >= self.suite
+    }
+
+    pub(super) fn write(&self, writer: &mut Writer) {
+        writer.byte(self.kind as u8);
+        writer.byte(self.suite.byte());
+        writer.bytes(&self.id);
+    }
+
+    pub(super) fn read(reader: &mut Reader<'_>) -> Option<Owner> {
+        let kind = OwnerKind::from_number(reader.byte()?)?;
+        Some(Owner { kind, suite: Suite::new(reader.byte()?), id: reader.array()? })
     }
 }
 
-/// A slot that was filled.
-pub(super) struct SlotKeys {
-    pub(super) owner: Owner,
-    current: Tmk,
+/// The key that came last, and the one before it.
+pub(super) struct Held<K> {
+    current: K,
     /// Whether DONE arrived for the current key.
     done: bool,
-    previous: Option<Tmk>,
+    previous: Option<K>,
 }
 
-impl SlotKeys {
-    /// A slot with its first key.
-    pub(super) fn first(owner: Owner, tmk: Tmk) -> SlotKeys {
-        SlotKeys { owner, current: tmk, done: false, previous: None }
+impl<K: BlockKey> Held<K> {
+    /// The first key.
+    pub(super) fn first(key: K) -> Held<K> {
+        Held { current: key, done: false, previous: None }
     }
 
     /// Whether the key is the current one: then a broken download brought it again, and nothing is to be stored.
-    pub(super) fn holds(&self, tmk: &Tmk) -> bool {
-        self.current.expose().ct_eq(tmk.expose()).into()
+    pub(super) fn holds(&self, key: &K) -> bool {
+        self.current.key().expose().ct_eq(key.key().expose()).into()
     }
 
-    /// Takes a new key.
+    /// Takes a new key; the current one again changes nothing.
     ///
     /// The current one becomes the previous one when its DONE had arrived, or when nothing else is there. Otherwise it
     /// is a key that was replaced before it was finished: it gives way, and the previous one, which worked, stays.
-    pub(super) fn take(&mut self, tmk: Tmk) {
-        let replaced = std::mem::replace(&mut self.current, tmk);
+    pub(super) fn take(&mut self, key: K) {
+        if self.holds(&key) {
+            return;
+        }
+        let replaced = std::mem::replace(&mut self.current, key);
         if self.done || self.previous.is_none() {
             self.previous = Some(replaced);
         }
         self.done = false;
     }
 
-    /// Remembers DONE; says whether that is new.
-    pub(super) fn finish(&mut self) -> bool {
-        !std::mem::replace(&mut self.done, true)
+    /// Remembers DONE.
+    pub(super) fn finish(&mut self) {
+        self.done = true;
     }
 
     /// Check value of the current key.
     pub(super) fn kcv(&self) -> [u8; 3] {
-        self.current.kcv()
+        self.current.key().kcv()
     }
 
     /// Check value of the key before it.
     pub(super) fn previous_kcv(&self) -> Option<[u8; 3]> {
-        self.previous.as_ref().map(Tmk::kcv)
+        self.previous.as_ref().map(|key| key.key().kcv())
     }
 
     /// Whether DONE arrived for the current key.
@@ -81,35 +122,97 @@ impl SlotKeys {
         self.done
     }
 
-    pub(super) fn write(&self, writer: &mut Writer) {
-        writer.byte(self.owner.suite.byte());
-        writer.bytes(&self.owner.id);
+    fn write(&self, writer: &mut Writer) {
         writer.byte(u8::from(self.done));
-        writer.sized(self.current.expose());
-        writer.sized(self.previous.as_ref().map(Tmk::expose).unwrap_or_default());
+        writer.sized(self.current.key().expose());
+        writer.sized(self.previous.as_ref().map(|key| key.key().expose()).unwrap_or_default());
     }
 
-    pub(super) fn read(reader: &mut Reader<'_>) -> Option<SlotKeys> {
-        let owner = Owner { suite: Suite::new(reader.byte()?), id: reader.array()? };
+    fn read(reader: &mut Reader<'_>) -> Option<Held<K>> {
         let done = reader.flag()?;
         let current = read_key(reader.sized()?)?;
         let previous = match reader.sized()? {
             [] => None,
             key => Some(read_key(key)?),
         };
-        Some(SlotKeys { owner, current, done, previous })
+        Some(Held { current, done, previous })
     }
 }
 
-fn read_key(bytes: &[u8]) -> Option<Tmk> {
-    Tmk::from_key(TdesKey::from_bytes(bytes).ok()?).ok()
+/// A slot that was filled: its TMK, and the working keys that the RKS brought for it.
+pub(super) struct SlotKeys {
+    pub(super) owner: Owner,
+    pub(super) tmk: Held<Tmk>,
+    pub(super) working: WorkingKeys,
+}
+
+/// The working keys of a slot.
+#[derive(Default)]
+pub(super) struct WorkingKeys {
+    pub(super) pik: Option<Held<Pik>>,
+    pub(super) mak: Option<Held<Mak>>,
+    pub(super) tdk: Option<Held<Tdk>>,
+}
+
+impl SlotKeys {
+    /// A slot with its first key.
+    pub(super) fn first(owner: Owner, tmk: Tmk) -> SlotKeys {
+        SlotKeys { owner, tmk: Held::first(tmk), working: WorkingKeys::default() }
+    }
+
+    pub(super) fn write(&self, writer: &mut Writer) {
+        self.owner.write(writer);
+        self.tmk.write(writer);
+        let WorkingKeys { pik, mak, tdk } = &self.working;
+        write_option(writer, pik.as_ref());
+        write_option(writer, mak.as_ref());
+        write_option(writer, tdk.as_ref());
+    }
+
+    pub(super) fn read(reader: &mut Reader<'_>) -> Option<SlotKeys> {
+        let owner = Owner::read(reader)?;
+        let tmk = Held::read(reader)?;
+        let working =
+            WorkingKeys { pik: read_option(reader)?, mak: read_option(reader)?, tdk: read_option(reader)? };
+        Some(SlotKeys { owner, tmk, working })
+    }
+
+    /// Reads a slot of version 1 of the state, when only a TK could own one and there were no working keys.
+    pub(super) fn read_version_1(reader: &mut Reader<'_>) -> Option<SlotKeys> {
+        let owner = Owner { kind: OwnerKind::Tk, suite: Suite::new(reader.byte()?), id: reader.array()? };
+        Some(SlotKeys { owner, tmk: Held::read(reader)?, working: WorkingKeys::default() })
+    }
+}
+
+/// Takes a key into a place that may be empty.
+pub(super) fn take<K: BlockKey>(place: &mut Option<Held<K>>, key: K) {
+    match place {
+        Some(held) => held.take(key),
+        None => *place = Some(Held::first(key)),
+    }
+}
+
+fn write_option<K: BlockKey>(writer: &mut Writer, held: Option<&Held<K>>) {
+    writer.byte(u8::from(held.is_some()));
+    if let Some(held) = held {
+        held.write(writer);
+    }
+}
+
+fn read_option<K: BlockKey>(reader: &mut Reader<'_>) -> Option<Option<Held<K>>> {
+    if reader.flag()? { Held::read(reader).map(Some) } else { Some(None) }
+}
+
+/// A key of the state.
+pub(super) fn read_key<K: BlockKey>(bytes: &[u8]) -> Option<K> {
+    K::from_key(TdesKey::from_bytes(bytes).ok()?).ok()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const OWNER: Owner = Owner { suite: Suite::TDES, id: [1; OWNER_ID] };
+    const OWNER: Owner = Owner { kind: OwnerKind::Tk, suite: Suite::TDES, id: [1; OWNER_ID] };
 
     fn key(seed: u8) -> Tmk {
         let bytes: Vec<u8> = (0..24).map(|n| seed.wrapping_mul(31).wrapping_add(n * 7)).collect();
@@ -118,8 +221,8 @@ mod tests {
 
     #[test]
     fn a_finished_key_stays_beside_the_new_one() {
-        let mut slot = SlotKeys::first(OWNER, key(1));
-        assert!(slot.finish());
+        let mut slot = Held::first(key(1));
+        slot.finish();
         slot.take(key(2));
         assert_eq!((slot.kcv(), slot.previous_kcv()), (key(2).kcv(), Some(key(1).kcv())));
         assert!(!slot.is_done());
@@ -127,7 +230,7 @@ mod tests {
 
     #[test]
     fn an_unfinished_key_gives_way_and_the_finished_one_stays() {
-        let mut slot = SlotKeys::first(OWNER, key(1));
+        let mut slot = Held::first(key(1));
         slot.finish();
         slot.take(key(2));
         slot.take(key(3));
@@ -136,21 +239,14 @@ mod tests {
 
     #[test]
     fn an_only_key_is_kept_though_unfinished() {
-        let mut slot = SlotKeys::first(OWNER, key(1));
+        let mut slot = Held::first(key(1));
         slot.take(key(2));
         assert_eq!(slot.previous_kcv(), Some(key(1).kcv()));
     }
 
     #[test]
-    fn done_is_new_once() {
-        let mut slot = SlotKeys::first(OWNER, key(1));
-        assert!(slot.finish());
-        assert!(!slot.finish());
-    }
-
-    #[test]
     fn a_key_is_known_again() {
-        let slot = SlotKeys::first(OWNER, key(1));
+        let slot = Held::first(key(1));
         assert!(slot.holds(&key(1)));
         assert!(!slot.holds(&key(2)));
     }
@@ -161,12 +257,22 @@ mod tests {
         assert!(OWNER.admits(&OWNER) && OWNER.admits(&high));
         assert!(!high.admits(&OWNER));
         assert!(!OWNER.admits(&Owner { id: [2; OWNER_ID], ..OWNER }));
+        assert!(!OWNER.admits(&Owner { kind: OwnerKind::Root, ..OWNER }));
+    }
+
+    #[test]
+    fn a_key_that_comes_again_changes_nothing() {
+        let mut slot = Held::first(key(1));
+        slot.finish();
+        slot.take(key(1));
+        assert!(slot.is_done() && slot.previous_kcv().is_none());
     }
 
     #[test]
     fn a_slot_is_written_as_it_is_read() {
         let mut slot = SlotKeys::first(OWNER, key(1));
-        slot.finish();
+        slot.tmk.finish();
+        take(&mut slot.working.mak, Mak::generate().unwrap());
         for _ in 0..2 {
             let mut writer = Writer::new();
             slot.write(&mut writer);
@@ -174,9 +280,12 @@ mod tests {
             let mut reader = Reader::new(&bytes);
             let read = SlotKeys::read(&mut reader).unwrap();
             assert!(reader.is_at_end());
-            assert_eq!((read.kcv(), read.previous_kcv()), (slot.kcv(), slot.previous_kcv()));
-            assert_eq!(read.is_done(), slot.is_done());
-            slot.take(key(2));
+            assert_eq!((read.tmk.kcv(), read.tmk.previous_kcv()), (slot.tmk.kcv(), slot.tmk.previous_kcv()));
+            assert_eq!(read.tmk.is_done(), slot.tmk.is_done());
+            assert_eq!(read.working.mak.unwrap().kcv(), slot.working.mak.as_ref().unwrap().kcv());
+            assert!(read.working.pik.is_none());
+            slot.tmk.take(key(2));
+            take(&mut slot.working.mak, Mak::generate().unwrap());
         }
     }
 }

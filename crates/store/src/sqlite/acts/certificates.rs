@@ -38,7 +38,11 @@ pub(in crate::sqlite) fn put_work_key(
         return Err(StoreError::NoSuchCertificate(key.certificate_sha256.clone()));
     }
     if key.state == WorkKeyState::Active {
-        tx.prepare("UPDATE work_keys SET state = 'opening-only' WHERE state = 'active'")?.execute([]).db()?;
+        tx.prepare(
+            "UPDATE work_keys SET state = 'opening-only' WHERE state = 'active' AND role = 'kms-work'",
+        )?
+        .execute([])
+        .db()?;
     }
     let entered = tx
         .prepare(

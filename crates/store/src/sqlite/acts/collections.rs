@@ -78,7 +78,7 @@ fn take(
     }
     at_most("a Ctk_Pu", collected.ctk_pu.len(), limits::CTK_PU)?;
     let work_key_known = tx
-        .prepare("SELECT 1 FROM work_keys WHERE certificate_sha256 = ?1")?
+        .prepare("SELECT 1 FROM work_keys WHERE certificate_sha256 = ?1 AND role = 'kms-work'")?
         .exists([&collected.work_certificate_sha256])
         .db()?;
     if !work_key_known {

@@ -8,9 +8,14 @@ use crate::{Event, StoreError};
 pub(super) mod acquirers;
 pub(super) mod certificates;
 pub(super) mod collections;
+pub(super) mod kld_reports;
+pub(super) mod refusals;
 pub(super) mod replacements;
+pub(super) mod rks_keys;
 pub(super) mod tks;
 pub(super) mod tmks;
+pub(super) mod windows;
+pub(super) mod working;
 
 /// The event with what only the store knows (a key's id, how many were dropped), under the one name `store`.
 fn with_facts(event: &Event, facts: Value) -> Event {

@@ -102,25 +102,31 @@ pub(in crate::sqlite) fn confirm(
     key_id: i64,
     event: &Event,
 ) -> Result<ConfirmOutcome, StoreError> {
-    let before: Option<i64> = tx
+    let Some(before) = activate(tx, key_id, event.at)? else {
+        let active =
+            tx.prepare("SELECT 1 FROM tmks WHERE id = ?1 AND state = 'active'")?.exists([key_id]).db()?;
+        return Ok(if active { ConfirmOutcome::AlreadyActive } else { ConfirmOutcome::Gone });
+    };
+    tx.append(&with_facts(event, json!({ "key": key_id, "retired": before })))?;
+    Ok(ConfirmOutcome::Activated)
+}
+
+/// Makes a pending key the active one of its slot, and gives the one that it retires, if any; nothing happens to a key
+/// that is not pending.
+pub(super) fn activate(tx: &Tx<'_>, key_id: i64, at: i64) -> Result<Option<Option<i64>>, StoreError> {
+    let before = tx
         .prepare(
             "UPDATE tmks SET state = 'retired', changed_at = ?2 WHERE state = 'active'
              AND (sn, slot) = (SELECT sn, slot FROM tmks WHERE id = ?1 AND state = 'pending') RETURNING id",
         )?
-        .query_row(params![key_id, event.at], |row| row.get(0))
+        .query_row(params![key_id, at], |row| row.get(0))
         .optional()
         .db()?;
     let activated = tx
         .prepare("UPDATE tmks SET state = 'active', changed_at = ?2 WHERE id = ?1 AND state = 'pending'")?
-        .execute(params![key_id, event.at])
+        .execute(params![key_id, at])
         .db()?;
-    if activated == 0 {
-        let active =
-            tx.prepare("SELECT 1 FROM tmks WHERE id = ?1 AND state = 'active'")?.exists([key_id]).db()?;
-        return Ok(if active { ConfirmOutcome::AlreadyActive } else { ConfirmOutcome::Gone });
-    }
-    tx.append(&with_facts(event, json!({ "key": key_id, "retired": before })))?;
-    Ok(ConfirmOutcome::Activated)
+    Ok((activated > 0).then_some(before))
 }
 
 pub(in crate::sqlite) fn drop_pending(tx: &Tx<'_>, sn: &Serial, event: &Event) -> Result<u64, StoreError> {

@@ -19,13 +19,13 @@ pub(in crate::sqlite) fn work_key(
     db: &Connection,
     certificate_sha256: &str,
 ) -> Result<Option<WorkKeyRecord>, StoreError> {
-    db.prepare_cached("SELECT * FROM work_keys WHERE certificate_sha256 = ?1")
+    db.prepare_cached("SELECT * FROM work_keys WHERE certificate_sha256 = ?1 AND role = 'kms-work'")
         .and_then(|mut s| s.query_row([certificate_sha256], rows::work_key).optional())
         .db()
 }
 
 pub(in crate::sqlite) fn active_work_key(db: &Connection) -> Result<Option<WorkKeyRecord>, StoreError> {
-    db.prepare_cached("SELECT * FROM work_keys WHERE state = 'active'")
+    db.prepare_cached("SELECT * FROM work_keys WHERE state = 'active' AND role = 'kms-work'")
         .and_then(|mut s| s.query_row([], rows::work_key).optional())
         .db()
 }

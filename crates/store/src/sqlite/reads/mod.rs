@@ -4,9 +4,12 @@ use crate::limits;
 
 pub(super) mod audit;
 pub(super) mod certificates;
+pub(super) mod devices;
+pub(super) mod refusals;
 pub(super) mod slots;
 pub(super) mod status;
 pub(super) mod terminals;
+pub(super) mod windows;
 
 /// A page's length as asked for, within what one page may hold.
 fn page(limit: u32) -> u32 {

@@ -1,5 +1,6 @@
 //! Refusals of collecting, by name.
 
+mod production;
 mod serving;
 
 use flows::collect::{CollectKey, Reason, messages::Collect};
@@ -140,7 +141,7 @@ fn bare_key_is_000d_unless_production_allows_it() {
     assert_eq!(refusal.fault.reason, Reason::BareKeyNotAllowed);
 
     let mut new = estate().new_terminal();
-    new.settings = Settings { allow_bare_key: true };
+    new.settings = Settings { allow_bare_key: true, ..Settings::default() };
     let mut terminal = Terminal::in_memory(new).unwrap();
     let answer = answer(&mut terminal, &frame).unwrap();
     assert_eq!(answer.collector, Collector::BareKey);
@@ -150,7 +151,7 @@ fn bare_key_is_000d_unless_production_allows_it() {
 #[test]
 fn weak_bare_key_is_000d() {
     let mut new = estate().new_terminal();
-    new.settings = Settings { allow_bare_key: true };
+    new.settings = Settings { allow_bare_key: true, ..Settings::default() };
     let mut terminal = Terminal::in_memory(new).unwrap();
     for (modulus, exponent) in [(128, vec![1, 0, 1]), (256, vec![3]), (640, vec![1, 0, 1])] {
         let frame = collect_key(CollectKey::BareKey(spki(modulus, &exponent)));

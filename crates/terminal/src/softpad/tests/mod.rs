@@ -1,6 +1,10 @@
 //! What the software PIN pad takes and what it refuses, by name.
 
+mod identity;
+mod life;
+mod load;
 mod power_cut;
+mod tamper;
 
 use flows::tmk_download::messages::{Done, KeyConfirm, TkChallenge, TkHello, TkKey, TkReply};
 use flows::tmk_download::terminal::Start;

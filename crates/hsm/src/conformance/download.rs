@@ -1,31 +1,21 @@
-//! What every backend must do, and refuse: one suite, run over each.
-//!
-//! The suite plays the terminal, with clear keys of its own. Call [`run`] with a backend that holds nothing yet; it
-//! panics with the first thing that is not as it should be.
-#![allow(clippy::panic, clippy::unwrap_used, clippy::expect_used, reason = "a test suite fails by panicking")]
+//! Flow A: collected keys, challenges, TMKs; and the TLS key.
 
-use paycrypto::{TdesKey, blocks, rsa::PublicKey, tk::CheckedTk};
+use paycrypto::{TdesKey, blocks, tk::CheckedTk};
+
+use super::{CONTEXT, OWNER, PAD, encrypt, refused};
 
 use crate::{
     Hsm, HsmError, KeyBlock, Refusal,
     commands::{
         AnswerChallenge, AnswerStranger, Challenge, CheckAnswer, CheckCollected, CheckWorkKey, MakeTlsKey,
-        MakeWorkKey, OpenCollected, ReleaseTmk, ReleasedTmk, Rewrap, SignTls, Status, TlsScheme,
-        TransportKeyBlocks, WorkKey,
+        MakeWorkKey, OpenCollected, ReleaseTmk, ReleasedTmk, Rewrap, SignTls, TlsScheme, TransportKeyBlocks,
+        WorkKey,
     },
 };
 
-const PAD: &str = "SN-1001";
-const OWNER: &str = "ACQ-1";
-const CONTEXT: [u8; 16] = [0xC0; 16];
 const RND1: [u8; 8] = [0x01, 2, 3, 4, 5, 6, 7, 8];
 
-/// Runs the whole suite.
-///
-/// # Panics
-/// When the backend does not conform.
-pub async fn run(hsm: &impl Hsm) {
-    status(hsm).await;
+pub(super) async fn run(hsm: &impl Hsm) {
     let suite = Suite::prepare(hsm).await;
     suite.collected_keys_are_checked(hsm).await;
     suite.challenges_are_answered_and_checked(hsm).await;
@@ -35,12 +25,6 @@ pub async fn run(hsm: &impl Hsm) {
     suite.a_tls_key_signs_and_opens_nothing(hsm).await;
     suite.a_work_key_belongs_to_its_public_half(hsm).await;
     suite.answers_to_many_come_back_to_each(hsm).await;
-}
-
-async fn status(hsm: &impl Hsm) {
-    let status = hsm.call(Status {}).await.unwrap();
-    assert_eq!(status.protocol, crate::protocol::VERSION);
-    assert_eq!(status.lmk_check.len(), 10);
 }
 
 /// One work key and one terminal collected under it.
@@ -301,19 +285,7 @@ async fn open(
     hsm.call(OpenCollected { work_key, ctk_pu, pin_pad, owner }).await
 }
 
-fn encrypt(work: &WorkKey, clear: &[u8]) -> Vec<u8> {
-    PublicKey::from_spki(&work.public).unwrap().oaep_encrypt(clear).unwrap()
-}
-
 fn with_hash(tek: &[u8], auk: &[u8]) -> Vec<u8> {
     let keys = [tek, auk].concat();
     [keys.as_slice(), &paycrypto::digest::sha256(&keys)].concat()
-}
-
-fn refused<T>(outcome: Result<T, HsmError>, expected: impl FnOnce(&Refusal) -> bool) {
-    match outcome {
-        Err(HsmError::Refused(refusal)) => assert!(expected(&refusal), "refused otherwise: {refusal}"),
-        Err(other) => panic!("{other}"),
-        Ok(_) => panic!("not refused"),
-    }
 }

@@ -1,3 +1,7 @@
+mod care;
+mod listen;
+mod remote;
+
 use std::{
     fs,
     net::{SocketAddr, TcpListener},
@@ -9,7 +13,7 @@ use std::{
 
 use anyhow::{Context, Result};
 use clap::{Args, Subcommand};
-use pki::Certificate;
+use pki::{Certificate, Role};
 use serde_json::{Value, json};
 use terminal::{
     CutAfter, Link, NewTerminal, Settings, Step, Terminal as Device, TrustedRoot, collect, download_over,
@@ -28,6 +32,12 @@ pub(crate) enum Terminal {
     Collect(Collect),
     /// Download a TMK into a slot.
     Download(Download),
+    Listen(listen::Listen),
+    Rks(remote::Rks),
+    Ask(remote::Ask),
+    Sensor(care::Sensor),
+    InstallRoot(care::InstallRoot),
+    Retire(care::Retire),
     /// Show serials, state, fingerprint and the check values of its keys.
     Status(Status),
 }
@@ -49,9 +59,12 @@ pub(crate) struct New {
     /// Model id, up to 20 characters.
     #[arg(long)]
     model: Option<ModelId>,
-    /// The root certificate burnt into it, PEM; may be repeated.
+    /// The acquirer's root certificate, burnt into it, PEM; may be repeated.
     #[arg(long = "root", value_name = "FILE", required = true)]
     roots: Vec<PathBuf>,
+    /// The vendor's root certificate, PEM: issues repair authorisations and the MTMS's certificate.
+    #[arg(long, value_name = "FILE")]
+    vendor_root: Option<PathBuf>,
     /// Accept a bare public key in COLLECT, without a certificate. For laboratories only.
     #[arg(long)]
     allow_bare_key: bool,
@@ -111,6 +124,12 @@ impl Terminal {
             Self::New(new) => new.run()?,
             Self::Collect(collect) => collect.run()?,
             Self::Download(download) => download.run()?,
+            Self::Listen(listen) => listen.run()?,
+            Self::Rks(rks) => rks.run()?,
+            Self::Ask(ask) => ask.run()?,
+            Self::Sensor(sensor) => sensor.run()?,
+            Self::InstallRoot(install) => install.run()?,
+            Self::Retire(retire) => retire.run()?,
             Self::Status(status) => status.run()?,
         }
         Ok(ExitCode::SUCCESS)
@@ -121,14 +140,20 @@ impl New {
     fn run(self) -> Result<()> {
         let mut roots = Vec::new();
         for path in &self.roots {
-            roots.push(TrustedRoot::for_collecting(read_certificate(path)?));
+            let mut root = TrustedRoot::of_acquirer(read_certificate(path)?);
+            // An acquirer without an MTMS of its own may let its root certify the vendor's.
+            root.roles.push(Role::Mtms);
+            roots.push(root);
+        }
+        if let Some(path) = &self.vendor_root {
+            roots.push(TrustedRoot::of_vendor(read_certificate(path)?));
         }
         let new = NewTerminal {
             pin_pad: self.pin_pad,
             vendor: self.vendor,
             model: self.model,
             roots,
-            settings: Settings { allow_bare_key: self.allow_bare_key },
+            settings: Settings { allow_bare_key: self.allow_bare_key, ..Settings::default() },
             ..NewTerminal::named(self.sn)
         };
         let made = Device::new(&self.folder, new)?;
@@ -233,6 +258,14 @@ impl Status {
             })
             .collect();
         show::table(&["slot", "KCV", "state", "old KCV"], &rows);
+        for (name, place) in [("DIK2", &status.dik2), ("DMK", &status.dmk)] {
+            if let Some(place) = place {
+                say!("{name:<12} check value {}", place.kcv);
+            }
+        }
+        for refusal in &status.refusals.records {
+            say!("refused      {}  {}: {}", time::text(refusal.when), refusal.check, refusal.reading);
+        }
         Ok(())
     }
 }

@@ -1,0 +1,374 @@
+//! The policy as a whole: which key each command takes, and that it takes no other (R8 of 4-requirements.md).
+
+use std::collections::HashSet;
+
+use hsm::{
+    KeyBlock, Refusal,
+    commands::{
+        AnswerChallenge, CheckAnswer, CheckCollected, CheckWorkKey, ExportDik1, ExportHeld, Held, ImportDik1,
+        ImportLoaded, Load, LoadTerminal, OpenCollected, ReleaseRksKeys, ReleaseTmk, Request, RksKeyKind,
+        RksWanted, SealRksToken, SignTls, TlsScheme, TransportKeyBlocks,
+    },
+};
+use keyblock::{KeyVersion, Version};
+use paycrypto::{TdesKey, keys::Rnd1, rks::AtTk1, rsa::PrivateKey, rsa::PublicKey};
+
+use crate::{Duty, SoftHsm, create, hex, lmk::Binding, purpose::Purpose, rks_tickets::Token, tickets::Party};
+
+const OWNER: &str = "ACQ";
+const PAD: &str = "SN-1";
+
+/// The table, so that a change to it is seen.
+#[test]
+fn every_purpose_has_its_line() {
+    let lines: Vec<_> = Purpose::ALL
+        .iter()
+        .map(|purpose| {
+            let rule = purpose.rule();
+            format!("{} {}{}{}", rule.text, rule.usage, rule.algorithm, rule.mode)
+        })
+        .collect();
+    assert_eq!(
+        lines,
+        [
+            "KMS-WORK K3RD",
+            "TLS-SERVER S0RS",
+            "TEK K1TE",
+            "AUK D0TE",
+            "TMK K1TB",
+            "KLD-WORK K3RT",
+            "RKS-WORK K3RD",
+            "DIK1 B3TX",
+            "DMK 11TN",
+            "FACTOR 13TN",
+            "PIK P0TE",
+            "MAK M3TC",
+            "EXCHANGE K1TB",
+            "COMPONENT K1TB",
+        ]
+    );
+    let texts: HashSet<_> = Purpose::ALL.iter().map(|purpose| purpose.rule().text).collect();
+    assert_eq!(texts.len(), Purpose::ALL.len(), "no two purposes share a text");
+}
+
+/// A key block in some field of a command.
+struct Field {
+    name: &'static str,
+    takes: Purpose,
+    /// The place of the key that the field takes.
+    place: Option<&'static str>,
+    request: Box<dyn Fn(KeyBlock) -> Request>,
+}
+
+#[test]
+fn every_field_of_every_command_takes_one_purpose_only() {
+    let room = Room::new();
+    for field in room.fields() {
+        for purpose in Purpose::ALL {
+            let block = room.block(purpose, field.place);
+            let outcome = room.hsm.handle((field.request)(block));
+            let wrong_use = matches!(outcome, Err(Refusal::WrongUse { .. }));
+            assert_eq!(wrong_use, purpose != field.takes, "{} with {purpose:?}: {outcome:?}", field.name);
+        }
+    }
+}
+
+#[test]
+fn every_field_of_every_command_is_bound_to_its_owner_and_place() {
+    let room = Room::new();
+    for field in room.fields() {
+        let foreign = Binding { place: field.place, owner: "ACQ-2", tk_hash: Some(&room.tk_hash) };
+        let block = room.wrap(field.takes, foreign);
+        let outcome = room.hsm.handle((field.request)(block));
+        assert!(matches!(outcome, Err(Refusal::WrongOwner { .. })), "{}: {outcome:?}", field.name);
+        let elsewhere = Binding { place: Some("SN-2/03"), owner: OWNER, tk_hash: Some(&room.tk_hash) };
+        let block = room.wrap(field.takes, elsewhere);
+        let outcome = room.hsm.handle((field.request)(block));
+        assert!(matches!(outcome, Err(Refusal::WrongPlace { .. })), "{}: {outcome:?}", field.name);
+        let garbage = KeyBlock::from_text("D0000".into());
+        let outcome = room.hsm.handle((field.request)(garbage));
+        assert!(matches!(outcome, Err(Refusal::UnknownKey { .. })), "{}: {outcome:?}", field.name);
+    }
+}
+
+/// An HSM with one good key of each purpose.
+struct Room {
+    hsm: SoftHsm,
+    pair: PrivateKey,
+    tek: TdesKey,
+    auk: TdesKey,
+    mak: TdesKey,
+    tk_hash: String,
+    _folder: tempfile::TempDir,
+}
+
+impl Room {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        create(folder.path(), "only for this test").unwrap();
+        let hsm =
+            SoftHsm::open(folder.path(), "only for this test", vec![]).unwrap().on_duty(Duty::Laboratory);
+        let pair = PrivateKey::generate(2048).unwrap();
+        let (tek, auk) = (TdesKey::generate24().unwrap(), TdesKey::generate24().unwrap());
+        let mak = TdesKey::generate16().unwrap();
+        let tk_hash = hex(&paycrypto::digest::sha256(&[tek.expose(), auk.expose()].concat()));
+        Self { hsm, pair, tek, auk, mak, tk_hash, _folder: folder }
+    }
+
+    fn wrap(&self, purpose: Purpose, bound: Binding<'_>) -> KeyBlock {
+        let pkcs8 = self.pair.to_pkcs8();
+        let key = match purpose {
+            Purpose::KmsWork | Purpose::RksWork | Purpose::KldWork | Purpose::TlsServer => pkcs8.as_slice(),
+            Purpose::Auk => self.auk.expose(),
+            Purpose::Mak => self.mak.expose(),
+            _ => self.tek.expose(),
+        };
+        let notes = [(crate::lmk::NAME, "name")];
+        self.hsm.lmk.wrap_noted(purpose, bound, KeyVersion::UNUSED, &notes, key).unwrap()
+    }
+
+    fn block(&self, purpose: Purpose, place: Option<&str>) -> KeyBlock {
+        self.wrap(purpose, Binding { place, owner: OWNER, tk_hash: Some(&self.tk_hash) })
+    }
+
+    fn encrypt(&self, clear: &[u8]) -> Vec<u8> {
+        PublicKey::from_spki(self.pair.spki_der()).unwrap().oaep_encrypt(clear).unwrap()
+    }
+
+    fn fields(&self) -> Vec<Field> {
+        let mut fields = self.pairs();
+        fields.extend(self.transport_keys());
+        fields.extend(self.exchange_keys());
+        fields.extend(self.held_keys());
+        fields
+    }
+
+    fn pairs(&self) -> Vec<Field> {
+        let owner = || OWNER.to_owned();
+        let ctk_pu = self.encrypt(&[1; 80]);
+        let (open, public) = (ctk_pu.clone(), self.pair.spki_der().to_vec());
+        let (load, seal, release) = (self.load_terminal(), self.seal_rks_token(), self.release_rks_keys());
+        vec![
+            field("CheckCollected.work_key", Purpose::KmsWork, None, move |work_key| {
+                Request::CheckCollected(CheckCollected { work_key, ctk_pu: ctk_pu.clone(), owner: owner() })
+            }),
+            field("CheckWorkKey.work_key", Purpose::KmsWork, None, move |work_key| {
+                Request::CheckWorkKey(CheckWorkKey { work_key, public: public.clone(), owner: owner() })
+            }),
+            field("OpenCollected.work_key", Purpose::KmsWork, None, move |work_key| {
+                let (ctk_pu, pin_pad) = (open.clone(), PAD.into());
+                Request::OpenCollected(OpenCollected { work_key, ctk_pu, pin_pad, owner: owner() })
+            }),
+            field("SignTls.key", Purpose::TlsServer, None, move |key| {
+                let (scheme, message) = (TlsScheme::PssSha256, b"m".to_vec());
+                Request::SignTls(SignTls { key, owner: owner(), scheme, message })
+            }),
+            field("LoadTerminal.work_key", Purpose::KldWork, None, move |work_key| {
+                Request::LoadTerminal(LoadTerminal { work_key, ..load.clone() })
+            }),
+            field("SealRksToken.work_key", Purpose::RksWork, None, move |work_key| {
+                Request::SealRksToken(SealRksToken { work_key, ..seal.clone() })
+            }),
+            field("ReleaseRksKeys.work_key", Purpose::RksWork, None, move |work_key| {
+                Request::ReleaseRksKeys(ReleaseRksKeys { work_key, ..release.clone() })
+            }),
+        ]
+    }
+
+    fn transport_keys(&self) -> Vec<Field> {
+        let (tek, auk) =
+            (self.block(Purpose::Tek, Some("SN-1/00")), self.block(Purpose::Auk, Some("SN-1/00")));
+        let answer = |transport_key| AnswerChallenge {
+            transport_key,
+            pin_pad: PAD.into(),
+            owner: OWNER.into(),
+            rnd1: [1; 8],
+        };
+        let check = |transport_key| CheckAnswer {
+            ticket: vec![],
+            crnd2: [0; 8],
+            transport_key,
+            pin_pad: PAD.into(),
+            owner: OWNER.into(),
+        };
+        let (other_tek, other_auk) = (tek.clone(), auk.clone());
+        vec![
+            field("AnswerChallenge.tek", Purpose::Tek, Some("SN-1/00"), move |tek| {
+                Request::AnswerChallenge(answer(TransportKeyBlocks { tek, auk: auk.clone() }))
+            }),
+            field("AnswerChallenge.auk", Purpose::Auk, Some("SN-1/00"), move |auk| {
+                Request::AnswerChallenge(answer(TransportKeyBlocks { tek: tek.clone(), auk }))
+            }),
+            field("CheckAnswer.tek", Purpose::Tek, Some("SN-1/00"), move |tek| {
+                Request::CheckAnswer(check(TransportKeyBlocks { tek, auk: other_auk.clone() }))
+            }),
+            field("CheckAnswer.auk", Purpose::Auk, Some("SN-1/00"), move |auk| {
+                Request::CheckAnswer(check(TransportKeyBlocks { tek: other_tek.clone(), auk }))
+            }),
+        ]
+    }
+
+    fn exchange_keys(&self) -> Vec<Field> {
+        let (pin_pad, owner) = (|| PAD.to_owned(), || OWNER.to_owned());
+        let dik1 = self.block(Purpose::Dik1, None);
+        let tmk = self.block(Purpose::Tmk, Some("SN-1/03"));
+        let load = self.load_terminal();
+        let what = Held::Tmk { slot: 3 };
+        vec![
+            field("ExportDik1.under", Purpose::Exchange, None, move |under| {
+                Request::ExportDik1(ExportDik1 { dik1: dik1.clone(), under, owner: owner() })
+            }),
+            field("ImportDik1.under", Purpose::Exchange, None, move |under| {
+                let (block, label) = (String::new(), "L".into());
+                Request::ImportDik1(ImportDik1 { block, under, owner: owner(), label })
+            }),
+            field("ImportLoaded.under", Purpose::Exchange, None, move |under| {
+                let block = String::new();
+                Request::ImportLoaded(ImportLoaded { under, block, pin_pad: pin_pad(), what, owner: owner() })
+            }),
+            field("ExportHeld.under", Purpose::Exchange, None, move |under| {
+                let key = tmk.clone();
+                Request::ExportHeld(ExportHeld { key, what, pin_pad: pin_pad(), under, owner: owner() })
+            }),
+            field("LoadTerminal.escrow_under", Purpose::Exchange, None, move |under| {
+                Request::LoadTerminal(LoadTerminal { escrow_under: Some(under), ..load.clone() })
+            }),
+        ]
+    }
+
+    fn held_keys(&self) -> Vec<Field> {
+        let owner = || OWNER.to_owned();
+        let exchange = self.block(Purpose::Exchange, None);
+        let (export_under, load) = (exchange.clone(), self.load_terminal());
+        let loads = move |load_what| Request::LoadTerminal(LoadTerminal { load: load_what, ..load.clone() });
+        let (load_dmk, load_dik2, seal) = (loads.clone(), loads.clone(), self.seal_rks_token());
+        let mut fields = vec![
+            field("ExportDik1.dik1", Purpose::Dik1, None, move |dik1| {
+                Request::ExportDik1(ExportDik1 { dik1, under: export_under.clone(), owner: owner() })
+            }),
+            field("LoadTerminal.tmk", Purpose::Tmk, Some("SN-1/03"), move |held| {
+                loads(Load::Tmk { slot: 3, held: Some(held), avoid: vec![] })
+            }),
+            field("LoadTerminal.dmk", Purpose::Dmk, Some("SN-1/00"), move |held| {
+                load_dmk(Load::Dmk { held: Some(held) })
+            }),
+            field("LoadTerminal.dik1", Purpose::Dik1, None, move |dik1| {
+                load_dik2(Load::Dik2 { dik1, dsn: PAD.into(), factor: None })
+            }),
+            field("SealRksToken.dik1", Purpose::Dik1, None, move |dik1| {
+                Request::SealRksToken(SealRksToken { dik1: Some(dik1), ..seal.clone() })
+            }),
+        ];
+        for (what, takes, place) in [
+            (Held::Tmk { slot: 3 }, Purpose::Tmk, "SN-1/03"),
+            (Held::Dmk, Purpose::Dmk, "SN-1/00"),
+            (Held::Factor, Purpose::Factor, "SN-1/00"),
+        ] {
+            let under = exchange.clone();
+            fields.push(field("ExportHeld.key", takes, Some(place), move |key| {
+                let (under, pin_pad) = (under.clone(), PAD.into());
+                Request::ExportHeld(ExportHeld { key, what, pin_pad, under, owner: owner() })
+            }));
+        }
+        for (kind, takes) in [
+            (RksKeyKind::Tmk, Purpose::Tmk),
+            (RksKeyKind::Pik, Purpose::Pik),
+            (RksKeyKind::Mak, Purpose::Mak),
+        ] {
+            let release = self.release_rks_keys();
+            fields.push(field("ReleaseRksKeys.pending", takes, Some("SN-1/03"), move |pending| {
+                let wanted = vec![RksWanted { slot: 3, kind, pending: Some(pending), avoid: vec![] }];
+                Request::ReleaseRksKeys(ReleaseRksKeys { wanted, ..release.clone() })
+            }));
+        }
+        let release = self.release_tmk();
+        fields.push(field("ReleaseTmk.pending", Purpose::Tmk, Some("SN-1/03"), move |pending| {
+            Request::ReleaseTmk(ReleaseTmk { pending: Some(pending), ..release.clone() })
+        }));
+        fields
+    }
+
+    fn release_tmk(&self) -> ReleaseTmk {
+        let tk_hash = paycrypto::digest::sha256(&[self.tek.expose(), self.auk.expose()].concat());
+        let rnd2 = [0x81; 8];
+        ReleaseTmk {
+            ticket: self.hsm.tickets.issue(&Party { pin_pad: PAD, owner: OWNER, tk_hash: &tk_hash }, rnd2),
+            crnd2: self.auk.encrypt_block(rnd2),
+            transport_key: Some(TransportKeyBlocks {
+                tek: self.block(Purpose::Tek, Some("SN-1/00")),
+                auk: self.block(Purpose::Auk, Some("SN-1/00")),
+            }),
+            pin_pad: PAD.into(),
+            owner: OWNER.into(),
+            slot: 3,
+            context: [0; 16],
+            pending: None,
+            avoid: vec![],
+        }
+    }
+
+    fn load_terminal(&self) -> LoadTerminal {
+        let rnd1 = Rnd1::generate().unwrap();
+        LoadTerminal {
+            work_key: self.block(Purpose::KldWork, None),
+            c_rnd1_rnd2: self.encrypt(&[rnd1.expose(), &[1; 8]].concat()),
+            pin_pad: PAD.into(),
+            owner: OWNER.into(),
+            context: [0; 16],
+            load: Load::Dmk { held: None },
+            escrow_under: None,
+        }
+    }
+
+    fn seal_rks_token(&self) -> SealRksToken {
+        SealRksToken {
+            work_key: self.block(Purpose::RksWork, None),
+            df20: self.encrypt(b"factor"),
+            dik1: None,
+            dsn: PAD.into(),
+            pin_pad: PAD.into(),
+            owner: OWNER.into(),
+            factor_digest: None,
+            context: [0; 16],
+        }
+    }
+
+    fn release_rks_keys(&self) -> ReleaseRksKeys {
+        let at_tk1 = AtTk1::generate().unwrap();
+        let proof = at_tk1.prove().unwrap();
+        let token = Token { at_tk1, counts: true };
+        ReleaseRksKeys {
+            work_key: self.block(Purpose::RksWork, None),
+            df22: self.encrypt(proof.clear()),
+            ticket: self.hsm.rks_tickets.issue(PAD, OWNER, &token).unwrap(),
+            owner: OWNER.into(),
+            pin_pad: PAD.into(),
+            wanted: vec![RksWanted { slot: 3, kind: RksKeyKind::Tmk, pending: None, avoid: vec![] }],
+            transcript: vec![0],
+        }
+    }
+}
+
+fn field(
+    name: &'static str,
+    takes: Purpose,
+    place: Option<&'static str>,
+    request: impl Fn(KeyBlock) -> Request + 'static,
+) -> Field {
+    Field { name, takes, place, request: Box::new(request) }
+}
+
+/// The table of a KLD's and a KMS's blocks has no version of its own for what leaves under the LMK.
+#[test]
+fn what_leaves_under_an_exchange_key_is_version_b_and_not_exportable() {
+    let room = Room::new();
+    for field in room.held_keys().into_iter().filter(|field| field.name.starts_with("Export")) {
+        let outcome = room.hsm.handle((field.request)(room.block(field.takes, field.place))).unwrap();
+        let (hsm::commands::Reply::ExportDik1(text) | hsm::commands::Reply::ExportHeld(text)) = outcome
+        else {
+            panic!("another reply")
+        };
+        let header = keyblock::Header::parse(&text).unwrap().0;
+        assert_eq!((header.version, header.exportability.as_str()), (Version::B, "N"));
+    }
+}

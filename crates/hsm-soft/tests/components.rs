@@ -1,0 +1,274 @@
+//! Keys from components: who and what is refused, by name.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+
+use hsm::{
+    KeyBlock, Refusal,
+    commands::{Held, HeldKey, ImportLoaded, Imported, Load, LoadTerminal, Reply, Request},
+};
+use keyferry_hsm_soft::{
+    Duty, HsmSoftError, Offline, SoftHsm,
+    components::{Ceremony, Component, ComponentRefusal, Target, combine, enter},
+    create,
+};
+use paycrypto::{TdesKey, hygiene::PoorKey};
+use zeroize::Zeroizing;
+
+const PASSPHRASE: &str = "only for this test";
+const PEOPLE: [&str; 3] = ["Ada Lovelace", "Grace Hopper", "Mary Somerville"];
+
+struct Room {
+    folder: tempfile::TempDir,
+    hsm: Offline,
+    typed: Vec<TdesKey>,
+}
+
+impl Room {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        create(folder.path(), PASSPHRASE).unwrap();
+        let hsm = Offline::open(folder.path(), PASSPHRASE).unwrap();
+        Self { folder, hsm, typed: (0..3).map(|_| TdesKey::generate24().unwrap()).collect() }
+    }
+
+    /// The component of `part`, as its person types it.
+    fn component(&self, part: u8) -> Component {
+        let at = usize::from(part) - 1;
+        component(part, PEOPLE[at], self.typed[at].expose())
+    }
+
+    fn enter(&self, ceremony: &Ceremony, part: u8) -> KeyBlock {
+        enter(&self.hsm, ceremony, &self.component(part)).unwrap()
+    }
+
+    fn all(&self, ceremony: &Ceremony) -> Vec<KeyBlock> {
+        (1..=ceremony.of).map(|part| self.enter(ceremony, part)).collect()
+    }
+
+    /// The key that the first `of` components make.
+    fn key(&self, of: usize) -> TdesKey {
+        let sum = |at: usize| self.typed[..of].iter().fold(0, |sum, key| sum ^ key.expose()[at]);
+        TdesKey::from_bytes(&(0..24).map(sum).collect::<Vec<u8>>()).unwrap()
+    }
+
+    fn combine(&self, ceremony: &Ceremony, blocks: &[KeyBlock]) -> Result<HeldKey, HsmSoftError> {
+        combine(&self.hsm, ceremony, blocks, self.key(usize::from(ceremony.of)).kcv())
+    }
+}
+
+fn component(part: u8, person: &str, clear: &[u8]) -> Component {
+    let check_value = TdesKey::from_bytes(clear).map(|key| key.kcv()).unwrap_or_default();
+    Component { part, person: person.into(), clear: Zeroizing::new(clear.to_vec()), check_value }
+}
+
+fn exchange(of: u8) -> Ceremony {
+    let (name, owner, session) = ("KLD-7".into(), "ACQ".into(), "2026-11".into());
+    Ceremony { name, owner, session, of, target: Target::Exchange }
+}
+
+fn refusal<T>(outcome: Result<T, HsmSoftError>) -> ComponentRefusal {
+    match outcome {
+        Err(HsmSoftError::Component(refusal)) => refusal,
+        Err(other) => panic!("{other}"),
+        Ok(_) => panic!("not refused"),
+    }
+}
+
+#[test]
+fn two_and_three_people_make_the_key_in_any_order() {
+    let room = Room::new();
+    for of in [2, 3] {
+        let ceremony = exchange(of);
+        let mut blocks = room.all(&ceremony);
+        let made = room.combine(&ceremony, &blocks).unwrap();
+        assert_eq!(made.kcv, room.key(usize::from(of)).kcv());
+        blocks.reverse();
+        assert_eq!(room.combine(&ceremony, &blocks).unwrap().kcv, made.kcv);
+    }
+}
+
+#[test]
+fn a_component_leaves_as_a_block_numbered_by_its_key_version() {
+    let room = Room::new();
+    for part in [1, 2, 3] {
+        let block = room.enter(&exchange(3), part);
+        assert_eq!(&block.as_str()[9..11], format!("c{part}"));
+        assert!(
+            !block
+                .as_str()
+                .contains(&room.typed[usize::from(part) - 1].kcv().map(|b| format!("{b:02X}")).concat())
+        );
+    }
+}
+
+#[test]
+fn a_tmk_of_components_goes_to_its_terminal_only() {
+    let room = Room::new();
+    let target = Target::Tmk { pin_pad: "SN-1001".into(), slot: 3 };
+    let ceremony = Ceremony { target, ..exchange(2) };
+    let tmk = room.combine(&ceremony, &room.all(&ceremony)).unwrap();
+    let hsm = SoftHsm::open(room.folder.path(), PASSPHRASE, vec![]).unwrap().on_duty(Duty::Kld);
+    let make = hsm::commands::MakeDownloaderKey { bits: 2048, subject: "KLD".into(), owner: "ACQ".into() };
+    let Reply::MakeDownloaderKey(kld) = hsm.handle(Request::MakeDownloaderKey(make)).unwrap() else {
+        panic!("another reply")
+    };
+    let rnd1 = TdesKey::generate24().unwrap();
+    let public = paycrypto::rsa::PublicKey::from_spki(&kld.public).unwrap();
+    let load = |pin_pad: &str, slot| {
+        Request::LoadTerminal(LoadTerminal {
+            work_key: kld.private.clone(),
+            c_rnd1_rnd2: public.oaep_encrypt(&[rnd1.expose(), &[1; 8]].concat()).unwrap(),
+            pin_pad: pin_pad.into(),
+            owner: "ACQ".into(),
+            context: [0; 16],
+            load: Load::Tmk { slot, held: Some(tmk.block.clone()), avoid: vec![] },
+            escrow_under: None,
+        })
+    };
+    let Reply::LoadTerminal(loaded) = hsm.handle(load("SN-1001", 3)).unwrap() else {
+        panic!("another reply")
+    };
+    assert_eq!(loaded.kcv, tmk.kcv);
+    for (pin_pad, slot) in [("SN-1001", 4), ("SN-1002", 3)] {
+        assert!(matches!(hsm.handle(load(pin_pad, slot)), Err(Refusal::WrongPlace { .. })));
+    }
+}
+
+#[test]
+fn a_component_is_no_exchange_key() {
+    let room = Room::new();
+    let under = room.enter(&exchange(2), 1);
+    let hsm = SoftHsm::open(room.folder.path(), PASSPHRASE, vec![]).unwrap().on_duty(Duty::Kld);
+    let import = ImportLoaded {
+        under,
+        block: String::new(),
+        pin_pad: "SN-1".into(),
+        what: Held::Dmk,
+        owner: "ACQ".into(),
+    };
+    let outcome = hsm.handle(Request::ImportLoaded(import));
+    assert!(matches!(outcome, Err(Refusal::WrongUse { .. })), "{outcome:?}");
+    assert!(!matches!(outcome, Ok(Reply::ImportLoaded(Imported::Key(_)))));
+}
+
+#[test]
+fn what_is_mistyped_is_refused() {
+    let room = Room::new();
+    let clear = room.typed[0].expose();
+    let wrong = |clear: &[u8]| refusal(enter(&room.hsm, &exchange(2), &component(1, "Ada", clear)));
+    assert_eq!(wrong(&clear[..23]), ComponentRefusal::Length { found: 23 });
+    assert_eq!(wrong(&clear[..16]), ComponentRefusal::Length { found: 16 });
+    let mut changed = clear.to_vec();
+    changed[5] ^= 0x10;
+    assert_eq!(wrong(&changed), ComponentRefusal::Parity);
+    changed[5] ^= 0x20; // two bits: the parity is right again
+    let mistyped = Component { check_value: room.typed[0].kcv(), ..component(1, "Ada", &changed) };
+    assert_eq!(refusal(enter(&room.hsm, &exchange(2), &mistyped)), ComponentRefusal::CheckValue);
+}
+
+#[test]
+fn a_weak_component_is_refused() {
+    let room = Room::new();
+    let clear = room.typed[0].expose();
+    let wrong = |clear: &[u8]| refusal(enter(&room.hsm, &exchange(2), &component(1, "Ada", clear)));
+    assert_eq!(wrong(&[0x01; 24]), ComponentRefusal::Poor(PoorKey::Weak));
+    let semi_weak = 0x01FE_01FE_01FE_01FE_u64.to_be_bytes();
+    assert_eq!(wrong(&[&clear[..16], &semi_weak].concat()), ComponentRefusal::Poor(PoorKey::SemiWeak));
+    let equal = [&clear[..16], &clear[..8]].concat();
+    assert_eq!(wrong(&equal), ComponentRefusal::Poor(PoorKey::EqualParts));
+}
+
+#[test]
+fn part_numbers_and_names_out_of_range_are_refused() {
+    let room = Room::new();
+    for (part, of) in [(0, 2), (3, 2), (4, 3), (1, 1), (1, 4)] {
+        let entry = component(part, "Ada", room.typed[0].expose());
+        let outcome = enter(&room.hsm, &exchange(of), &entry);
+        assert!(matches!(refusal(outcome), ComponentRefusal::Part { .. }), "{part} of {of}");
+    }
+    for person in ["", "  ", "Ada|Grace", "Zoë", &"x".repeat(65)] {
+        let entry = component(1, person, room.typed[0].expose());
+        assert_eq!(refusal(enter(&room.hsm, &exchange(2), &entry)), ComponentRefusal::Person);
+    }
+    for ceremony in [
+        Ceremony { name: "a name".into(), ..exchange(2) },
+        Ceremony { session: String::new(), ..exchange(2) },
+        Ceremony { target: Target::Dmk { pin_pad: "a pad".into() }, ..exchange(2) },
+    ] {
+        let outcome = enter(&room.hsm, &ceremony, &room.component(1));
+        assert!(matches!(outcome, Err(HsmSoftError::Refused(Refusal::Malformed { .. }))));
+    }
+}
+
+#[test]
+fn one_person_cannot_type_two_components() {
+    let room = Room::new();
+    for person in ["Ada Lovelace", "ADA lovelace", " Ada Lovelace "] {
+        let second = component(2, person, room.typed[1].expose());
+        let second = enter(&room.hsm, &exchange(2), &second).unwrap();
+        let outcome = room.combine(&exchange(2), &[room.enter(&exchange(2), 1), second]);
+        assert!(matches!(refusal(outcome), ComponentRefusal::SamePerson { .. }), "{person}");
+    }
+}
+
+#[test]
+fn a_missing_part_and_a_part_given_twice_are_refused() {
+    let room = Room::new();
+    let ceremony = exchange(3);
+    let blocks = room.all(&ceremony);
+    assert_eq!(refusal(room.combine(&ceremony, &[])), ComponentRefusal::Missing { part: 1, of: 3 });
+    assert_eq!(refusal(room.combine(&ceremony, &blocks[..2])), ComponentRefusal::Missing { part: 3, of: 3 });
+    let twice = [blocks[0].clone(), blocks[1].clone(), blocks[1].clone()];
+    assert_eq!(refusal(room.combine(&ceremony, &twice)), ComponentRefusal::PartTwice { part: 2 });
+}
+
+#[test]
+fn components_of_another_key_session_owner_or_number_are_refused() {
+    let room = Room::new();
+    let ceremony = exchange(2);
+    let first = room.enter(&ceremony, 1);
+    for other in [
+        Ceremony { name: "KLD-8".into(), ..exchange(2) },
+        Ceremony { session: "2026-12".into(), ..exchange(2) },
+        Ceremony { target: Target::Dmk { pin_pad: "SN-1".into() }, ..exchange(2) },
+        exchange(3),
+    ] {
+        let outcome = room.combine(&ceremony, &[first.clone(), room.enter(&other, 2)]);
+        assert!(matches!(refusal(outcome), ComponentRefusal::OtherKey { .. }), "{other:?}");
+    }
+    let foreign = Ceremony { owner: "ACQ-2".into(), ..exchange(2) };
+    let outcome = room.combine(&ceremony, &[first.clone(), room.enter(&foreign, 2)]);
+    assert!(matches!(outcome, Err(HsmSoftError::Refused(Refusal::WrongOwner { .. }))));
+    let other_hsm = Room::new().enter(&ceremony, 2);
+    let outcome = room.combine(&ceremony, &[first, other_hsm]);
+    assert!(matches!(outcome, Err(HsmSoftError::Refused(Refusal::UnknownKey { .. }))));
+}
+
+#[test]
+fn equal_components_are_refused_and_so_is_a_poor_sum() {
+    let room = Room::new();
+    let ceremony = exchange(2);
+    let first = room.enter(&ceremony, 1);
+    let same = component(2, "Grace", room.typed[0].expose());
+    let same = enter(&room.hsm, &ceremony, &same).unwrap();
+    let outcome = room.combine(&ceremony, &[first.clone(), same]);
+    assert_eq!(refusal(outcome), ComponentRefusal::EqualComponents);
+
+    // A second component that makes the first two parts of the sum equal.
+    let typed = room.typed[0].expose();
+    let second = &room.typed[1].expose()[..8];
+    let mirrored: Vec<u8> = (0..8).map(|at| second[at] ^ typed[at] ^ typed[at + 8]).collect();
+    let mut poor = [second, &mirrored, &room.typed[2].expose()[..8]].concat();
+    paycrypto::hygiene::set_odd_parity(&mut poor);
+    let poor = enter(&room.hsm, &ceremony, &component(2, "Grace", &poor)).unwrap();
+    let outcome = room.combine(&ceremony, &[first, poor]);
+    assert_eq!(refusal(outcome), ComponentRefusal::PoorKey(PoorKey::EqualParts));
+}
+
+#[test]
+fn a_sum_with_another_check_value_is_refused() {
+    let room = Room::new();
+    let blocks = room.all(&exchange(2));
+    let outcome = combine(&room.hsm, &exchange(2), &blocks, [0; 3]);
+    assert_eq!(refusal(outcome), ComponentRefusal::KeyCheckValue);
+}

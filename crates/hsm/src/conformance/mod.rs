@@ -1,0 +1,63 @@
+//! What every backend must do, and refuse: one suite, run over each.
+//!
+//! The suite plays terminal, device and KLD's peer, with clear keys of its own. Call [`run`] with a backend that holds
+//! nothing yet; it panics with the first thing that is not as it should be.
+#![allow(clippy::panic, clippy::unwrap_used, clippy::expect_used, reason = "a test suite fails by panicking")]
+
+mod download;
+mod exchange;
+mod local_load;
+mod misuse;
+mod rks_load;
+
+use paycrypto::{TdesKey, rsa::PublicKey};
+
+use crate::{
+    Hsm, HsmError, KeyBlock, Refusal,
+    commands::{Status, WorkKey},
+};
+
+/// The acquirer of all keys of the suite.
+pub const OWNER: &str = "ACQ-1";
+
+const PAD: &str = "SN-1001";
+const CONTEXT: [u8; 16] = [0xC0; 16];
+
+/// A key agreed by components: the backend enters it in its own way, and tells the suite.
+pub struct Exchange {
+    /// The key under the backend's LMK, of [`OWNER`].
+    pub block: KeyBlock,
+    /// The key in clear, 24 bytes.
+    pub key: TdesKey,
+}
+
+/// Runs the whole suite.
+///
+/// # Panics
+/// When the backend does not conform.
+pub async fn run(hsm: &impl Hsm, exchange: &Exchange) {
+    status(hsm).await;
+    download::run(hsm).await;
+    exchange::run(hsm, exchange).await;
+    local_load::run(hsm, exchange).await;
+    rks_load::run(hsm).await;
+    misuse::run(hsm, exchange).await;
+}
+
+async fn status(hsm: &impl Hsm) {
+    let status = hsm.call(Status {}).await.unwrap();
+    assert_eq!(status.protocol, crate::protocol::VERSION);
+    assert_eq!(status.lmk_check.len(), 10);
+}
+
+fn encrypt(work: &WorkKey, clear: &[u8]) -> Vec<u8> {
+    PublicKey::from_spki(&work.public).unwrap().oaep_encrypt(clear).unwrap()
+}
+
+fn refused<T>(outcome: Result<T, HsmError>, expected: impl FnOnce(&Refusal) -> bool) {
+    match outcome {
+        Err(HsmError::Refused(refusal)) => assert!(expected(&refusal), "refused otherwise: {refusal}"),
+        Err(other) => panic!("{other}"),
+        Ok(_) => panic!("not refused"),
+    }
+}

@@ -1,0 +1,245 @@
+use std::path::PathBuf;
+
+use anyhow::{Context, Result, bail};
+use clap::{Args, Subcommand, ValueEnum};
+use hsm::KeyBlock;
+use hsm_soft::{
+    Offline,
+    components::{self, COMPONENT_LEN, Ceremony, Target},
+};
+use serde::{Deserialize, Serialize};
+use wire::{Kcv, Serial, Slot};
+use zeroize::Zeroizing;
+
+use super::hsm::Folder;
+use crate::{files::write, secret::Source};
+
+/// Keys from components.
+#[derive(Subcommand)]
+pub(crate) enum Component {
+    /// Type one component; it leaves as a key block that opens in this HSM only.
+    Enter(Enter),
+    /// Combine all components of a key.
+    Combine(Combine),
+}
+
+/// Which key the components make: the same for each of them, and for combining.
+#[derive(Args)]
+struct Which {
+    /// The key's name, 1–32 of A-Z a-z 0-9 - . _
+    #[arg(long)]
+    name: String,
+    /// The acquirer that it will belong to.
+    #[arg(long)]
+    acquirer: String,
+    /// Which ceremony this is, so that components of two are never mixed; characters as for the name.
+    #[arg(long)]
+    session: String,
+    /// How many components there are, 2 or 3.
+    #[arg(long, default_value_t = 3)]
+    parts: u8,
+    /// What the key will be.
+    #[arg(long = "for", value_enum, default_value_t = Kind::Exchange)]
+    kind: Kind,
+    /// The PIN pad of a TMK or DMK.
+    #[arg(long)]
+    pin_pad: Option<Serial>,
+    /// The slot of a TMK, 0–99.
+    #[arg(long)]
+    slot: Option<u8>,
+}
+
+/// What a key from components will be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Kind {
+    /// The key between a KLD and the KMS.
+    Exchange,
+    /// A terminal master key.
+    Tmk,
+    /// A device master key.
+    Dmk,
+}
+
+/// Type one component.
+#[derive(Args)]
+pub(crate) struct Enter {
+    #[command(flatten)]
+    folder: Folder,
+    #[command(flatten)]
+    which: Which,
+    /// Which part this is, from 1.
+    #[arg(long)]
+    part: u8,
+    /// Who types it.
+    #[arg(long)]
+    person: String,
+    /// The check value on the sheet, 6 hex digits.
+    #[arg(long)]
+    check_value: Kcv,
+    /// Read the component, 48 hex digits, from this file (mode 0600) instead of asking for it.
+    #[arg(long, value_name = "FILE")]
+    component_file: Option<PathBuf>,
+    /// Where its key block goes.
+    #[arg(long)]
+    out: PathBuf,
+}
+
+/// Combine all components of a key.
+#[derive(Args)]
+pub(crate) struct Combine {
+    #[command(flatten)]
+    folder: Folder,
+    #[command(flatten)]
+    which: Which,
+    /// A component's file; once for each part.
+    #[arg(long = "component", value_name = "FILE", required = true)]
+    components: Vec<PathBuf>,
+    /// The key's check value, 6 hex digits, from whoever made the components.
+    #[arg(long)]
+    check_value: Kcv,
+    /// Where the key goes: a JSON file with its key block, which opens in this HSM only.
+    #[arg(long)]
+    out: PathBuf,
+}
+
+/// What `combine` writes.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct CombinedKey {
+    pub(crate) name: String,
+    #[serde(rename = "for")]
+    pub(crate) kind: Kind,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) pin_pad: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) slot: Option<u8>,
+    pub(crate) kcv: String,
+    pub(crate) block: String,
+}
+
+impl Component {
+    pub(crate) fn run(self) -> Result<()> {
+        match self {
+            Self::Enter(enter) => enter.run(),
+            Self::Combine(combine) => combine.run(),
+        }
+    }
+}
+
+impl Enter {
+    fn run(self) -> Result<()> {
+        let ceremony = self.which.ceremony()?;
+        let hsm = open(&self.folder)?;
+        let typed = Source::file(self.component_file).read(&format!("component {}", self.part))?;
+        let component = components::Component {
+            part: self.part,
+            person: self.person,
+            clear: bytes(&typed)?,
+            check_value: tdes(self.check_value)?,
+        };
+        let block = components::enter(&hsm, &ceremony, &component)?;
+        write(&self.out, block.as_str(), 0o600)?;
+        say!("component {} of {}: {}", self.part, ceremony.of, self.out.display());
+        Ok(())
+    }
+}
+
+impl Combine {
+    fn run(self) -> Result<()> {
+        let ceremony = self.which.ceremony()?;
+        let mut blocks = Vec::new();
+        for path in &self.components {
+            let text =
+                std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
+            blocks.push(KeyBlock::from_text(text.trim().to_owned()));
+        }
+        let hsm = open(&self.folder)?;
+        let key = components::combine(&hsm, &ceremony, &blocks, tdes(self.check_value)?)?;
+        let kcv = Kcv::Tdes(key.kcv).to_string();
+        let combined = CombinedKey {
+            name: ceremony.name,
+            kind: self.which.kind,
+            pin_pad: self.which.pin_pad.map(|serial| serial.to_string()),
+            slot: self.which.slot,
+            kcv: kcv.clone(),
+            block: key.block.into(),
+        };
+        write(&self.out, &serde_json::to_string_pretty(&combined)?, 0o600)?;
+        say!("key {} with check value {kcv}: {}", combined.name, self.out.display());
+        say!("the components' files are of no more use: delete them");
+        Ok(())
+    }
+}
+
+impl Which {
+    fn ceremony(&self) -> Result<Ceremony> {
+        let pin_pad = || self.pin_pad.as_ref().map(ToString::to_string);
+        let target = match (self.kind, pin_pad(), self.slot) {
+            (Kind::Exchange, None, None) => Target::Exchange,
+            (Kind::Tmk, Some(pin_pad), Some(slot)) => Target::Tmk { pin_pad, slot: Slot::new(slot)?.index() },
+            (Kind::Dmk, Some(pin_pad), None) => Target::Dmk { pin_pad },
+            _ => bail!("a TMK needs --pin-pad and --slot, a DMK --pin-pad, an exchange key neither"),
+        };
+        Ok(Ceremony {
+            name: self.name.clone(),
+            owner: self.acquirer.clone(),
+            session: self.session.clone(),
+            of: self.parts,
+            target,
+        })
+    }
+}
+
+/// Protects this process first: from here on it holds keys.
+pub(super) fn open(folder: &Folder) -> Result<Offline> {
+    let passphrase = folder.passphrase().read("HSM passphrase")?;
+    for warning in hsm_soft::protect()? {
+        complain!("keyferry hsm: warning: {warning}");
+    }
+    Ok(Offline::open(&folder.folder, &passphrase)?)
+}
+
+/// The bytes of typed hex digits; spaces between groups are allowed.
+fn bytes(typed: &str) -> Result<Zeroizing<Vec<u8>>> {
+    let mut bytes = Zeroizing::new(Vec::with_capacity(COMPONENT_LEN));
+    let mut high = None;
+    for digit in typed.chars().filter(|c| !c.is_whitespace()) {
+        let Some(digit) = digit.to_digit(16).and_then(|digit| u8::try_from(digit).ok()) else {
+            bail!("a component is typed as hex digits: check the sheet");
+        };
+        match high.take() {
+            None => high = Some(digit),
+            // Longer than its capacity it would leave a copy behind.
+            Some(_) if bytes.len() == COMPONENT_LEN => bail!("more than 48 digits: check the sheet"),
+            Some(high) => bytes.push(high << 4 | digit),
+        }
+    }
+    if high.is_some() {
+        bail!("an odd number of digits: check the sheet");
+    }
+    Ok(bytes)
+}
+
+fn tdes(kcv: Kcv) -> Result<[u8; 3]> {
+    match kcv {
+        Kcv::Tdes(kcv) => Ok(kcv),
+        Kcv::Aes(_) => bail!("a check value has 6 hex digits"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+    use super::*;
+
+    #[test]
+    fn a_component_is_typed_in_groups_of_digits() {
+        assert_eq!(**bytes("01 23\t45 ab CD").unwrap(), [0x01, 0x23, 0x45, 0xAB, 0xCD]);
+        assert_eq!(bytes(&"0123456789ABCDEF".repeat(3)).unwrap().len(), 24);
+        for typed in ["0", "0G", "012", &"01".repeat(25)] {
+            assert!(bytes(typed).is_err(), "{typed}");
+        }
+    }
+}

@@ -1,0 +1,397 @@
+//! What KLDs report of their runs: CMS by the KLD's operator card. One bad terminal does not spoil the others.
+
+use std::net::IpAddr;
+
+use futures_util::{StreamExt, TryStreamExt, stream};
+use hsm::{
+    Hsm, HsmError, KeyBlock, Refusal as HsmRefusal,
+    commands::{Held, ImportLoaded, Imported},
+};
+use pki::Role;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use sha2::{Digest, Sha256};
+use store::{
+    Dik1Scope, KldReport, PerReported, Refusal, ReportOutcome, ReportedKey, ReportedTerminal, Store,
+};
+use time::{OffsetDateTime, format_description::well_known::Rfc3339};
+use wire::{Device, Kcv, Serial, Slot};
+
+use crate::{
+    clock::now_ms,
+    kms::{
+        Failure, Kms, event,
+        package::{Authentic, UploadRefusal},
+    },
+};
+
+/// Terminals in one report at most.
+const MAX_TERMINALS: usize = 20_000;
+/// Keys of one terminal at most: every slot, a DMK and a DIK2.
+const MAX_KEYS: usize = 102;
+/// How far a KLD's clock may be ahead of ours, in milliseconds.
+const CLOCKS_DIFFER: i64 = 3_600_000;
+/// Imports in the HSM at once for one report.
+const IMPORTS_AT_ONCE: usize = 16;
+
+/// The content of a report. What it says beyond this (what was missing, whom the KLD refused) stays in the package.
+#[derive(Debug, Deserialize)]
+struct Report {
+    version: u32,
+    kld: String,
+    run: String,
+    opened_at: String,
+    closed_at: String,
+    /// The exchange key's name where it is not the KLD's own.
+    exchange_key: Option<String>,
+    terminals: Vec<Entry>,
+    #[serde(default)]
+    compromised: Vec<Compromised>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Entry {
+    sn: String,
+    pin_pad_sn: Option<String>,
+    ok: bool,
+    code: Option<String>,
+    #[serde(default)]
+    keys: Vec<Key>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Key {
+    kind: Kind,
+    slot: Option<u8>,
+    /// The DIK1's label.
+    label: Option<String>,
+    kcv: String,
+    block: Option<String>,
+    factor: Option<String>,
+    /// Nobody knows whether the terminal has it.
+    #[serde(default)]
+    unconfirmed: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Kind {
+    Tmk,
+    Dmk,
+    Dik2,
+}
+
+/// A serial, bare or with the key that went to it.
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+enum Compromised {
+    Serial(String),
+    Key { sn: String },
+}
+
+/// One line of the answer.
+#[derive(Debug, Serialize)]
+pub(crate) struct ReportResult {
+    sn: String,
+    ok: bool,
+    code: String,
+    text: String,
+}
+
+/// What is the same for all terminals of a report.
+struct Frame<'a> {
+    under: &'a KeyBlock,
+    /// The label of the acquirer's one DIK1 for all devices, if there is one.
+    common_dik1: Option<String>,
+}
+
+impl<S: Store, H: Hsm> Kms<S, H> {
+    /// Takes a KLD's report and answers for each terminal, in order.
+    pub(crate) async fn take_kld_report(
+        &self,
+        package: &[u8],
+        source: IpAddr,
+    ) -> Result<Vec<ReportResult>, UploadRefusal> {
+        let signed = self.authenticate("kld-report", package, Role::Operator, source)?;
+        let taken = self.import_report(package, &signed).await;
+        if let Err(refusal) = &taken
+            && !refusal.is_failure()
+        {
+            let why = (refusal.code(), refusal.to_string());
+            self.audit_refused("kld-report.refused", &signed, signed.digest_hex(), why).await?;
+        }
+        taken
+    }
+
+    async fn import_report(
+        &self,
+        package: &[u8],
+        signed: &Authentic,
+    ) -> Result<Vec<ReportResult>, UploadRefusal> {
+        let report = signed.read::<Report>()?;
+        let (opened_at, closed_at) = report.check()?;
+        let under = self.exchange_key(&report)?;
+        let dik1s = self.store.dik1s().await.map_err(Failure::from)?;
+        let mut common = dik1s
+            .into_iter()
+            .map(|record| record.dik1)
+            .filter(|dik1| dik1.acquirer == self.acquirer.id && dik1.scope == Dik1Scope::Acquirer);
+        let common_dik1 = common.next().map(|dik1| dik1.label).filter(|_| common.next().is_none());
+        let frame = Frame { under, common_dik1 };
+        let imports: Vec<_> =
+            report.terminals.iter().map(|entry| self.import_terminal(&frame, entry)).collect();
+        let imported: Vec<Result<ReportedTerminal, Refusal>> =
+            stream::iter(imports).buffered(IMPORTS_AT_ONCE).try_collect().await?;
+
+        let terminals: Vec<_> = imported.iter().filter_map(|entry| entry.as_ref().ok().cloned()).collect();
+        let detail = json!({
+            "kld": report.kld,
+            "run": report.run,
+            "card": signed.signer.certificate_serial,
+            "unreadable": imported.len() - terminals.len(),
+        });
+        let received =
+            event("kld-report.received", signed.signer.subject.as_str(), signed.digest_hex(), detail);
+        let stored = KldReport {
+            content_digest: Sha256::digest(signed.content()).into(),
+            digest: signed.digest,
+            package: package.to_vec(),
+            signer: signed.signer.clone(),
+            acquirer: self.acquirer.id.clone(),
+            kld: report.kld.clone(),
+            run: report.run.clone(),
+            opened_at,
+            closed_at,
+            terminals,
+            compromised: report.compromised()?,
+        };
+        let outcome = self.store.import_kld_report(stored, received).await.map_err(Failure::from)?;
+        let ReportOutcome::Stored(outcomes) = outcome else { return Err(UploadRefusal::Duplicate) };
+        let mut outcomes = outcomes.into_iter();
+        let results = report.terminals.iter().zip(imported).map(|(entry, imported)| match imported {
+            Ok(_) => ReportResult::of(entry, outcomes.next()),
+            Err(refusal) => ReportResult::refused(entry, refusal),
+        });
+        Ok(results.collect())
+    }
+
+    /// The exchange key that the report names; else that of the KLD's own name; else the only one there is.
+    fn exchange_key(&self, report: &Report) -> Result<&KeyBlock, UploadRefusal> {
+        let keys = &self.rks.exchange_keys;
+        let found = match &report.exchange_key {
+            Some(name) => keys.get(name),
+            None => keys.get(&report.kld).or_else(|| keys.values().next().filter(|_| keys.len() == 1)),
+        };
+        found.ok_or_else(|| {
+            let name = report.exchange_key.as_ref().unwrap_or(&report.kld);
+            let name: String = name.chars().take(64).collect();
+            UploadRefusal::Content(format!("this server holds no exchange key {name:?}: [rks] exchange_keys"))
+        })
+    }
+
+    /// Imports the keys of one terminal. The outer error is ours, the inner one the entry's: not even its serial can be
+    /// read. An entry that can be read and is refused goes to the store with its refusal, for the audit.
+    async fn import_terminal(
+        &self,
+        frame: &Frame<'_>,
+        entry: &Entry,
+    ) -> Result<Result<ReportedTerminal, Refusal>, UploadRefusal> {
+        let device = match entry.device() {
+            Ok(device) => device,
+            Err(refusal) => return Ok(Err(refusal)),
+        };
+        let mut terminal =
+            ReportedTerminal { device, keys: Vec::new(), failed: entry.failed(), refused: None };
+        if entry.keys.len() > MAX_KEYS {
+            let text = format!("{} keys; a terminal has at most {MAX_KEYS}", entry.keys.len());
+            terminal.refused = Some(refusal("malformed", &text));
+            return Ok(Ok(terminal));
+        }
+        for key in entry.keys.iter().filter(|key| !key.unconfirmed) {
+            match self.import_key(frame, &terminal.device, key).await? {
+                Ok(key) => terminal.keys.push(key),
+                Err(refusal) => {
+                    terminal.keys.clear();
+                    terminal.refused = Some(refusal);
+                    break;
+                }
+            }
+        }
+        Ok(Ok(terminal))
+    }
+
+    async fn import_key(
+        &self,
+        frame: &Frame<'_>,
+        device: &Device,
+        key: &Key,
+    ) -> Result<Result<ReportedKey, Refusal>, UploadRefusal> {
+        let (what, block, kcv) = match key.read() {
+            Ok(read) => read,
+            Err(refused) => return Ok(Err(refused)),
+        };
+        let command = ImportLoaded {
+            under: frame.under.clone(),
+            block: block.to_owned(),
+            pin_pad: device.pin_pad().to_string(),
+            what,
+            owner: self.acquirer.id.clone(),
+        };
+        let imported = match self.hsm.call(command).await {
+            Ok(imported) => imported,
+            Err(HsmError::Refused(refused @ (HsmRefusal::Import { .. } | HsmRefusal::Malformed { .. }))) => {
+                return Ok(Err(refusal("block-refused", &refused.to_string())));
+            }
+            Err(failed) => return Err(Failure::from(failed).into()),
+        };
+        Ok(match (what, imported) {
+            (Held::Factor, Imported::Factor { block, digest }) => {
+                match key.label.clone().or_else(|| frame.common_dik1.clone()) {
+                    Some(dik1) => {
+                        Ok(ReportedKey::Dik2 { dik1, factor_digest: digest, factor: block.into(), kcv })
+                    }
+                    None => Err(refusal("unknown-dik1", "the report names no DIK1 for this DIK2 (label)")),
+                }
+            }
+            (_, Imported::Key(held)) if Kcv::from(held.kcv) != kcv => {
+                Err(refusal("wrong-check-value", "a key has another check value than the report says"))
+            }
+            (Held::Tmk { slot }, Imported::Key(held)) => match Slot::new(slot) {
+                Ok(slot) => Ok(ReportedKey::Tmk { slot, block: held.block.into(), kcv }),
+                Err(_) => Err(refusal("malformed", "a TMK's slot is 0 to 99")),
+            },
+            (Held::Dmk, Imported::Key(held)) => Ok(ReportedKey::Dmk { block: held.block.into(), kcv }),
+            _ => return Err(Failure::from(HsmError::WrongReply("ImportLoaded")).into()),
+        })
+    }
+}
+
+impl Report {
+    /// Checks what concerns the report as a whole, and gives when the run was opened and closed, Unix milliseconds.
+    fn check(&self) -> Result<(i64, i64), UploadRefusal> {
+        let bad = |text: String| Err(UploadRefusal::Content(text));
+        if self.version != 1 {
+            return bad(format!("version {} is not known; this server knows version 1", self.version));
+        }
+        for (what, name) in [("kld", &self.kld), ("run", &self.run)] {
+            if name.is_empty() || name.len() > store::limits::NAME {
+                return bad(format!("{what} must have 1 to {} bytes", store::limits::NAME));
+            }
+        }
+        if self.terminals.len() > MAX_TERMINALS || self.compromised.len() > MAX_TERMINALS {
+            return bad(format!("a report has at most {MAX_TERMINALS} terminals"));
+        }
+        match (unix_ms(&self.opened_at), unix_ms(&self.closed_at)) {
+            // A later run is believed over an earlier one, so no run may be later than now.
+            (Some(_), Some(closed)) if closed > now_ms() + CLOCKS_DIFFER => {
+                bad("the run closed in the future: is the KLD's clock right?".into())
+            }
+            (Some(opened), Some(closed)) if opened <= closed => Ok((opened, closed)),
+            (Some(_), Some(_)) => bad("the run closed before it opened".into()),
+            _ => bad("opened_at and closed_at must be RFC 3339 times".into()),
+        }
+    }
+
+    fn compromised(&self) -> Result<Vec<Serial>, UploadRefusal> {
+        let mut serials = Vec::new();
+        for entry in &self.compromised {
+            let (Compromised::Serial(sn) | Compromised::Key { sn }) = entry;
+            let sn = Serial::parse(sn)
+                .map_err(|_| UploadRefusal::Content("compromised names what is no serial".into()))?;
+            if !serials.contains(&sn) {
+                serials.push(sn);
+            }
+        }
+        Ok(serials)
+    }
+}
+
+impl Entry {
+    fn device(&self) -> Result<Device, Refusal> {
+        let malformed = |what: &str| refusal("malformed", what);
+        let sn = Serial::parse(&self.sn).map_err(|_| malformed("sn is no serial"))?;
+        let pin_pad = self.pin_pad_sn.as_deref().map(Serial::parse).transpose();
+        let pin_pad = pin_pad.map_err(|_| malformed("pin_pad_sn is no serial"))?;
+        Device::new(sn, pin_pad).map_err(|_| malformed("pin_pad_sn equals sn; leave it out when built in"))
+    }
+
+    /// Why nothing was loaded; a terminal that has only some of its keys has those.
+    fn failed(&self) -> Option<String> {
+        let loaded = self.keys.iter().any(|key| !key.unconfirmed);
+        let code = || self.code.as_deref().unwrap_or("failed").chars().take(64).collect();
+        (!self.ok && !loaded).then(code)
+    }
+}
+
+impl Key {
+    /// What it is, its block under the exchange key, its check value.
+    fn read(&self) -> Result<(Held, &str, Kcv), Refusal> {
+        let malformed = |what: &str| refusal("malformed", what);
+        let kcv: Kcv = self.kcv.parse().map_err(|_| malformed("kcv is no check value"))?;
+        let (what, block) = match (self.kind, self.slot) {
+            (Kind::Tmk, Some(slot)) => (Held::Tmk { slot }, &self.block),
+            (Kind::Tmk, None) => return Err(malformed("a TMK has a slot")),
+            (Kind::Dmk, _) => (Held::Dmk, &self.block),
+            (Kind::Dik2, _) => (Held::Factor, &self.factor),
+        };
+        let block = block.as_deref().ok_or_else(|| malformed("a key has no block under the exchange key"))?;
+        Ok((what, block, kcv))
+    }
+}
+
+impl ReportResult {
+    fn of(entry: &Entry, outcome: Option<PerReported>) -> Self {
+        let unconfirmed = entry.keys.iter().filter(|key| key.unconfirmed).count();
+        let (ok, code, text) = match outcome {
+            Some(PerReported::Taken { new }) if unconfirmed > 0 => (
+                true,
+                "taken",
+                format!("{new} new keys; {unconfirmed} that the terminal did not confirm were left out: load it again"),
+            ),
+            Some(PerReported::Taken { new }) => (true, "taken", format!("{new} new keys")),
+            Some(PerReported::NothingLoaded) => {
+                (true, "nothing-loaded", "nothing was loaded; nothing changed".to_owned())
+            }
+            Some(PerReported::Compromised) => (
+                false,
+                "compromised",
+                "its serial was served twice: nothing of this run is believed; find out which is the true terminal"
+                    .to_owned(),
+            ),
+            Some(PerReported::Overtaken) => {
+                (false, "overtaken", "it was loaded or served since; nothing changed".to_owned())
+            }
+            Some(PerReported::OtherPinPad { recorded }) => {
+                (false, "other-pin-pad", format!("the terminal is recorded with PIN pad {recorded}"))
+            }
+            Some(PerReported::SerialPairTaken { by }) => {
+                (false, "pin-pad-taken", format!("the PIN pad is recorded with terminal {by}"))
+            }
+            Some(PerReported::OtherAcquirer) => {
+                (false, "other-acquirer", "the serial is recorded with another acquirer".to_owned())
+            }
+            Some(PerReported::UnknownDik1 { label }) => {
+                (false, "unknown-dik1", format!("there is no DIK1 {label} here"))
+            }
+            Some(PerReported::Refused(refusal)) => return Self::refused(entry, refusal),
+            None => (false, "internal", "the store gave no answer for this terminal".to_owned()),
+        };
+        Self { sn: entry.sn.clone(), ok, code: code.to_owned(), text }
+    }
+
+    fn refused(entry: &Entry, refusal: Refusal) -> Self {
+        // Cut, since a malformed serial may be of any length.
+        let sn = entry.sn.chars().take(64).collect();
+        Self { sn, ok: false, code: refusal.code, text: refusal.text }
+    }
+}
+
+/// Unix milliseconds of an RFC 3339 time.
+pub(crate) fn unix_ms(text: &str) -> Option<i64> {
+    let at = OffsetDateTime::parse(text, &Rfc3339).ok()?;
+    Some(at.unix_timestamp() * 1000 + i64::from(at.millisecond()))
+}
+
+fn refusal(code: &str, text: &str) -> Refusal {
+    Refusal { code: code.to_owned(), text: text.chars().take(256).collect() }
+}

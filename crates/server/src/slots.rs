@@ -1,0 +1,93 @@
+//! TMK slots as every flow that fills them treats them: a key is *stored as pending, with its audit event,* before it is
+//! sent; the same pending key is sent again after a broken download; no two keys of a slot share a check value.
+
+use hsm::KeyBlock;
+use serde_json::json;
+use store::{HeldKey, PendingOutcome, PutPending, ResendOutcome, SlotRecord, Store, StoreError};
+use wire::{Kcv, Place, Serial, Slot};
+
+use crate::{config::Acquirer, kms::event};
+
+/// How often keys are released again because another request was faster or a check value was taken.
+pub(crate) const MAX_RELEASES: usize = 4;
+
+/// What became of a released key in the store.
+pub(crate) enum Stored {
+    /// It is the pending key, and may be sent.
+    Held(HeldKey),
+    /// Another is pending, or the slot has changed: release that.
+    TryWith(SlotRecord),
+    /// Its check value is taken: make another.
+    Again,
+    /// The terminal was collected anew in the meantime.
+    StaleTk,
+}
+
+/// Whose slot it is.
+pub(crate) struct Owner<'a> {
+    /// The terminal.
+    pub(crate) sn: &'a Serial,
+    /// The PIN pad that its keys belong to.
+    pub(crate) key_serial: &'a Serial,
+    /// The generation of its TK.
+    pub(crate) tk_generation: i64,
+    /// The slot.
+    pub(crate) slot: Slot,
+}
+
+/// Makes a released key the slot's pending one, or counts that it is sent again.
+pub(crate) async fn make_pending<S: Store>(
+    store: &S,
+    owner: &Owner<'_>,
+    held: &SlotRecord,
+    block: &KeyBlock,
+    kcv: Kcv,
+) -> Result<Stored, StoreError> {
+    let place = Place::new(owner.key_serial.clone(), owner.slot).to_string();
+    let detail = json!({ "place": place, "kcv": kcv.to_string() });
+    if let Some(pending) = &held.pending {
+        let event = event("tmk.sent-again", "server", owner.sn.as_str(), detail);
+        return Ok(match store.resend_pending(pending.id, event).await? {
+            ResendOutcome::Counted(held) => Stored::Held(held),
+            // Confirmed or dropped meanwhile: look again.
+            ResendOutcome::Gone => Stored::TryWith(store.slot(owner.sn, owner.slot).await?),
+        });
+    }
+    let put = PutPending {
+        sn: owner.sn.clone(),
+        slot: owner.slot,
+        tk_generation: owner.tk_generation,
+        block: block.as_str().to_owned(),
+        kcv,
+    };
+    let event = event("tmk.made", "server", owner.sn.as_str(), detail);
+    Ok(match store.put_pending(put, event).await? {
+        PendingOutcome::Stored(held) => Stored::Held(held),
+        PendingOutcome::Lost(first) => Stored::TryWith(SlotRecord { pending: Some(first), ..held.clone() }),
+        PendingOutcome::SameCheckValue => Stored::Again,
+        PendingOutcome::StaleTk => Stored::StaleTk,
+    })
+}
+
+/// Whether the acquirer's policy keeps the slot's active key.
+pub(crate) fn keeps_active(acquirer: &Acquirer, slot: &SlotRecord) -> bool {
+    slot.pending.is_none() && slot.active.is_some() && !acquirer.replace_active
+}
+
+/// The pending key's block, to be sent again.
+pub(crate) fn pending_block(slot: &SlotRecord) -> Option<KeyBlock> {
+    slot.pending.as_ref().map(|key| KeyBlock::from_text(key.block.clone()))
+}
+
+/// Check values that a new key must not have.
+pub(crate) fn avoid(slot: &SlotRecord) -> Vec<[u8; 3]> {
+    slot.active.iter().chain(&slot.retired).filter_map(|key| tdes_kcv(key.kcv)).collect()
+}
+
+/// A check value of the TDES suite.
+pub(crate) fn tdes_kcv(kcv: Kcv) -> Option<[u8; 3]> {
+    match kcv {
+        Kcv::Tdes(kcv) => Some(kcv),
+        Kcv::Aes(_) => None,
+    }
+}

@@ -1,0 +1,18 @@
+//! The key loading device against its real software HSM: with the product's terminal, and with one written from
+//! 2-wire.md alone.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test that goes wrong stops here, as it should")]
+
+#[path = "../station/estate.rs"]
+#[allow(dead_code, reason = "the station's tests use all of it")]
+mod estate;
+#[path = "../station/fake_server.rs"]
+mod fake_server;
+mod independent;
+mod lines;
+mod loading;
+mod refusals;
+mod reports;
+mod runs;
+mod setup;
+mod world;

@@ -1,0 +1,96 @@
+//! Certificates that come in flows: the check, and what a technician is told (2-wire.md section 5).
+
+use flows::Chain;
+use pki::{Certificate, CertificateRefusal, CrlSet, Role, Verified, verify_chain};
+use time::OffsetDateTime;
+
+use crate::CheckedKey;
+use crate::device::DeviceState;
+
+/// What a certificate was to be used for, in the words of a refusal: what it may not do, and what may.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Use {
+    pub(crate) act: &'static str,
+    pub(crate) instead: &'static str,
+}
+
+/// Loading keys by cable.
+pub(crate) const LOADING: Use = Use { act: "load keys", instead: "the downloader certificate" };
+/// Serving keys from afar.
+pub(crate) const SERVING: Use = Use { act: "serve keys", instead: "the RKS work certificate" };
+/// Authorising a repair.
+pub(crate) const REPAIRING: Use =
+    Use { act: "authorise a repair", instead: "the vendor's repair authorisation certificate" };
+
+/// A certificate refused: the exact reason for the log, a short one for the log of refusals, and a text for a person.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Refused {
+    pub(crate) why: String,
+    pub(crate) text: String,
+}
+
+/// Checks chain, dates, role and size against this terminal's own trust list.
+pub(crate) fn verify(
+    leaf: &[u8],
+    intermediates: &[Vec<u8>],
+    role: impl FnOnce(&Certificate) -> Role,
+    device: &DeviceState,
+    at: i64,
+) -> Result<Verified, CertificateRefusal> {
+    let leaf = Certificate::from_der(leaf)?;
+    let intermediates =
+        intermediates.iter().map(|der| Certificate::from_der(der)).collect::<Result<Vec<_>, _>>()?;
+    // A terminal reaches no revocation list.
+    verify_chain(&leaf, &intermediates, &device.trust, role(&leaf), at, &CrlSet::new())
+}
+
+/// The key of a chain for this role.
+pub(crate) fn key(
+    chain: &Chain,
+    role: Role,
+    used_for: Use,
+    device: &DeviceState,
+    at: i64,
+) -> Result<CheckedKey, Refused> {
+    let verified = verify(&chain.leaf, &chain.intermediates, |_| role, device, at)
+        .map_err(|refusal| Refused { text: text(&refusal, used_for), why: refusal.to_string() })?;
+    CheckedKey::of(&verified).map_err(|error| {
+        let why = format!("its key: {error}");
+        Refused { text: why.clone(), why }
+    })
+}
+
+/// A text that a technician can use: DF61 has room for 128 bytes, so names of certificates stay out of it.
+pub(crate) fn text(refusal: &CertificateRefusal, used_for: Use) -> String {
+    let Use { act, instead } = used_for;
+    match refusal {
+        CertificateRefusal::Expired { since, .. } => format!(
+            "the certificate ended on {}: have a new one issued, or check the terminal's clock",
+            date(*since)
+        ),
+        CertificateRefusal::NotYetValid { since, .. } => {
+            format!("the certificate begins on {}: check the terminal's clock, or wait", date(*since))
+        }
+        CertificateRefusal::WrongRole { found, .. } => {
+            format!("a certificate of the role {found} may not {act}: use {instead}")
+        }
+        CertificateRefusal::UnknownRoot { .. } => {
+            "the certificate is of a CA that this terminal does not know: check whose terminal this is".into()
+        }
+        CertificateRefusal::RoleNotAllowedForRoot { role, .. } => {
+            format!("this terminal does not believe that CA for the role {role}: check its trust list")
+        }
+        CertificateRefusal::WeakKey { defect, .. } => format!("the certificate's key is refused: {defect}"),
+        CertificateRefusal::BadSignature { .. } => {
+            "the certificate's signature is wrong: it was changed, or its intermediates are missing".into()
+        }
+        CertificateRefusal::Malformed(_) => "what came is no certificate: check the station's files".into(),
+        other => other.to_string(),
+    }
+}
+
+/// A day, as people write it.
+fn date(unix_seconds: i64) -> String {
+    OffsetDateTime::from_unix_timestamp(unix_seconds)
+        .map_or_else(|_| "an unknown day".into(), |moment| moment.date().to_string())
+}

@@ -1,0 +1,38 @@
+//! A KLD loads a key (flow B).
+
+use flows::local_load::terminal::Connect;
+use flows::local_load::{Fault, Reason};
+use pki::Role;
+use wire::Frame;
+
+use super::{Ended, Event, Line};
+use crate::certificate::{self, LOADING};
+use crate::{PinPad, Terminal};
+
+/// Serves a loading that began with this KLD_CONNECT. The order of the checks is that of collecting: sensors and life
+/// cycle (0008), certificate (000D), suite (0009).
+pub(super) fn serve<P: PinPad>(
+    terminal: &mut Terminal<P>,
+    line: &mut Line<'_>,
+    frame: &Frame,
+) -> Result<Event, Ended> {
+    let connect = Connect::read(frame)?;
+    terminal.pad.check_loading().map_err(Fault::from)?;
+    let at = terminal.time().map_err(|error| Fault::from(Reason::Internal { why: error.to_string() }))?;
+    let key = match certificate::key(connect.chain(), Role::Downloader, LOADING, &terminal.device, at) {
+        Ok(key) => key,
+        Err(refused) => {
+            terminal.pad.refuse("certificate", &refused.text);
+            return Err(Ended::of(&connect.refused(refused.why), Some(refused.text)));
+        }
+    };
+    let device = terminal.device().clone();
+    let (accept, expect_key) = connect.accept(&mut terminal.pad, &device, &key)?;
+    line.link.send(&accept)?;
+    let key = line.receive::<_, Reason>(&mut terminal.pad)?;
+    let (confirm, expect_done) = expect_key.on_frame(&mut terminal.pad, &key)?;
+    line.link.send(&confirm)?;
+    let done = line.receive::<_, Reason>(&mut terminal.pad)?;
+    let finished = expect_done.on_frame(&mut terminal.pad, &done)?;
+    Ok(Event::Loaded { kcv: finished.kcv() })
+}
