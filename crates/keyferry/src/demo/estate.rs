@@ -100,6 +100,32 @@ impl Estate {
         })
     }
 
+    /// Where stations and KLDs reach the server.
+    pub(super) fn url(&self) -> String {
+        format!("https://{}", self.https)
+    }
+
+    /// Has the CA certify a request for a role.
+    pub(super) fn certify(&self, role: &str, request: &Path, out: &Path) -> Result<()> {
+        let mut issue = keyferry(["ca", "issue", "--role", role, "--ca"])?;
+        issue.arg(self.path("ca")).arg("--ca-passphrase-file").arg(self.secret("ca-passphrase"));
+        let said = run(issue.arg("--request").arg(request).arg("--out").arg(out))?;
+        if !said.ok {
+            bail!("ca issue --role {role}: {}", said.error);
+        }
+        Ok(())
+    }
+
+    /// Changes the server's configuration; it holds from the next start.
+    pub(super) fn configure(&mut self, from: &str, to: &str) -> Result<()> {
+        let path = self.path("keyferry.toml");
+        let config = fs::read_to_string(&path)?;
+        if !config.contains(from) {
+            bail!("keyferry.toml has no {from:?}");
+        }
+        Ok(fs::write(&path, config.replacen(from, to, 1))?)
+    }
+
     /// A path in the estate.
     pub(super) fn path(&self, name: &str) -> PathBuf {
         self.folder.join("estate").join(name)

@@ -40,12 +40,14 @@ pub(super) fn tell(folder: &Path, count: usize, report: &mut Report) -> Result<(
     story.refuse_stranger(stranger)?;
     story.kill_and_restart(known)?;
     story.compare(known)?;
+    story.cable_and_identity(folder)?;
+    story.tamper(folder)?;
     story.close()
 }
 
-struct Story<'a> {
-    estate: Estate,
-    report: &'a mut Report,
+pub(super) struct Story<'a> {
+    pub(super) estate: Estate,
+    pub(super) report: &'a mut Report,
     runtime: tokio::runtime::Runtime,
     /// Milliseconds of each download, by serial and slot.
     ms: BTreeMap<(String, u8), f64>,
@@ -292,7 +294,7 @@ impl Story<'_> {
         Ok(self.slot(sn, slot)?.pending.map(|key| key.kcv.to_string()))
     }
 
-    fn active(&self, sn: &str, slot: u8) -> Result<Option<String>> {
+    pub(super) fn active(&self, sn: &str, slot: u8) -> Result<Option<String>> {
         Ok(self.slot(sn, slot)?.active.map(|key| key.kcv.to_string()))
     }
 

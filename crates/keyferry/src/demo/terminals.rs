@@ -39,9 +39,11 @@ impl Terminal {
     pub(super) fn make(folder: &Path, sn: &str, root: &Path) -> Result<Self> {
         fs::create_dir_all(folder)?;
         let terminal = Self { sn: sn.to_owned(), folder: folder.join(sn) };
-        let arguments = ["terminal", "new", "--sn", sn, "--vendor", "KEYFERRY", "--model", "SIM-1", "--root"];
+        let arguments = ["terminal", "new", "--sn", sn, "--vendor", "KEYFERRY", "--model", "SIM-1"];
         let mut command = keyferry(arguments)?;
-        let made = run(command.arg(root).arg(&terminal.folder))?;
+        // The demo's vendor has the acquirer's CA certify its repair authorisations.
+        command.arg("--root").arg(root).arg("--vendor-root").arg(root);
+        let made = run(command.arg(&terminal.folder))?;
         if !made.ok {
             bail!("terminal {sn} was not made: {}", made.error);
         }
@@ -50,7 +52,16 @@ impl Terminal {
 
     /// Lets it wait for a station on a port of its own.
     pub(super) fn wait(&self) -> Result<Waiting> {
-        let arguments = ["terminal", "collect", "--json", "--listen", "127.0.0.1:0"];
+        self.start("collect")
+    }
+
+    /// Lets it listen for stations and key loading devices until this is dropped.
+    pub(super) fn listen(&self) -> Result<Waiting> {
+        self.start("listen")
+    }
+
+    fn start(&self, how: &str) -> Result<Waiting> {
+        let arguments = ["terminal", how, "--json", "--listen", "127.0.0.1:0"];
         let mut process =
             keyferry(arguments)?.arg(&self.folder).spawn().context("cannot start a terminal")?;
         let mut out = BufReader::new(process.stdout.take().context("a terminal has no output")?);
@@ -81,7 +92,23 @@ impl Terminal {
         Ok(found.and_then(|held| held.get("kcv")).and_then(Value::as_str).map(str::to_owned))
     }
 
-    fn status(&self) -> Result<Value> {
+    /// Its folder, where its board is too.
+    pub(super) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// Changes what its sensors say.
+    pub(super) fn sense(&self, sensor: &str, reading: &str) -> Result<()> {
+        let option = format!("--{sensor}={reading}");
+        let said = run(keyferry(["terminal", "sensor", &option])?.arg(&self.folder))?;
+        if !said.ok {
+            bail!("terminal {}: {}", self.sn, said.error);
+        }
+        Ok(())
+    }
+
+    /// What it says of itself.
+    pub(super) fn status(&self) -> Result<Value> {
         let mut command = keyferry(["terminal", "status", "--json"])?;
         let output = command.arg(&self.folder).output()?;
         if !output.status.success() {
