@@ -196,7 +196,7 @@ impl Story<'_> {
         let none = || "none".to_owned();
         let kcv_terminal = terminal.kcv(slot)?.unwrap_or_else(none);
         let kcv_kms = self.active(&terminal.sn, slot)?.unwrap_or_else(none);
-        self.report.row(Row { sn: terminal.sn.clone(), slot, kcv_terminal, kcv_kms, ms: 0.0 });
+        self.report.row(Row { sn: terminal.sn.clone(), slot, kcv_terminal, kcv_kms, ms: None });
         Ok(())
     }
 }

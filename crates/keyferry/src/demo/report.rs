@@ -26,7 +26,8 @@ pub(super) struct Row {
     pub(super) slot: u8,
     pub(super) kcv_terminal: String,
     pub(super) kcv_kms: String,
-    pub(super) ms: f64,
+    /// How long its download took, where it was measured.
+    pub(super) ms: Option<f64>,
 }
 
 /// Rows of the table that people are shown; JSON has all.
@@ -67,7 +68,7 @@ impl Report {
         }
         say!("\nEvery key, at both ends");
         let row = |row: &Row| {
-            let ms = format!("{:.1}", row.ms);
+            let ms = row.ms.map_or_else(String::new, |ms| format!("{ms:.1}"));
             vec![
                 row.sn.clone(),
                 format!("{:02}", row.slot),

@@ -249,7 +249,7 @@ impl Story<'_> {
                 let kcv_kms = self.active(&terminal.sn, slot)?.unwrap_or_else(|| "none".into());
                 agree &= kcv_terminal == kcv_kms && kcv_terminal != "none";
                 seen.insert(kcv_terminal.clone());
-                let ms = self.ms.get(&(terminal.sn.clone(), slot)).copied().unwrap_or_default();
+                let ms = self.ms.get(&(terminal.sn.clone(), slot)).copied();
                 self.report.row(Row { sn: terminal.sn.clone(), slot, kcv_terminal, kcv_kms, ms });
             }
         }
