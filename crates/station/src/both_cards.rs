@@ -64,7 +64,7 @@ impl BothCards {
 }
 
 /// What two cards of two people would not share.
-fn in_common(one: &Certificate, other: &Certificate) -> Option<&'static str> {
+pub(crate) fn in_common(one: &Certificate, other: &Certificate) -> Option<&'static str> {
     if one.der() == other.der() {
         Some("certificate")
     } else if one.spki_der() == other.spki_der() {

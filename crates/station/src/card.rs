@@ -120,3 +120,26 @@ impl AdministratorCard {
         self.0.sign(content, at)
     }
 }
+
+/// An operator card, opened and checked: asks for what an administrator is to open.
+#[derive(Debug)]
+pub struct OperatorCard(Opened);
+
+impl OperatorCard {
+    /// Opens the card with its PIN, after its certificate was checked (role `.4`).
+    ///
+    /// # Errors
+    /// [`Error::CardMissing`], [`Error::CardRefused`], [`Error::CardPin`], [`Error::CardKey`].
+    pub fn open(card: Box<dyn Card>, pin: &str, checks: &Checks) -> Result<OperatorCard, Error> {
+        Opened::open(card, pin, Role::Operator, checks).map(OperatorCard)
+    }
+
+    /// Its certificate.
+    pub fn certificate(&self) -> &Certificate {
+        self.0.card().certificate()
+    }
+
+    pub(crate) fn sign(&self, content: &[u8], at: i64) -> Result<Vec<u8>, Error> {
+        self.0.sign(content, at)
+    }
+}

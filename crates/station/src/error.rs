@@ -199,6 +199,31 @@ pub enum Error {
         /// The name in both certificates.
         signer: String,
     },
+    /// A request for collection windows that is not one, or asks for what no server opens.
+    #[error("the request for collection windows is refused: {why}; have the operator ask again")]
+    WindowRequest {
+        /// What is wrong with it.
+        why: String,
+    },
+    /// Who signed the request for collection windows is no operator.
+    #[error("the request for collection windows is not signed with a good operator card: {0}")]
+    WindowOperator(#[source] CertificateRefusal),
+    /// The one who asked for collection windows may not open them.
+    #[error(
+        "this card and the one that signed the request have the same {what}: a second person must open windows"
+    )]
+    OwnRequest {
+        /// What both have: certificate, key or subject.
+        what: &'static str,
+    },
+    /// 409 to the opening of collection windows.
+    #[error(
+        "the server opened no windows (409): {text}; a request opens windows once: have the operator ask again"
+    )]
+    WindowConflict {
+        /// What the server wrote.
+        text: String,
+    },
     /// There is no revocation list yet.
     #[error("there is no revocation list at {}: fetch it from the server first", path.display())]
     CrlMissing {

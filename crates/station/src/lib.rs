@@ -37,10 +37,11 @@ mod revocation;
 mod spool;
 mod text;
 mod upload;
+pub mod windows;
 mod work_certificate;
 
 pub use both_cards::BothCards;
-pub use card::{AdministratorCard, Card};
+pub use card::{AdministratorCard, Card, OperatorCard};
 pub use cards::FileCard;
 pub use checks::Checks;
 pub use collect::{

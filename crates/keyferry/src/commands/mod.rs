@@ -14,3 +14,4 @@ pub(crate) mod rks;
 pub(crate) mod server;
 pub(crate) mod station;
 pub(crate) mod terminal;
+pub(crate) mod window;

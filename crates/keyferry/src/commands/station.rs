@@ -19,7 +19,7 @@ use station::{
 };
 use wire::Serial;
 
-use super::repair::Repair;
+use super::{repair::Repair, window::Window};
 use crate::{secret::Source, show};
 
 /// The operator station: collect transport keys under two cards, upload them.
@@ -37,6 +37,9 @@ pub(crate) enum Station {
     Reject(Decide),
     /// Bring a repair authorisation to a deployed or tampered terminal: it wipes every key and enters repair.
     Repair(Repair),
+    /// Windows in which terminals may ask the server to collect them.
+    #[command(subcommand)]
+    Window(Window),
 }
 
 /// Which station.
@@ -159,6 +162,7 @@ impl Station {
             Self::Approve(decide) => decide.run(Decision::Replace),
             Self::Reject(decide) => decide.run(Decision::Reject),
             Self::Repair(repair) => repair.run(),
+            Self::Window(window) => window.run(),
         }
     }
 }
@@ -171,9 +175,9 @@ impl Collect {
         let checks = settings.checks()?;
         let work = settings.work_certificate(&checks)?;
         let cards = BothCards::open(
-            Box::new(FileCard::insert(&settings.path(&settings.cards.operator))?),
+            Box::new(settings.operator_card()?),
             &Source::file(self.operator_pin_file.clone()).read("operator card PIN")?,
-            Box::new(FileCard::insert(&settings.path(&settings.cards.administrator))?),
+            Box::new(settings.administrator_card()?),
             &Source::file(self.administrator_pin_file.clone()).read("administrator card PIN")?,
             &checks,
         )?;
@@ -329,7 +333,7 @@ impl Decide {
             );
         }
         let card = AdministratorCard::open(
-            Box::new(FileCard::insert(&settings.path(&settings.cards.administrator))?),
+            Box::new(settings.administrator_card()?),
             &Source::file(self.administrator_pin_file).read("administrator card PIN")?,
             &settings.checks()?,
         )?;
@@ -347,11 +351,21 @@ impl Settings {
         Ok(settings)
     }
 
+    /// The operator card in its reader, not yet opened.
+    pub(super) fn operator_card(&self) -> Result<FileCard> {
+        Ok(FileCard::insert(&self.path(&self.cards.operator))?)
+    }
+
+    /// The administrator card in its reader, not yet opened.
+    pub(super) fn administrator_card(&self) -> Result<FileCard> {
+        Ok(FileCard::insert(&self.path(&self.cards.administrator))?)
+    }
+
     fn path(&self, path: &Path) -> PathBuf {
         self.folder.join(path)
     }
 
-    fn server(&self) -> Result<Server> {
+    pub(super) fn server(&self) -> Result<Server> {
         let path = self.path(&self.kms.tls_root);
         let root = fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
         Ok(Server::new(&ServerSettings::new(&self.kms.url, root))?)
@@ -397,7 +411,7 @@ fn read_certificate(path: &Path) -> Result<Certificate> {
     Certificate::from_pem(&text).with_context(|| path.display().to_string())
 }
 
-fn read_serials(path: &Path) -> Result<Vec<Serial>> {
+pub(super) fn read_serials(path: &Path) -> Result<Vec<Serial>> {
     lines(path)?.iter().map(|line| Ok(Serial::parse(line)?)).collect()
 }
 

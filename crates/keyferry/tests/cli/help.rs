@@ -33,6 +33,7 @@ fn every_command_has_help_and_refuses_what_it_does_not_know() {
         "kms work-key-install",
         "station approve",
         "station repair",
+        "station window open",
         "terminal download",
         "audit verify",
         "calc keyblock wrap",

@@ -26,4 +26,5 @@ mod replacements;
 mod secrets;
 mod station;
 mod terminal;
+mod windows;
 mod work_keys;

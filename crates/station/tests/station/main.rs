@@ -13,3 +13,4 @@ mod packing;
 mod repairing;
 mod spooling;
 mod uploading;
+mod windows;
