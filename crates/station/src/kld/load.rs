@@ -169,11 +169,8 @@ impl Session<'_> {
         if self.run.tally.is_listed(&terminal) {
             return Ok(accept);
         }
-        // Somebody whom an earlier run knew is only in the wrong run.
-        let known = self.history.knows(&terminal.sn)
-            || self.run.tally.opened.terminals.iter().any(|listed| listed.sn == terminal.sn);
-        let fault = if known { accept.not_in_run() } else { accept.unknown_terminal() };
-        Err(fault.reason.into())
+        // 0008, as 2-wire.md section 8 has it for a serial that is not in the run, known from elsewhere or not.
+        Err(accept.not_in_run().reason.into())
     }
 
     /// From KLD_ACCEPT to DONE.

@@ -1,7 +1,6 @@
 //! Runs: each against a list of terminals, each terminal once, everything in a journal.
 
 use std::{
-    collections::HashSet,
     fs,
     path::{Path, PathBuf},
     sync::Arc,
@@ -242,16 +241,14 @@ fn read(path: &Path) -> Result<Run, KldError> {
     Ok(Run { journal, tally, history: None })
 }
 
-/// Earlier runs: which serials this KLD knows, and the check values that a place had.
+/// Earlier runs: the check values that a place had.
 #[derive(Debug, Default)]
 pub(super) struct History {
-    known: HashSet<String>,
     kcvs: Vec<(String, What, [u8; 3])>,
 }
 
 impl History {
     fn add(&mut self, tally: Tally) {
-        self.known.extend(tally.opened.terminals.into_iter().map(|listed| listed.sn));
         for served in tally.served {
             for (key, _) in served.keys {
                 if let Ok(wire::Kcv::Tdes(kcv)) = key.kcv.parse() {
@@ -259,11 +256,6 @@ impl History {
                 }
             }
         }
-    }
-
-    /// Whether an earlier run listed this serial.
-    pub(super) fn knows(&self, sn: &str) -> bool {
-        self.known.contains(sn)
     }
 
     /// Check values of keys that left for this place: no two TMKs of a slot may share one.

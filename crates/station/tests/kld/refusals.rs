@@ -38,12 +38,12 @@ fn nothing_left(run: &Run, failure: &LoadFailure) {
 }
 
 #[test]
-fn a_serial_that_nobody_here_knows_is_0004() {
+fn a_serial_that_nobody_here_knows_is_0008() {
     let (_world, mut kld, mut run) = with_run();
     let (address, terminal) = independent::start("SN-9", None, Quirk::None);
     let failure = load(&mut kld, &mut run, address).unwrap_err();
-    assert!(matches!(*failure.fault, LoadFault::Flow(Reason::UnknownTerminal { .. })), "{failure}");
-    assert_eq!((terminal.join().unwrap().error, failure.fault.code().as_str()), (Some(0x0004), "0004"));
+    assert!(matches!(*failure.fault, LoadFault::Flow(Reason::NotInRun { .. })), "{failure}");
+    assert_eq!((terminal.join().unwrap().error, failure.fault.code().as_str()), (Some(0x0008), "0008"));
     nothing_left(&run, &failure);
     assert_eq!(run.status().refused, 1);
 }

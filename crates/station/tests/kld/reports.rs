@@ -92,7 +92,7 @@ fn the_report_tells_apart_what_is_loaded_unknown_refused_and_wrong() {
     assert_eq!(told, [(false, "link", 1, 1), (false, "0008", 0, 0), (false, "0007", 0, 0)]);
     assert_eq!(
         (&report["refused"][0]["sn"], &report["refused"][0]["code"]),
-        (&"SN-9".into(), &"0004".into())
+        (&"SN-9".into(), &"0008".into())
     );
     assert_eq!(report["missing"], serde_json::json!([{ "sn": "SN-4" }]));
 }

@@ -50,7 +50,7 @@ pub(crate) struct Dik1 {
     /// The file with its key block, X9.143 under the exchange key.
     #[arg(long, value_name = "FILE")]
     block: PathBuf,
-    /// The label that it must have: acquirer, or model and batch.
+    /// The label that it was made with (`keyferry rks dik1 make`).
     #[arg(long)]
     label: String,
 }
