@@ -3,8 +3,8 @@ use std::{net::IpAddr, sync::Arc, time::Duration};
 use axum::{
     Extension, Json, Router,
     body::{Body, Bytes},
-    extract::{DefaultBodyLimit, Request, State, rejection::BytesRejection},
-    http::{HeaderMap, StatusCode, header::CONTENT_TYPE},
+    extract::{DefaultBodyLimit, FromRequest, Request, State},
+    http::{StatusCode, header::CONTENT_TYPE},
     middleware::{self, Next},
     response::{IntoResponse, Response},
     routing::{get, post},
@@ -59,13 +59,8 @@ async fn in_time(request: Request, next: Next) -> Response {
 async fn collections<S: Store, H: Hsm>(
     State(kms): State<Arc<Kms<S, H>>>,
     Extension(Source(source)): Extension<Source>,
-    headers: HeaderMap,
-    body: Result<Bytes, BytesRejection>,
+    CmsBody(body): CmsBody,
 ) -> Response {
-    let body = match cms_body(&headers, body) {
-        Ok(body) => body,
-        Err(refused) => return *refused,
-    };
     match kms.take_collection(&body, source).await {
         Ok(results) => Json(json!({ "results": results })).into_response(),
         Err(refusal) => refuse_upload(&refusal),
@@ -75,13 +70,8 @@ async fn collections<S: Store, H: Hsm>(
 async fn kld_reports<S: Store, H: Hsm>(
     State(kms): State<Arc<Kms<S, H>>>,
     Extension(Source(source)): Extension<Source>,
-    headers: HeaderMap,
-    body: Result<Bytes, BytesRejection>,
+    CmsBody(body): CmsBody,
 ) -> Response {
-    let body = match cms_body(&headers, body) {
-        Ok(body) => body,
-        Err(refused) => return *refused,
-    };
     match kms.take_kld_report(&body, source).await {
         Ok(results) => Json(json!({ "results": results })).into_response(),
         Err(refusal) => refuse_upload(&refusal),
@@ -91,13 +81,8 @@ async fn kld_reports<S: Store, H: Hsm>(
 async fn collection_windows<S: Store, H: Hsm>(
     State(kms): State<Arc<Kms<S, H>>>,
     Extension(Source(source)): Extension<Source>,
-    headers: HeaderMap,
-    body: Result<Bytes, BytesRejection>,
+    CmsBody(body): CmsBody,
 ) -> Response {
-    let body = match cms_body(&headers, body) {
-        Ok(body) => body,
-        Err(refused) => return *refused,
-    };
     match kms.take_windows(&body, source).await {
         Ok(text) => Json(json!({ "ok": true, "text": text })).into_response(),
         Err(WindowRefusal::Upload(refusal)) => refuse_upload(&refusal),
@@ -109,13 +94,8 @@ async fn collection_windows<S: Store, H: Hsm>(
 async fn approvals<S: Store, H: Hsm>(
     State(kms): State<Arc<Kms<S, H>>>,
     Extension(Source(source)): Extension<Source>,
-    headers: HeaderMap,
-    body: Result<Bytes, BytesRejection>,
+    CmsBody(body): CmsBody,
 ) -> Response {
-    let body = match cms_body(&headers, body) {
-        Ok(body) => body,
-        Err(refused) => return *refused,
-    };
     match kms.take_approval(&body, source).await {
         Ok(text) => Json(json!({ "ok": true, "text": text })).into_response(),
         Err(ApprovalRefusal::Upload(refusal)) => refuse_upload(&refusal),
@@ -160,22 +140,26 @@ async fn health<S: Store, H: Hsm>(State(kms): State<Arc<Kms<S, H>>>) -> Response
     }
 }
 
-fn cms_body(headers: &HeaderMap, body: Result<Bytes, BytesRejection>) -> Result<Bytes, Box<Response>> {
-    let media = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let media = media.split(';').next().unwrap_or_default().trim();
-    if !media.eq_ignore_ascii_case(CMS) {
-        let text = format!("send the package as {CMS}");
-        return Err(Box::new(refuse(StatusCode::UNSUPPORTED_MEDIA_TYPE, "wrong-media-type", &text)));
-    }
-    body.map_err(|rejected| {
-        let status = rejected.status();
-        Box::new(match status {
-            StatusCode::PAYLOAD_TOO_LARGE => {
+/// A whole CMS package as a request's body: every route that changes something takes one.
+struct CmsBody(Bytes);
+
+impl<S: Send + Sync> FromRequest<S> for CmsBody {
+    type Rejection = Response;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Response> {
+        let media = request.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
+        let media = media.unwrap_or_default().split(';').next().unwrap_or_default().trim();
+        if !media.eq_ignore_ascii_case(CMS) {
+            let text = format!("send the package as {CMS}");
+            return Err(refuse(StatusCode::UNSUPPORTED_MEDIA_TYPE, "wrong-media-type", &text));
+        }
+        Bytes::from_request(request, state).await.map(Self).map_err(|rejected| match rejected.status() {
+            status @ StatusCode::PAYLOAD_TOO_LARGE => {
                 refuse(status, "too-large", &"the package is larger than this server takes; split it")
             }
-            _ => refuse(status, "body", &"the package did not arrive whole"),
+            status => refuse(status, "body", &"the package did not arrive whole"),
         })
-    })
+    }
 }
 
 fn refuse_upload(refusal: &UploadRefusal) -> Response {
