@@ -7,7 +7,7 @@ use hsm::{
     commands::{
         AnswerChallenge, CheckAnswer, CheckCollected, CheckWorkKey, ExportDik1, ExportHeld, Held, ImportDik1,
         ImportLoaded, Load, LoadTerminal, OpenCollected, ReleaseRksKeys, ReleaseTmk, Request, RksKeyKind,
-        RksWanted, SealRksToken, SignTls, TlsScheme, TransportKeyBlocks,
+        RksWanted, SealRksToken, SignTls, TlsScheme, TransportKeyBlocks, WorkKeyOf,
     },
 };
 use keyblock::{KeyVersion, Version};
@@ -147,13 +147,19 @@ impl Room {
         let owner = || OWNER.to_owned();
         let ctk_pu = self.encrypt(&[1; 80]);
         let (open, public) = (ctk_pu.clone(), self.pair.spki_der().to_vec());
+        let public_rks = public.clone();
         let (load, seal, release) = (self.load_terminal(), self.seal_rks_token(), self.release_rks_keys());
         vec![
             field("CheckCollected.work_key", Purpose::KmsWork, None, move |work_key| {
                 Request::CheckCollected(CheckCollected { work_key, ctk_pu: ctk_pu.clone(), owner: owner() })
             }),
             field("CheckWorkKey.work_key", Purpose::KmsWork, None, move |work_key| {
-                Request::CheckWorkKey(CheckWorkKey { work_key, public: public.clone(), owner: owner() })
+                let (public, of) = (public.clone(), WorkKeyOf::Kms);
+                Request::CheckWorkKey(CheckWorkKey { work_key, public, owner: owner(), of })
+            }),
+            field("CheckWorkKey.work_key of an RKS", Purpose::RksWork, None, move |work_key| {
+                let (public, of) = (public_rks.clone(), WorkKeyOf::Rks);
+                Request::CheckWorkKey(CheckWorkKey { work_key, public, owner: owner(), of })
             }),
             field("OpenCollected.work_key", Purpose::KmsWork, None, move |work_key| {
                 let (ctk_pu, pin_pad) = (open.clone(), PAD.into());

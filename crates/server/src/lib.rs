@@ -21,7 +21,10 @@ mod windows;
 
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
-use hsm::{Hsm, HsmError, KeyBlock, commands::CheckWorkKey};
+use hsm::{
+    Hsm, HsmError, KeyBlock,
+    commands::{CheckWorkKey, WorkKeyOf},
+};
 use store::{Event, Store};
 use tokio::{net::TcpListener, sync::watch, task::JoinHandle, time::Instant};
 
@@ -69,8 +72,8 @@ pub enum StartError {
     /// The store cannot be read, or the audit cannot be written: nothing may be done.
     #[error("the store cannot be used: {0}")]
     Store(#[from] store::StoreError),
-    /// The HSM does not open the active work key, or it is not its certificate's: nothing collected would open.
-    #[error("the active work key cannot be used: {0}")]
+    /// The HSM does not open an active work key, or it is not its certificate's: nothing collected would open.
+    #[error("an active work key cannot be used: {0}")]
     WorkKey(#[source] HsmError),
 }
 
@@ -86,10 +89,12 @@ pub async fn start<S: Store, H: Hsm + Clone>(
     let trust = trust::Trust::load(config)?;
     let rks = rks::Rks::load(config)?;
     let (certificate, key) = (config.path(&config.https.certificate), config.path(&config.https.key));
-    if let Some(active) = store.active_work_key().await? {
-        let (work_key, owner) = (KeyBlock::from_text(active.private_block), config.acquirer.id.clone());
-        let check = CheckWorkKey { work_key, public: active.spki, owner };
-        hsm.call(check).await.map_err(StartError::WorkKey)?;
+    let kms = store.active_work_key().await?.map(|key| (WorkKeyOf::Kms, key.private_block, key.spki));
+    let rks_key = store.active_rks_work_key().await?.map(|record| record.key);
+    let rks_key = rks_key.map(|key| (WorkKeyOf::Rks, key.private_block, key.spki));
+    for (of, private, public) in kms.into_iter().chain(rks_key) {
+        let (work_key, owner) = (KeyBlock::from_text(private), config.acquirer.id.clone());
+        hsm.call(CheckWorkKey { work_key, public, owner, of }).await.map_err(StartError::WorkKey)?;
     }
     let (terminal_tls, https_tls) = tls::acceptors(&certificate, &key, &hsm, &config.acquirer.id).await?;
     let terminals = listen("terminal_port.listen", config.terminal_port.listen).await?;

@@ -1,9 +1,16 @@
-use hsm::{Refusal, commands::CheckWorkKey};
+use hsm::{
+    Refusal,
+    commands::{CheckWorkKey, WorkKeyOf},
+};
 
 use crate::{SoftHsm, purpose::Purpose};
 
 pub(crate) fn check_work_key(hsm: &SoftHsm, command: &CheckWorkKey) -> Result<(), Refusal> {
-    let key = hsm.key_pairs.open(&hsm.lmk, &command.work_key, Purpose::KmsWork, &command.owner)?;
+    let purpose = match command.of {
+        WorkKeyOf::Kms => Purpose::KmsWork,
+        WorkKeyOf::Rks => Purpose::RksWork,
+    };
+    let key = hsm.key_pairs.open(&hsm.lmk, &command.work_key, purpose, &command.owner)?;
     if key.spki_der() != command.public {
         let found = "the private half of another public key".into();
         return Err(Refusal::WrongUse { what: "the work key".into(), found });

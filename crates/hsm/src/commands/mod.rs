@@ -32,7 +32,7 @@ pub use answer_challenge::{AnswerChallenge, Challenge};
 pub use answer_stranger::AnswerStranger;
 pub use check_answer::CheckAnswer;
 pub use check_collected::CheckCollected;
-pub use check_work_key::CheckWorkKey;
+pub use check_work_key::{CheckWorkKey, WorkKeyOf};
 pub use export_dik1::ExportDik1;
 pub use export_held::ExportHeld;
 pub use import_dik1::ImportDik1;

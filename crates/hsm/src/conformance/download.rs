@@ -9,7 +9,7 @@ use crate::{
     commands::{
         AnswerChallenge, AnswerStranger, Challenge, CheckAnswer, CheckCollected, CheckWorkKey, MakeTlsKey,
         MakeWorkKey, OpenCollected, ReleaseTmk, ReleasedTmk, Rewrap, SignTls, TlsScheme, TransportKeyBlocks,
-        WorkKey,
+        WorkKey, WorkKeyOf,
     },
 };
 
@@ -204,6 +204,7 @@ impl Suite {
             work_key: private.clone(),
             public: public.to_vec(),
             owner: owner.into(),
+            of: WorkKeyOf::Kms,
         };
         hsm.call(check(OWNER, &self.work.private, &self.work.public)).await.unwrap();
         hsm.call(check(OWNER, &other.private, &other.public)).await.unwrap();
@@ -213,6 +214,8 @@ impl Suite {
         refused(foreign, |r| matches!(r, Refusal::WrongOwner { .. }));
         let no_work_key = hsm.call(check(OWNER, &self.blocks.tek, &self.work.public)).await;
         refused(no_work_key, |r| matches!(r, Refusal::WrongUse { .. }));
+        let of_the_rks = CheckWorkKey { of: WorkKeyOf::Rks, ..check(OWNER, &other.private, &other.public) };
+        refused(hsm.call(of_the_rks).await, |r| matches!(r, Refusal::WrongUse { .. }));
     }
 
     async fn answers_to_many_come_back_to_each(&self, hsm: &impl Hsm) {

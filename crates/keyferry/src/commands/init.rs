@@ -9,10 +9,9 @@ use hsm::{
 };
 use pki::{Name, Role, csr, issue::ServerName};
 use serde_json::json;
-use store::{
-    Event, NewAcquirer, NewCertificate, NewWorkKey, SqliteOptions, SqliteStore, Store as _, WorkKeyState,
-};
+use store::{Event, NewAcquirer, SqliteOptions, SqliteStore, Store as _};
 
+use super::work_key::{self, Of};
 use crate::{
     files::write,
     hsm_child::{self, HsmChild},
@@ -152,7 +151,7 @@ impl Init {
         let request = csr::parse_and_verify(&made.request)?;
         let certificate = ca.issue(&request, Role::KmsWork, WORK_CERTIFICATE_DAYS, time::now_seconds())?;
         write(&self.folder.join("work-certificate.pem"), &certificate.pem(), 0o644)?;
-        install_work_key(&store, &certificate, made.private.as_str(), "keyferry init").await
+        work_key::install(&store, Of::Kms, &certificate, &[], made.private.as_str(), "keyferry init").await
     }
 
     fn secret(&self, name: &str) -> Source {
@@ -166,30 +165,4 @@ impl Init {
             .replace("@TERMINAL_PORT@", &self.terminal_port.to_string())
             .replace("@HTTPS@", &self.https.to_string())
     }
-}
-
-/// Puts a work key and its certificate into the store, active from now on.
-pub(crate) async fn install_work_key(
-    store: &SqliteStore,
-    certificate: &pki::Certificate,
-    private_block: &str,
-    actor: &str,
-) -> Result<()> {
-    let sha256 = certificate.sha256_hex();
-    let detail = json!({ "subject": certificate.subject().to_string(), "serial": certificate.serial_hex() });
-    let event = |kind, detail| Event::new(time::now_ms(), kind, actor, sha256.as_str(), detail);
-    let kept = NewCertificate {
-        role: Role::KmsWork.word().into(),
-        sha256: sha256.clone(),
-        der: certificate.der().to_vec(),
-    };
-    store.put_certificate(kept, event("certificate.added", detail.clone())).await?;
-    let key = NewWorkKey {
-        certificate_sha256: sha256.clone(),
-        private_block: private_block.to_owned(),
-        spki: certificate.spki_der().to_vec(),
-        state: WorkKeyState::Active,
-    };
-    store.put_work_key(key, event("work-key.installed", detail)).await?;
-    Ok(())
 }

@@ -1,17 +1,16 @@
 use std::{path::PathBuf, process::ExitCode};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 use clap::{Args, Subcommand};
-use hsm::{
-    Client, Hsm as _, KeyBlock,
-    commands::{CheckWorkKey, MakeWorkKey},
-};
-use pki::{Certificate, Role, csr};
+use hsm::Client;
 use server::Config;
 use store::{DeviceStore as _, RefusalEntry, SlotRecord, SqliteStore, Store as _, TerminalRecord, TkRecord};
 
-use super::{init, server::open_store};
-use crate::{files::write, hsm_child::HsmChild, secret::Source, show, time};
+use super::{
+    server::open_store,
+    work_key::{Of, WorkKeyInstall, WorkKeyRequest},
+};
+use crate::{hsm_child::HsmChild, secret::Source, show, time};
 
 /// The key management system's records and work keys.
 #[derive(Subcommand)]
@@ -24,9 +23,7 @@ pub(crate) enum Kms {
     Terminal(OneTerminal),
     /// Show why terminals refused to make or release a key, as they told it.
     Refusals(Refusals),
-    /// Make a new work key in the HSM and a request for its certificate.
     WorkKeyRequest(WorkKeyRequest),
-    /// Install the certificate of a new work key; the old one still opens what was collected under it.
     WorkKeyInstall(WorkKeyInstall),
 }
 
@@ -72,41 +69,6 @@ pub(crate) struct Refusals {
     limit: u32,
 }
 
-/// Make a new work key.
-#[derive(Args)]
-pub(crate) struct WorkKeyRequest {
-    #[command(flatten)]
-    estate: Estate,
-    /// RSA bits: 2048, 3072 or 4096.
-    #[arg(long, default_value_t = 2048)]
-    bits: u32,
-    /// Where the request goes (PKCS #10, PEM).
-    #[arg(long)]
-    out: PathBuf,
-    /// Where the private key's block goes; it opens in this estate's HSM only.
-    #[arg(long)]
-    key_block: PathBuf,
-    /// The HSM reads its passphrase from this file, where no HSM is running.
-    #[arg(long, value_name = "FILE")]
-    passphrase_file: Option<PathBuf>,
-}
-
-/// Install a work key.
-#[derive(Args)]
-pub(crate) struct WorkKeyInstall {
-    #[command(flatten)]
-    estate: Estate,
-    /// The certificate, PEM.
-    #[arg(long)]
-    certificate: PathBuf,
-    /// The private key's block that `work-key-request` wrote.
-    #[arg(long)]
-    key_block: PathBuf,
-    /// The HSM reads its passphrase from this file, where no HSM is running.
-    #[arg(long, value_name = "FILE")]
-    passphrase_file: Option<PathBuf>,
-}
-
 impl Kms {
     pub(crate) fn run(self) -> Result<ExitCode> {
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
@@ -116,8 +78,8 @@ impl Kms {
                 Self::Terminals(terminals) => terminals.run().await,
                 Self::Terminal(terminal) => terminal.run().await,
                 Self::Refusals(refusals) => refusals.run().await,
-                Self::WorkKeyRequest(request) => request.run().await,
-                Self::WorkKeyInstall(install) => install.run().await,
+                Self::WorkKeyRequest(request) => request.run(Of::Kms).await,
+                Self::WorkKeyInstall(install) => install.run(Of::Kms).await,
             }
         })?;
         Ok(ExitCode::SUCCESS)
@@ -251,43 +213,5 @@ fn tk_state(tk: &TkRecord) -> &'static str {
         TkRecord::Ciphertext { .. } => "collected",
         TkRecord::Blocks { .. } => "in use",
         TkRecord::None => "none",
-    }
-}
-
-impl WorkKeyRequest {
-    async fn run(self) -> Result<()> {
-        let config = Config::read(&self.estate.config)?;
-        let (_child, hsm) = connect_hsm(&config, self.passphrase_file.as_ref()).await?;
-        let owner = config.acquirer.id.clone();
-        let subject = format!("{owner} KMS work key");
-        let made = hsm.call(MakeWorkKey { bits: self.bits, subject, owner }).await?;
-        write(&self.key_block, made.private.as_str(), 0o600)?;
-        write(&self.out, &csr::to_pem(&made.request), 0o644)?;
-        say!("request written to {}; next:", self.out.display());
-        say!("  keyferry ca issue --role kms-work --request {} --out work.pem", self.out.display());
-        say!(
-            "  keyferry kms work-key-install --certificate work.pem --key-block {}",
-            self.key_block.display()
-        );
-        Ok(())
-    }
-}
-
-impl WorkKeyInstall {
-    async fn run(self) -> Result<()> {
-        let (config, store) = self.estate.open()?;
-        let read = |path: &PathBuf| {
-            std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))
-        };
-        let certificate = Certificate::from_pem(&read(&self.certificate)?)?;
-        server::check_certificate(&config, &certificate, Role::KmsWork)?;
-        let block = read(&self.key_block)?.trim().to_owned();
-        let (_child, hsm) = connect_hsm(&config, self.passphrase_file.as_ref()).await?;
-        let (public, owner) = (certificate.spki_der().to_vec(), config.acquirer.id.clone());
-        let check = CheckWorkKey { work_key: KeyBlock::from_text(block.clone()), public, owner };
-        hsm.call(check).await.context("certificate and key block do not belong together here")?;
-        init::install_work_key(&store, &certificate, &block, "keyferry kms").await?;
-        say!("work key {} is active; collect new terminals under its certificate", certificate.sha256_hex());
-        Ok(())
     }
 }

@@ -15,3 +15,4 @@ pub(crate) mod server;
 pub(crate) mod station;
 pub(crate) mod terminal;
 pub(crate) mod window;
+pub(crate) mod work_key;

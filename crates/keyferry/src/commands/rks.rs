@@ -1,21 +1,19 @@
-use std::{fs, path::PathBuf, process::ExitCode};
+use std::{path::PathBuf, process::ExitCode};
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Result, bail};
 use clap::{Args, Subcommand};
 use hsm::{
     Hsm as _, KeyBlock,
-    commands::{ExportDik1, MakeDik1, MakeRksKey},
+    commands::{ExportDik1, MakeDik1},
 };
-use pki::{Certificate, Role, csr};
 use serde_json::json;
-use server::Config;
-use store::{
-    DeviceRecord, DeviceStore as _, Dik1Record, Dik1Scope, Event, NewCertificate, NewDik1, NewRksWorkKey,
-    Store as _,
-};
+use store::{DeviceRecord, DeviceStore as _, Dik1Record, Dik1Scope, Event, NewDik1, Store as _};
 use wire::Kcv;
 
-use super::kms::{Estate, connect_hsm};
+use super::{
+    kms::{Estate, connect_hsm},
+    work_key::{Of, WorkKeyInstall, WorkKeyRequest},
+};
 use crate::{files::write, show, time};
 
 /// Who is named in the audit.
@@ -27,9 +25,7 @@ pub(crate) enum Rks {
     /// Device identity keys of level 1, from which each device's key is derived.
     #[command(subcommand)]
     Dik1(Dik1),
-    /// Make a new work key in the HSM and a request for its certificate.
     WorkKeyRequest(WorkKeyRequest),
-    /// Install the certificate of a new work key.
     WorkKeyInstall(WorkKeyInstall),
     /// List devices: what key loading devices have reported.
     Devices(Devices),
@@ -82,38 +78,6 @@ pub(crate) struct ExportOne {
     passphrase_file: Option<PathBuf>,
 }
 
-/// Make a new work key.
-#[derive(Args)]
-pub(crate) struct WorkKeyRequest {
-    #[command(flatten)]
-    estate: Estate,
-    /// RSA bits: 2048, 3072 or 4096.
-    #[arg(long, default_value_t = 2048)]
-    bits: u32,
-    /// Where the request goes (PKCS #10, PEM).
-    #[arg(long)]
-    out: PathBuf,
-    /// Where the private key's block goes; it opens in this estate's HSM only. `keyferry hsm backup` backs it up.
-    #[arg(long)]
-    key_block: PathBuf,
-    /// The HSM reads its passphrase from this file, where no HSM is running.
-    #[arg(long, value_name = "FILE")]
-    passphrase_file: Option<PathBuf>,
-}
-
-/// Install a work key.
-#[derive(Args)]
-pub(crate) struct WorkKeyInstall {
-    #[command(flatten)]
-    estate: Estate,
-    /// The certificate, PEM; behind it in the same file those between it and its root, nearest first.
-    #[arg(long)]
-    certificate: PathBuf,
-    /// The private key's block that `work-key-request` wrote.
-    #[arg(long)]
-    key_block: PathBuf,
-}
-
 /// List devices.
 #[derive(Args)]
 pub(crate) struct Devices {
@@ -135,8 +99,8 @@ impl Rks {
                 Self::Dik1(Dik1::Make(make)) => make.run().await,
                 Self::Dik1(Dik1::Export(export)) => export.run().await,
                 Self::Dik1(Dik1::List(estate)) => list(&estate).await,
-                Self::WorkKeyRequest(request) => request.run().await,
-                Self::WorkKeyInstall(install) => install.run().await,
+                Self::WorkKeyRequest(request) => request.run(Of::Rks).await,
+                Self::WorkKeyInstall(install) => install.run(Of::Rks).await,
                 Self::Devices(devices) => devices.run().await,
             }
         })?;
@@ -203,57 +167,6 @@ fn text(scope: &Dik1Scope) -> String {
     match scope {
         Dik1Scope::Acquirer => "all devices".into(),
         Dik1Scope::Batch { model, batch } => format!("{model}, batch {batch}"),
-    }
-}
-
-impl WorkKeyRequest {
-    async fn run(self) -> Result<()> {
-        let config = Config::read(&self.estate.config)?;
-        let (_child, hsm) = connect_hsm(&config, self.passphrase_file.as_ref()).await?;
-        let owner = config.acquirer.id.clone();
-        let subject = format!("{owner} RKS work key");
-        let made = hsm.call(MakeRksKey { bits: self.bits, subject, owner }).await?;
-        write(&self.key_block, made.private.as_str(), 0o600)?;
-        write(&self.out, &csr::to_pem(&made.request), 0o644)?;
-        let (out, block) = (self.out.display(), self.key_block.display());
-        say!("request written to {out}; next:");
-        say!("  keyferry hsm backup --key-block {block} …");
-        say!("  keyferry ca issue --role rks-work --request {out} --out rks-work.pem");
-        say!("  keyferry rks work-key-install --certificate rks-work.pem --key-block {block}");
-        Ok(())
-    }
-}
-
-impl WorkKeyInstall {
-    async fn run(self) -> Result<()> {
-        let (config, store) = self.estate.open()?;
-        let read = |path: &PathBuf| {
-            fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))
-        };
-        let chain = Certificate::all_from_pem(&read(&self.certificate)?)?;
-        let Some((leaf, intermediates)) = chain.split_first() else {
-            bail!("{} holds no certificate", self.certificate.display());
-        };
-        server::check_chain(&config, leaf, intermediates, Role::RksWork)?;
-        let sha256 = leaf.sha256_hex();
-        let detail = json!({ "subject": leaf.subject().to_string(), "serial": leaf.serial_hex(),
-                             "intermediates": intermediates.len() });
-        let event = |kind| Event::new(time::now_ms(), kind, ACTOR, sha256.as_str(), detail.clone());
-        let kept = NewCertificate {
-            role: Role::RksWork.word().into(),
-            sha256: sha256.clone(),
-            der: leaf.der().to_vec(),
-        };
-        store.put_certificate(kept, event("certificate.added")).await?;
-        let key = NewRksWorkKey {
-            certificate_sha256: sha256.clone(),
-            private_block: read(&self.key_block)?.trim().to_owned(),
-            spki: leaf.spki_der().to_vec(),
-            intermediates: intermediates.iter().flat_map(|c| c.der().to_vec()).collect(),
-        };
-        store.put_rks_work_key(key, event("rks.work-key-installed")).await?;
-        say!("work key {sha256} is active: devices get its certificate from now on");
-        Ok(())
     }
 }
 

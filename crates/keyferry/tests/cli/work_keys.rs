@@ -1,4 +1,4 @@
-//! A new work key: `kms work-key-request`, `ca issue`, `kms work-key-install`.
+//! A new work key: `work-key-request`, `ca issue`, `work-key-install`, for the KMS and for the remote key server.
 
 use std::{fs, path::PathBuf};
 
@@ -18,9 +18,13 @@ struct Request {
 }
 
 fn request(estate: &Estate, name: &str) -> (Request, Ran) {
+    request_of("kms", estate, name)
+}
+
+fn request_of(of: &str, estate: &Estate, name: &str) -> (Request, Ran) {
     let file = |end: &str| estate.folder().join(format!("{name}.{end}"));
     let request = Request { csr: file("csr"), block: file("key-block"), certificate: file("pem") };
-    let mut command = estate.configured(&["kms", "work-key-request"]);
+    let mut command = estate.configured(&[of, "work-key-request"]);
     command.arg("--out").arg(&request.csr).arg("--key-block").arg(&request.block);
     let ran = run(command.arg("--passphrase-file").arg(estate.secret("hsm-passphrase")));
     (request, ran)
@@ -33,7 +37,11 @@ fn issue(estate: &Estate, request: &Request, role: &str) {
 }
 
 fn install(estate: &Estate, request: &Request) -> Ran {
-    let mut command = estate.configured(&["kms", "work-key-install"]);
+    install_of("kms", estate, request)
+}
+
+fn install_of(of: &str, estate: &Estate, request: &Request) -> Ran {
+    let mut command = estate.configured(&[of, "work-key-install"]);
     command.arg("--certificate").arg(&request.certificate).arg("--key-block").arg(&request.block);
     run(command.arg("--passphrase-file").arg(estate.secret("hsm-passphrase")))
 }
@@ -48,7 +56,7 @@ fn terminals_collected_under_the_old_key_still_download_and_new_ones_use_the_new
     ran.good();
     assert_eq!(mode(&new.block), 0o600);
     issue(&estate, &new, "kms-work");
-    assert!(install(&estate, &new).good().contains("is active; collect new terminals under its certificate"));
+    assert!(install(&estate, &new).good().contains("is active: from now on terminals get its certificate"));
     assert!(server.stop().success());
 
     let server = Server::start(&estate);
@@ -115,6 +123,29 @@ fn a_key_block_of_another_key_is_not_installed() {
     let mixed = Request { block: other.block, ..one };
     install(&estate, &mixed).refused_with("certificate and key block do not belong together here");
     assert_eq!(records::number(&estate.path("keyferry.db"), "SELECT count(*) FROM work_keys"), 1);
+}
+
+#[test]
+fn a_work_key_of_the_remote_key_server_must_fit_too() {
+    let estate = Estate::new();
+    let request = |name| {
+        let (request, ran) = request_of("rks", &estate, name);
+        ran.good();
+        request
+    };
+    let (one, other) = (request("one"), request("other"));
+    issue(&estate, &one, "rks-work");
+    let mixed = Request { block: other.block, csr: one.csr.clone(), certificate: one.certificate.clone() };
+    install_of("rks", &estate, &mixed).refused_with("certificate and key block do not belong together here");
+    // One made for the KMS is not taken for it, though a certificate says so.
+    let (kms, ran) = request_of("kms", &estate, "kms");
+    ran.good();
+    issue(&estate, &kms, "rks-work");
+    install_of("rks", &estate, &kms).refused_with("certificate and key block do not belong together here");
+    let active = "SELECT count(*) FROM work_keys WHERE role = 'rks-work' AND state = 'active'";
+    assert_eq!(records::number(&estate.path("keyferry.db"), active), 0);
+    assert!(install_of("rks", &estate, &one).good().contains("is active"));
+    assert_eq!(records::number(&estate.path("keyferry.db"), active), 1);
 }
 
 #[test]

@@ -1,0 +1,163 @@
+//! Work keys: the pair that others encrypt to, of the KMS (flow A) or of the remote key server (flow C). Both are made
+//! and installed alike.
+
+use std::{fs, path::PathBuf};
+
+use anyhow::{Context as _, Result, bail};
+use clap::Args;
+use hsm::{
+    Hsm as _, KeyBlock,
+    commands::{CheckWorkKey, MakeRksKey, MakeWorkKey, WorkKeyOf},
+};
+use pki::{Certificate, Role, csr};
+use serde_json::json;
+use server::Config;
+use store::{
+    DeviceStore as _, Event, NewCertificate, NewRksWorkKey, NewWorkKey, SqliteStore, Store as _, WorkKeyState,
+};
+
+use super::kms::{Estate, connect_hsm};
+use crate::{files::write, time};
+
+/// Make a new work key in the HSM and a request for its certificate.
+#[derive(Args)]
+pub(crate) struct WorkKeyRequest {
+    #[command(flatten)]
+    estate: Estate,
+    /// RSA bits: 2048, 3072 or 4096.
+    #[arg(long, default_value_t = 2048)]
+    bits: u32,
+    /// Where the request goes (PKCS #10, PEM).
+    #[arg(long)]
+    out: PathBuf,
+    /// Where the private key's block goes; it opens in this estate's HSM only. `keyferry hsm backup` backs it up.
+    #[arg(long)]
+    key_block: PathBuf,
+    /// The HSM reads its passphrase from this file, where no HSM is running.
+    #[arg(long, value_name = "FILE")]
+    passphrase_file: Option<PathBuf>,
+}
+
+/// Install the certificate of a new work key. What was encrypted to the old one still opens.
+#[derive(Args)]
+pub(crate) struct WorkKeyInstall {
+    #[command(flatten)]
+    estate: Estate,
+    /// The certificate, PEM; behind it in the same file those between it and its root, nearest first.
+    #[arg(long)]
+    certificate: PathBuf,
+    /// The private key's block that `work-key-request` wrote.
+    #[arg(long)]
+    key_block: PathBuf,
+    /// The HSM reads its passphrase from this file, where no HSM is running.
+    #[arg(long, value_name = "FILE")]
+    passphrase_file: Option<PathBuf>,
+}
+
+/// Whose work key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Of {
+    Kms,
+    Rks,
+}
+
+impl Of {
+    fn role(self) -> Role {
+        match self {
+            Self::Kms => Role::KmsWork,
+            Self::Rks => Role::RksWork,
+        }
+    }
+
+    fn hsm(self) -> WorkKeyOf {
+        match self {
+            Self::Kms => WorkKeyOf::Kms,
+            Self::Rks => WorkKeyOf::Rks,
+        }
+    }
+
+    /// The command's name, and the actor in the audit.
+    fn word(self) -> &'static str {
+        match self {
+            Self::Kms => "kms",
+            Self::Rks => "rks",
+        }
+    }
+}
+
+impl WorkKeyRequest {
+    pub(crate) async fn run(self, of: Of) -> Result<()> {
+        let config = Config::read(&self.estate.config)?;
+        let (_child, hsm) = connect_hsm(&config, self.passphrase_file.as_ref()).await?;
+        let owner = config.acquirer.id.clone();
+        let subject = format!("{owner} {} work key", of.word().to_uppercase());
+        let made = match of {
+            Of::Kms => hsm.call(MakeWorkKey { bits: self.bits, subject, owner }).await?,
+            Of::Rks => hsm.call(MakeRksKey { bits: self.bits, subject, owner }).await?,
+        };
+        write(&self.key_block, made.private.as_str(), 0o600)?;
+        write(&self.out, &csr::to_pem(&made.request), 0o644)?;
+        let (out, block, role) = (self.out.display(), self.key_block.display(), of.role().word());
+        say!("request written to {out}; next:");
+        say!("  keyferry hsm backup --key-block {block} …");
+        say!("  keyferry ca issue --role {role} --request {out} --out {role}.pem");
+        say!("  keyferry {} work-key-install --certificate {role}.pem --key-block {block}", of.word());
+        Ok(())
+    }
+}
+
+impl WorkKeyInstall {
+    pub(crate) async fn run(self, of: Of) -> Result<()> {
+        let (config, store) = self.estate.open()?;
+        let read = |path: &PathBuf| {
+            fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))
+        };
+        let chain = Certificate::all_from_pem(&read(&self.certificate)?)?;
+        let Some((leaf, intermediates)) = chain.split_first() else {
+            bail!("{} holds no certificate", self.certificate.display());
+        };
+        server::check_chain(&config, leaf, intermediates, of.role())?;
+        let block = read(&self.key_block)?.trim().to_owned();
+        let (_child, hsm) = connect_hsm(&config, self.passphrase_file.as_ref()).await?;
+        let (public, owner) = (leaf.spki_der().to_vec(), config.acquirer.id.clone());
+        let check =
+            CheckWorkKey { work_key: KeyBlock::from_text(block.clone()), public, owner, of: of.hsm() };
+        hsm.call(check).await.context("certificate and key block do not belong together here")?;
+        install(&store, of, leaf, intermediates, &block, &format!("keyferry {}", of.word())).await?;
+        say!("work key {} is active: from now on terminals get its certificate", leaf.sha256_hex());
+        Ok(())
+    }
+}
+
+/// Puts a work key and its certificate into the store, active from now on. The caller has checked that they belong
+/// together.
+pub(crate) async fn install(
+    store: &SqliteStore,
+    of: Of,
+    certificate: &Certificate,
+    intermediates: &[Certificate],
+    private_block: &str,
+    actor: &str,
+) -> Result<()> {
+    let (sha256, role) = (certificate.sha256_hex(), of.role().word());
+    let detail = json!({ "subject": certificate.subject().to_string(), "serial": certificate.serial_hex(),
+                         "role": role, "intermediates": intermediates.len() });
+    let event = |kind| Event::new(time::now_ms(), kind, actor, sha256.as_str(), detail.clone());
+    let kept = NewCertificate { role: role.into(), sha256: sha256.clone(), der: certificate.der().to_vec() };
+    store.put_certificate(kept, event("certificate.added")).await?;
+    let (private_block, spki) = (private_block.to_owned(), certificate.spki_der().to_vec());
+    match of {
+        Of::Kms => {
+            let state = WorkKeyState::Active;
+            let key = NewWorkKey { certificate_sha256: sha256.clone(), private_block, spki, state };
+            store.put_work_key(key, event("work-key.installed")).await?;
+        }
+        Of::Rks => {
+            let intermediates = intermediates.iter().flat_map(|c| c.der().to_vec()).collect();
+            let key =
+                NewRksWorkKey { certificate_sha256: sha256.clone(), private_block, spki, intermediates };
+            store.put_rks_work_key(key, event("rks.work-key-installed")).await?;
+        }
+    }
+    Ok(())
+}
