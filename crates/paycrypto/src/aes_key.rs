@@ -1,6 +1,6 @@
 //! AES keys.
 
-use aes::cipher::{BlockCipherEncrypt, KeyInit};
+use aes::cipher::{BlockCipherDecrypt, BlockCipherEncrypt, KeyInit};
 use aes::{Aes128, Aes192, Aes256};
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
@@ -111,6 +111,17 @@ impl AesKey {
             Bytes::K16(key) => Aes128::new(key.into()).encrypt_block(&mut block),
             Bytes::K24(key) => Aes192::new(key.into()).encrypt_block(&mut block),
             Bytes::K32(key) => Aes256::new(key.into()).encrypt_block(&mut block),
+        }
+        block.into()
+    }
+
+    /// One block decrypted.
+    pub fn decrypt_block(&self, block: [u8; BLOCK]) -> [u8; BLOCK] {
+        let mut block = block.into();
+        match &*self.0 {
+            Bytes::K16(key) => Aes128::new(key.into()).decrypt_block(&mut block),
+            Bytes::K24(key) => Aes192::new(key.into()).decrypt_block(&mut block),
+            Bytes::K32(key) => Aes256::new(key.into()).decrypt_block(&mut block),
         }
         block.into()
     }

@@ -14,7 +14,7 @@ use std::fmt::Write as _;
 use keyblock::{Algorithm, Exportability, Header, Kbpk, Mode, Usage, Version};
 
 use crate::keys::{Auk, Dik2, Dmk, Dwk, Mak, Pik, Pk, RksTk, Rnd1, SessionKey, Tdk, Tek, Tmk};
-use crate::{Error, TdesKey};
+use crate::{Error, TdesKey, digest};
 
 pub use receive::BlockRefusal;
 pub use token::{TOKEN_RULE, unwrap_token, wrap_token};
@@ -26,6 +26,19 @@ const CONTEXT: &str = "11";
 
 /// Length of the context in bytes: the first half of a SHA-256 value over the flow's frames.
 pub const CONTEXT_BYTES: usize = 16;
+
+/// The context of a block: the first 16 bytes of SHA-256 over `said`, this flow's frames so far with their lengths,
+/// followed by the texts of the blocks before it in the same message (2-wire.md section 4).
+pub fn context_after(said: &[u8], blocks_before: &[&str]) -> [u8; CONTEXT_BYTES] {
+    let mut input =
+        Vec::with_capacity(said.len() + blocks_before.iter().map(|text| text.len()).sum::<usize>());
+    input.extend_from_slice(said);
+    for text in blocks_before {
+        input.extend_from_slice(text.as_bytes());
+    }
+    let [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, ..] = digest::sha256(&input);
+    [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p]
+}
 
 /// What the header of a key's block says: one line of section 4's table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

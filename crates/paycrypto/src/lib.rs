@@ -10,6 +10,7 @@
 //! * [`keys`]: the named keys of `docs/spec/1-systems.md`, a type each; [`tk`]: the terminal key pair
 //!   TEK and AUK, usable only once it was checked; [`rks`]: token and proof of a download from the RKS.
 //! * [`blocks`]: which key travels in which key block (2-wire.md section 4), and the strict receiver.
+//! * [`seal`], [`operator`]: sealed messages and operators' proofs of flow E.
 //! * [`mac`], [`digest`], [`gcm`], [`rsa`], [`mod@derive`]: the primitives.
 //! * [`random`]: the operating system's random numbers behind a continuous health test.
 //!
@@ -53,9 +54,11 @@ pub mod gcm;
 pub mod hygiene;
 pub mod keys;
 pub mod mac;
+pub mod operator;
 pub mod random;
 pub mod rks;
 pub mod rsa;
+pub mod seal;
 pub mod tk;
 
 mod aes_key;

@@ -18,6 +18,8 @@ mod rks;
 #[cfg(test)]
 mod rsa;
 #[cfg(test)]
+mod seal;
+#[cfg(test)]
 mod support;
 #[cfg(test)]
 mod tdes_aes;
