@@ -107,7 +107,7 @@ fn every_role_is_issued_filed_listed_and_verified_by_openssl() {
 }
 
 #[test]
-fn intermediates_and_tls_servers_are_issued() {
+fn intermediates_tls_servers_and_tls_clients_are_issued() {
     let dir = tempfile::tempdir().unwrap();
     let (path, mut ca) = new_ca(dir.path());
     let below = ca.intermediate(&request("Below"), 0, 30, NOW).unwrap();
@@ -119,6 +119,14 @@ fn intermediates_and_tls_servers_are_issued() {
     openssl(&path, &format!("{verify} issued/0001.pem")).unwrap();
     openssl(&path, &format!("{verify} -purpose sslserver -verify_hostname localhost issued/0002.pem"))
         .unwrap();
+    let posp = request("posp-1");
+    let client = ca.tls_client(&posp.subject, &posp.spki, 30, NOW).unwrap();
+    assert_eq!(client.subject(), &posp.subject);
+    openssl(&path, &format!("{verify} -purpose sslclient issued/0003.pem")).unwrap();
+    // What the log says is read again, and the key has its one use.
+    assert_eq!(Ca::read(&path).unwrap().issued()[2].purpose, Use::TlsClient);
+    let server = ca.tls_server(&posp.subject, &posp.spki, &names, 30, NOW).unwrap_err();
+    assert!(matches!(server, Error::KeyInUse { .. }), "{server}");
 }
 
 #[test]

@@ -65,6 +65,22 @@ impl Ca {
         self.give_out(certificate, Use::TlsServer, now)
     }
 
+    /// Issues a TLS client's certificate, such as a POSP's: the common name of `subject` is what a server knows it by.
+    ///
+    /// # Errors
+    /// As [`Ca::issue`].
+    pub fn tls_client(
+        &mut self,
+        subject: &Name,
+        spki: &[u8],
+        days: u32,
+        now: i64,
+    ) -> Result<Certificate, Error> {
+        self.check_one_use(spki, Use::TlsClient)?;
+        let certificate = issue::tls_client(&self.issuer()?, subject, spki, validity(now, days))?;
+        self.give_out(certificate, Use::TlsClient, now)
+    }
+
     /// Revokes a certificate by its serial number (hex, as [`Certificate::serial_hex`] gives it) and publishes
     /// a new list, valid for [`DEFAULT_CRL_DAYS`].
     ///

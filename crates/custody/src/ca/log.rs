@@ -25,6 +25,8 @@ pub enum Use {
     Intermediate,
     /// A TLS server.
     TlsServer,
+    /// A TLS client.
+    TlsClient,
 }
 
 impl std::fmt::Display for Use {
@@ -33,6 +35,7 @@ impl std::fmt::Display for Use {
             Self::Role(role) => role.fmt(f),
             Self::Intermediate => f.write_str("intermediate"),
             Self::TlsServer => f.write_str("tls-server"),
+            Self::TlsClient => f.write_str("tls-client"),
         }
     }
 }
@@ -279,6 +282,7 @@ fn parse_use(word: &str) -> Result<Use, String> {
     match word {
         "intermediate" => Ok(Use::Intermediate),
         "tls-server" => Ok(Use::TlsServer),
+        "tls-client" => Ok(Use::TlsClient),
         role => role.parse().map(Use::Role).map_err(|error: pki::Error| error.to_string()),
     }
 }

@@ -10,7 +10,7 @@ mod template;
 
 use std::net::IpAddr;
 
-use const_oid::db::rfc5280::ID_KP_SERVER_AUTH;
+use const_oid::db::rfc5280::{ID_KP_CLIENT_AUTH, ID_KP_SERVER_AUTH};
 use der::asn1::Ia5String;
 use der::flagset::FlagSet;
 use x509_cert::ext::pkix::name::GeneralName;
@@ -210,6 +210,26 @@ pub fn tls_server(
     template.key_usage(KeyUsages::DigitalSignature | KeyUsages::KeyEncipherment)?;
     template.extended_key_usage(false, vec![ID_KP_SERVER_AUTH])?;
     template.push(false, &SubjectAltName(general_names))?;
+    template.subject_key_id()?;
+    template.authority_key_id(issuer.certificate)?;
+    finish(&template, issuer.key, Some(issuer))
+}
+
+/// Makes a certificate for a TLS client, such as a POSP: extended key usage clientAuth (not critical), key usage
+/// digitalSignature. The common name of `subject` says who it is. It has no role of 2-wire.md section 5.
+///
+/// # Errors
+/// As [`leaf`].
+pub fn tls_client(
+    issuer: &Issuer<'_>,
+    subject: &Name,
+    spki: &[u8],
+    validity: Validity,
+) -> Result<Certificate, Error> {
+    let mut template = Template::new(issuer.certificate.subject(), subject, spki, validity)?;
+    template.not_a_ca()?;
+    template.key_usage(KeyUsages::DigitalSignature)?;
+    template.extended_key_usage(false, vec![ID_KP_CLIENT_AUTH])?;
     template.subject_key_id()?;
     template.authority_key_id(issuer.certificate)?;
     finish(&template, issuer.key, Some(issuer))

@@ -165,6 +165,16 @@ fn a_tls_server_has_no_role() {
 }
 
 #[test]
+fn a_tls_client_has_no_role() {
+    let root = root();
+    let issuer = Issuer::new(&root, key(Who::Root)).unwrap();
+    let client = issue::tls_client(&issuer, &name("posp-1"), key(Who::Leaf).spki_der(), years(1)).unwrap();
+    for role in Role::ALL {
+        assert!(matches!(refusal(&client, role), CertificateRefusal::NoRole { .. }));
+    }
+}
+
+#[test]
 fn a_request_comes_back_and_a_changed_one_does_not() {
     let der = csr::build(&name("Card 7"), key(Who::Leaf)).unwrap();
     let request = csr::parse_and_verify(&der).unwrap();

@@ -118,6 +118,24 @@ fn openssl_verifies_a_tls_server_for_its_names() {
 }
 
 #[test]
+fn openssl_verifies_a_tls_client_as_nothing_else() {
+    let shell = folder(Role::Mtms);
+    let root = root();
+    let issuer = Issuer::new(&root, key(Who::Root)).unwrap();
+    let client = issue::tls_client(&issuer, &name("posp-1"), key(Who::Leaf).spki_der(), years(1)).unwrap();
+    shell.write("client.pem", client.pem());
+    let verify = |purpose: &str| {
+        let options = format!("-x509_strict -attime {NOW} -purpose {purpose} -CAfile root.pem");
+        shell.try_openssl(&format!("verify {options} client.pem"))
+    };
+    verify("sslclient").unwrap();
+    verify("sslserver").unwrap_err();
+    let shown = shell.openssl("x509 -in client.pem -noout -text");
+    assert!(shown.contains("X509v3 Extended Key Usage: \n                TLS Web Client"), "{shown}");
+    assert!(shown.contains("critical\n                Digital Signature\n"), "{shown}");
+}
+
+#[test]
 fn openssl_checks_our_revocation_list_and_finds_the_revoked() {
     let shell = folder(Role::Operator);
     let (root, leaf) = (root(), Certificate::from_pem(&text(&shell, "leaf.pem")).unwrap());
