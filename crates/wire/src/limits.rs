@@ -23,6 +23,18 @@ pub const MAX_VENDOR_ID: usize = 8;
 pub const MAX_MODEL_ID: usize = 20;
 /// Highest key index (DF04).
 pub const MAX_SLOT: u8 = 99;
+/// Longest operator id, characters (DF3D).
+pub const MAX_OPERATOR_ID: usize = 16;
+/// Longest status, bytes of UTF-8 JSON (DF2D).
+pub const MAX_STATUS: usize = 4096;
+/// Longest package name, bytes of UTF-8 (DF41).
+pub const MAX_PACKAGE_NAME: usize = 64;
+/// Longest package version, characters (DF42).
+pub const MAX_PACKAGE_VERSION: usize = 32;
+/// Largest package, bytes: 4 GiB.
+pub const MAX_PACKAGE_SIZE: u64 = 1 << 32;
+/// Most bytes that a terminal may ask for at a time (DF47).
+pub const MAX_LENGTH_WANTED: u32 = 32_768;
 /// Longest error text, bytes of UTF-8 (DF61).
 pub const MAX_ERROR_TEXT: usize = 128;
 

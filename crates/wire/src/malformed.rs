@@ -167,6 +167,12 @@ pub enum Malformed {
     /// A check value that has neither three bytes (TDES) nor five (AES), or is no hex.
     #[error("a check value has 3 bytes (TDES) or 5 (AES), in hex 6 or 10 digits")]
     KcvForm,
+    /// Text that is no package name (DF41).
+    #[error("a package name has 1 to 64 bytes of UTF-8 without / \\ NUL and ..")]
+    PackageName,
+    /// Text that is no package version (DF42).
+    #[error("a package version is a semantic version like 1.2.3 or 1.2.3-rc.1, up to 32 characters")]
+    PackageVersion,
     /// Six bytes that are no BCD or say a date and time that does not exist, or a time outside of 2000–2099.
     #[error("a date and time is BCD YYMMDDhhmmss in UTC, 20YY, and must exist")]
     BcdTime,

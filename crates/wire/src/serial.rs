@@ -1,8 +1,8 @@
-//! Serials, vendor and model ids.
+//! Serials, vendor, model and operator ids.
 
 use crate::{
     Identifier,
-    limits::{MAX_MODEL_ID, MAX_SERIAL, MAX_VENDOR_ID},
+    limits::{MAX_MODEL_ID, MAX_OPERATOR_ID, MAX_SERIAL, MAX_VENDOR_ID},
 };
 
 /// The serial of a terminal (DF02, SN or DSN in the specification) or of a PIN pad (DF03): 1–32 characters.
@@ -11,6 +11,8 @@ pub type Serial = Identifier<MAX_SERIAL>;
 pub type VendorId = Identifier<MAX_VENDOR_ID>;
 /// A model id (DF31): 1–20 characters.
 pub type ModelId = Identifier<MAX_MODEL_ID>;
+/// The id of a person who works at terminals (DF3D): 1–16 characters.
+pub type OperatorId = Identifier<MAX_OPERATOR_ID>;
 
 #[cfg(test)]
 mod tests {
@@ -25,5 +27,7 @@ mod tests {
         assert!(VendorId::parse(&text[..9]).is_err());
         assert!(ModelId::parse(&text[..20]).is_ok());
         assert!(ModelId::parse(&text[..21]).is_err());
+        assert!(OperatorId::parse(&text[..16]).is_ok());
+        assert!(OperatorId::parse(&text[..17]).is_err());
     }
 }
