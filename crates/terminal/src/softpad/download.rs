@@ -12,6 +12,7 @@ use wire::{Frame, Kcv, Place, Slot, Suite};
 
 use super::identity::IdentitySession;
 use super::load::{Accepted, LoadedPlace, put_tmk};
+use super::separation::{KeyUse, twin};
 use super::{Denied, SoftPad};
 use crate::PinPad;
 use crate::life_cycle::Milestone;
@@ -110,6 +111,9 @@ impl DownloadPad for SoftPad {
         let place = Place::new(self.serial().clone(), slot).to_string();
         let tmk = blocks::unwrap_tmk(tk.tek(), &block, &place, transcript.context().as_bytes())
             .map_err(|refusal| PadRefusal::KeyRefused { why: refusal.to_string() })?;
+        if let Some(why) = twin((KeyUse::Tmk, tmk.expose()), self.state.held_beside(Some(slot))) {
+            return Err(PadRefusal::KeyRefused { why });
+        }
         let kcv = Kcv::Tdes(tmk.kcv());
         // A broken download brings the pending key again: it is there already.
         if !self.state.slots.get(&slot).is_some_and(|keys| keys.tmk.holds(&tmk)) {

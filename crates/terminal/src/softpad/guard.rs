@@ -142,6 +142,20 @@ impl SoftPad {
         Denied::NotPermitted(why.to_owned())
     }
 
+    /// Writes into the log why a message of the other side was refused for its proof (0005) or its key (0007). The
+    /// texts of these refusals name checks, never key material.
+    pub(super) fn recorded<T>(
+        &mut self,
+        message: &str,
+        result: Result<T, PadRefusal>,
+    ) -> Result<T, PadRefusal> {
+        if let Err(refusal @ (PadRefusal::ServerNotProven { why } | PadRefusal::KeyRefused { why })) = &result
+        {
+            self.deny(&format!("{message} {:04X}", refusal.code().number()), why, "");
+        }
+        result
+    }
+
     /// Refuses a place that another secret, or this one in a higher suite, filled first.
     pub(super) fn check_owner(&mut self, held: Option<Owner>, by: &Owner, what: &str) -> Result<(), Denied> {
         match held {

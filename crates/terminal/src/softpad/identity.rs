@@ -13,6 +13,7 @@ use wire::{Frame, Kcv, Place, Slot, Suite};
 
 use super::download::Session;
 use super::load::{failed, key_refused, not_permitted, not_proven, own_place, put_tmk, unreadable};
+use super::separation::{KeyUse, Named, refuse_twin};
 use super::slot_keys::{Held, Owner, OwnerKind, take};
 use super::{Denied, PadState, SoftPad};
 use crate::life_cycle::Milestone;
@@ -57,6 +58,15 @@ impl Opened {
             Opened::Pik(_) => Use::Pik,
             Opened::Mak(_) => Use::Mak,
             Opened::Tdk(_) => Use::Tdk,
+        }
+    }
+
+    fn named(&self) -> Named<'_> {
+        match self {
+            Opened::Tmk(key) => (KeyUse::Tmk, key.expose()),
+            Opened::Pik(key) => (KeyUse::Pik, key.expose()),
+            Opened::Mak(key) => (KeyUse::Mak, key.expose()),
+            Opened::Tdk(key) => (KeyUse::Tdk, key.expose()),
         }
     }
 
@@ -159,6 +169,8 @@ impl IdentityPad for SoftPad {
             if !with_tmk {
                 return Err(refused(format!("a {:?} for slot {slot}, which has no TMK", key.used_as())));
             }
+            let beside = opened.iter().filter(|(other, _)| other == slot).map(|(_, key)| key.named());
+            refuse_twin(key.named(), self.state.held_beside(Some(*slot)).into_iter().chain(beside))?;
         }
         let places: Vec<_> = opened.iter().map(|(slot, key)| (*slot, key.used_as())).collect();
         let kcvs: Vec<_> = opened.iter().map(|(_, key)| key.kcv()).collect();

@@ -17,6 +17,7 @@ use wire::{Frame, Kcv, Place, Slot, Suite};
 use zeroize::Zeroizing;
 
 use super::download::Session;
+use super::separation::{KeyUse, Named, refuse_twin};
 use super::slot_keys::{Owner, OwnerKind, SlotKeys};
 use super::state::{HeldDmk, Identity};
 use super::{Denied, SoftPad};
@@ -49,6 +50,17 @@ enum Brought {
     Tmk(Slot, Tmk),
     Dmk(Dmk),
     Dik2(Dik2, Zeroizing<Vec<u8>>),
+}
+
+impl Brought {
+    /// Its slot, its use and its bytes.
+    fn named(&self) -> (Option<Slot>, Named<'_>) {
+        match self {
+            Brought::Tmk(slot, key) => (Some(*slot), (KeyUse::Tmk, key.expose())),
+            Brought::Dmk(key) => (None, (KeyUse::Dmk, key.expose())),
+            Brought::Dik2(key, _) => (None, (KeyUse::Dik2, key.expose())),
+        }
+    }
 }
 
 impl LoadPad for SoftPad {
@@ -85,20 +97,8 @@ impl LoadPad for SoftPad {
             return Err(not_permitted("no loading was begun"));
         };
         self.may_load()?;
-        let Accepted { key: kld, owner, rnd1, rnd2, c_rnd1_rnd2, mut transcript } = *open;
-        let said = KldAccept::read(accept).map_err(unreadable)?;
-        if said.device.pin_pad() != self.serial() || said.c_rnd1_rnd2 != c_rnd1_rnd2 {
-            return Err(not_permitted("KLD_ACCEPT does not say what this PIN pad gave"));
-        }
-        transcript.push(accept);
-        let KldKey { c_ctmk_rnd2 } = KldKey::read(key).map_err(unreadable)?;
-        let recovered = kld.type1_recover(&c_ctmk_rnd2).map_err(|error| not_proven(error.to_string()))?;
-        let signed = SignedFields::read(&recovered)?;
-        if !bool::from(signed.rnd2.ct_eq(rnd2.as_slice())) {
-            return Err(not_proven("Rnd2' is not this PIN pad's Rnd2".into()));
-        }
-        let brought = self.open_brought(&rnd1, signed, transcript.context().as_bytes())?;
-        let (place, kcv) = self.keep(brought, owner)?;
+        let loaded = self.open_and_keep(*open, accept, key);
+        let (place, kcv) = self.recorded("KLD_KEY", loaded)?;
         self.session = Session::LoadDone { place, kcv };
         Ok(kcv)
     }
@@ -137,6 +137,31 @@ impl SoftPad {
             return Ok(());
         }
         Err(self.deny("life-cycle", &state.to_string(), &format!("the terminal is {state}")))
+    }
+
+    /// Checks KLD_KEY, opens what it brings and keeps it.
+    fn open_and_keep(
+        &mut self,
+        open: Accepted,
+        accept: &Frame,
+        key: &Frame,
+    ) -> Result<(LoadedPlace, Kcv), PadRefusal> {
+        let Accepted { key: kld, owner, rnd1, rnd2, c_rnd1_rnd2, mut transcript } = open;
+        let said = KldAccept::read(accept).map_err(unreadable)?;
+        if said.device.pin_pad() != self.serial() || said.c_rnd1_rnd2 != c_rnd1_rnd2 {
+            return Err(not_permitted("KLD_ACCEPT does not say what this PIN pad gave"));
+        }
+        transcript.push(accept);
+        let KldKey { c_ctmk_rnd2 } = KldKey::read(key).map_err(unreadable)?;
+        let recovered = kld.type1_recover(&c_ctmk_rnd2).map_err(|error| not_proven(error.to_string()))?;
+        let signed = SignedFields::read(&recovered)?;
+        if !bool::from(signed.rnd2.ct_eq(rnd2.as_slice())) {
+            return Err(not_proven("Rnd2' is not this PIN pad's Rnd2".into()));
+        }
+        let brought = self.open_brought(&rnd1, signed, transcript.context().as_bytes())?;
+        let (slot, named) = brought.named();
+        refuse_twin(named, self.state.held_beside(slot))?;
+        self.keep(brought, owner)
     }
 
     /// Opens the block by what it says it is.

@@ -407,3 +407,58 @@ fn a_broken_loading_of_dik2_is_mended_by_the_next() {
     let held = terminal.pad().state.identity.as_ref().unwrap();
     assert_eq!((held.dik2.kcv(), held.factor.as_slice(), held.done), (dik2.kcv(), FACTOR, false));
 }
+
+#[test]
+fn a_refused_kld_key_leaves_a_record_with_its_check_and_reading_and_no_key() {
+    let records = |terminal: &Terminal| -> Vec<(String, String)> {
+        let log = terminal.pad().refusals();
+        log.records().map(|record| (record.check.clone(), record.reading.clone())).collect()
+    };
+    let (terminal, _) = answer(|kld| {
+        let mut rnd2 = kld.rnd2.clone();
+        rnd2[7] ^= 1;
+        [tlv(0xDF40, kld.block(&tmk(), PLACE).as_bytes()), tlv(0xDF06, &rnd2)].concat()
+    });
+    let own = ("KLD_KEY 0005".to_owned(), "Rnd2' is not this PIN pad's Rnd2".to_owned());
+    assert_eq!(records(&terminal), [own]);
+
+    let key = tmk();
+    let (terminal, _) = answer(|kld| kld.fields(&kld.block(&key, "SN-1002/03"), None));
+    let [(check, reading)] = &records(&terminal)[..] else { panic!("not one record") };
+    assert_eq!(
+        (check.as_str(), reading.as_str()),
+        ("KLD_KEY 0007", "the key block belongs to another PIN pad or slot")
+    );
+    let log = terminal.pad().refusals();
+    assert!(log.verify());
+    // It is on disk and goes to the next server.
+    assert_eq!(log.unreported().0.len(), 1);
+}
+
+#[test]
+fn a_key_that_is_held_for_something_else_is_0007_by_name() {
+    let mut terminal = terminal();
+    let dmk = Dmk::generate().unwrap();
+    load(&mut terminal, &dmk, OWN, None).unwrap();
+    let again = || TdesKey::from_bytes(dmk.expose()).unwrap();
+    let twin = Tmk::from_key(again()).unwrap();
+    assert_eq!(
+        key_refused(&load(&mut terminal, &twin, PLACE, None).unwrap_err()),
+        "the TMK is the same key as the DMK"
+    );
+    let twin = Dik2::from_key(again()).unwrap();
+    assert_eq!(
+        key_refused(&load(&mut terminal, &twin, OWN, Some(FACTOR)).unwrap_err()),
+        "the DIK2 is the same key as the DMK"
+    );
+    assert!(terminal.pad().slots().is_empty() && terminal.pad().identity().is_none());
+    // The same DMK again is no twin of itself.
+    load(&mut terminal, &Dmk::from_key(again()).unwrap(), OWN, None).unwrap();
+}
+
+fn key_refused(refusal: &PadRefusal) -> String {
+    match refusal {
+        PadRefusal::KeyRefused { why } => why.clone(),
+        other => panic!("{other}"),
+    }
+}

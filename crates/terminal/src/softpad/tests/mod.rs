@@ -378,3 +378,17 @@ fn debug_shows_no_key() {
     assert!(!shown.to_uppercase().contains(&tek[..8]));
     assert!(shown.contains("SN-1001"));
 }
+
+#[test]
+fn a_tmk_that_is_the_tek_or_the_auk_is_0007_by_name() {
+    let (mut terminal, kms, kcv) = loaded();
+    for (bytes, name) in [(kms.tk.tek().expose(), "TEK"), (kms.tk.auk().expose(), "AUK")] {
+        let twin = Tmk::from_key(TdesKey::from_bytes(bytes).unwrap()).unwrap();
+        let said = challenged(&mut terminal, &kms, 3);
+        let key = key_frame(&kms, &twin, "SN-1001/03", &said);
+        let refusal = terminal.pad_mut().key(&said.reply, &key).unwrap_err();
+        let why = format!("the TMK is the same key as the {name}");
+        assert_eq!(refusal, PadRefusal::KeyRefused { why });
+    }
+    assert_only(&terminal, kcv);
+}
