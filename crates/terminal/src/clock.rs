@@ -1,11 +1,18 @@
 //! The terminal's clock.
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::sync::LazyLock;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// Says what time it is, rightly or not: a terminal checks dates against the later of this and its last known time.
 pub trait Clock: Send + Sync {
     /// Unix seconds.
     fn now(&self) -> i64;
+
+    /// How long this process has run, by a clock that nobody sets: what may happen only so often is counted by it.
+    fn uptime(&self) -> Duration {
+        static START: LazyLock<Instant> = LazyLock::new(Instant::now);
+        START.elapsed()
+    }
 }
 
 /// The system's clock.
@@ -29,5 +36,9 @@ pub struct FixedClock(
 impl Clock for FixedClock {
     fn now(&self) -> i64 {
         self.0
+    }
+
+    fn uptime(&self) -> Duration {
+        Duration::ZERO
     }
 }

@@ -24,11 +24,15 @@ pub(super) enum OwnerKind {
     Root = 2,
     /// DIK2: flow C.
     Dik2 = 3,
+    /// DMK: flow E.
+    Dmk = 4,
 }
 
 impl OwnerKind {
     fn from_number(number: u8) -> Option<OwnerKind> {
-        [OwnerKind::Tk, OwnerKind::Root, OwnerKind::Dik2].into_iter().find(|kind| *kind as u8 == number)
+        [OwnerKind::Tk, OwnerKind::Root, OwnerKind::Dik2, OwnerKind::Dmk]
+            .into_iter()
+            .find(|kind| *kind as u8 == number)
     }
 
     /// What an identifier is an HMAC over, before the suite and the secret.
@@ -37,6 +41,7 @@ impl OwnerKind {
             OwnerKind::Tk => b"TK",
             OwnerKind::Root => b"acquirer root",
             OwnerKind::Dik2 => b"DIK2",
+            OwnerKind::Dmk => b"DMK",
         }
     }
 }
@@ -105,6 +110,32 @@ impl<K: BlockKey> Held<K> {
     /// Remembers DONE.
     pub(super) fn finish(&mut self) {
         self.done = true;
+    }
+
+    /// Puts a key in the place of all that were there: both ends have shown that they hold it.
+    pub(super) fn replace(&mut self, key: K) {
+        *self = Held { current: key, done: true, previous: None };
+    }
+
+    /// Remembers that the current key has worked: the one before it goes.
+    pub(super) fn worked(&mut self) {
+        self.done = true;
+        self.previous = None;
+    }
+
+    /// The key that came last, finished or not.
+    pub(super) fn current(&self) -> &K {
+        &self.current
+    }
+
+    /// The key before it.
+    pub(super) fn previous(&self) -> Option<&K> {
+        self.previous.as_ref()
+    }
+
+    /// The key to work with: the last one whose DONE arrived, as far as it is known.
+    pub(super) fn in_use(&self) -> Option<&K> {
+        if self.done { Some(&self.current) } else { self.previous.as_ref() }
     }
 
     /// Check value of the current key.

@@ -9,6 +9,7 @@ use paycrypto::tk::{CheckedTk, TkDefect, UncheckedTk};
 use wire::{Serial, Slot, Suite};
 use zeroize::Zeroizing;
 
+use super::pin_budget::PinBudget;
 use super::slot_keys::{OWNER_ID, Owner, OwnerKind, SlotKeys};
 use crate::life_cycle::{Milestone, Wipe};
 use crate::refusals::RefusalLog;
@@ -32,6 +33,8 @@ pub(super) struct PadState {
     /// The challenge that a repair authorisation must answer, until it is used.
     pub(super) challenge: Option<[u8; CHALLENGE]>,
     pub(super) refusals: RefusalLog,
+    /// How many PINs may be encrypted now. No repair and no wipe fills it.
+    pub(super) pins: PinBudget,
 }
 
 /// The TK as it is stored: 80 bytes with their hash, which is checked each time they are used.
@@ -76,6 +79,7 @@ impl PadState {
             lid_openings: 0,
             challenge: None,
             refusals,
+            pins: PinBudget::full(),
         })
     }
 

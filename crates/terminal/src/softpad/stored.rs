@@ -6,6 +6,7 @@ use wire::{Serial, Slot};
 use zeroize::Zeroizing;
 
 use super::codec::{Reader, Writer};
+use super::pin_budget::PinBudget;
 use super::slot_keys::{Owner, SlotKeys, read_key};
 use super::state::{HeldDmk, HeldTk, Identity, PadState};
 use crate::refusals::{ChainedRefusal, RefusalLog};
@@ -16,8 +17,10 @@ use crate::{Collector, Error, Latch, LifeCycle};
 const MAGIC: &[u8; 4] = b"KFPP";
 /// The form without board, identity, DMK and refusals: read, never written.
 const VERSION_1: u8 = 1;
-/// The form that is written.
+/// The form without DMK as an owner and without the budget of PINs: read, never written.
 const VERSION_2: u8 = 2;
+/// The form that is written.
+const VERSION_3: u8 = 3;
 
 impl PadState {
     /// The bytes to be sealed.
@@ -27,7 +30,7 @@ impl PadState {
     pub(super) fn encode(&self) -> Result<Zeroizing<Vec<u8>>, Error> {
         let mut writer = Writer::new();
         writer.bytes(MAGIC);
-        writer.byte(VERSION_2);
+        writer.byte(VERSION_3);
         writer.sized(self.serial.as_bytes());
         writer.byte(self.life_cycle.number());
         writer.bytes(self.owner_key.as_slice());
@@ -72,6 +75,7 @@ impl PadState {
         writer.bytes(&self.refusals.reported().to_be_bytes());
         writer.bytes(&self.refusals.before());
         write_refusals(&mut writer, self.refusals.records());
+        self.pins.write(&mut writer);
         Ok(writer.finish())
     }
 
@@ -91,7 +95,7 @@ impl PadState {
             return None;
         }
         let version = reader.byte()?;
-        if ![VERSION_1, VERSION_2].contains(&version) {
+        if ![VERSION_1, VERSION_2, VERSION_3].contains(&version) {
             return None;
         }
         let serial = Serial::from_bytes(reader.sized()?).ok()?;
@@ -137,9 +141,13 @@ impl PadState {
             lid_openings: 0,
             challenge: None,
             refusals,
+            pins: PinBudget::full(),
         };
         if version != VERSION_1 {
             state.read_rest(&mut reader)?;
+        }
+        if version == VERSION_3 {
+            state.pins = PinBudget::read(&mut reader)?;
         }
         reader.is_at_end().then_some(state)
     }
@@ -275,7 +283,7 @@ mod tests {
     #[test]
     fn a_version_to_come_is_refused() {
         let mut bytes = full().encode().unwrap();
-        bytes[MAGIC.len()] = VERSION_2 + 1;
+        bytes[MAGIC.len()] = VERSION_3 + 1;
         assert!(matches!(PadState::decode(&bytes), Err(Error::StateDamaged { .. })));
     }
 
@@ -324,14 +332,31 @@ mod tests {
         assert!(slot.owner.admits(&read.owner(&tk, Suite::TDES)));
         assert!(read.identity.is_none() && read.dmk.is_none() && read.challenge.is_none());
         assert_eq!((read.lid_openings, read.refusals.total()), (0, 0));
-        // From now on it is stored as version 2.
+        // From now on it is stored as version 3.
         let new = read.encode().unwrap();
-        assert_eq!(new[MAGIC.len()], VERSION_2);
+        assert_eq!(new[MAGIC.len()], VERSION_3);
         PadState::decode(&new).unwrap();
         for length in 0..old.len() {
             assert!(PadState::decode(&old[..length]).is_err(), "{length}");
         }
         assert!(PadState::decode(&[&old[..], &[0]].concat()).is_err());
+    }
+
+    #[test]
+    fn a_state_of_version_2_is_taken_over_with_a_full_budget_of_pins() {
+        let mut state = full();
+        state.pins.fill(1_700_000_000, std::time::Duration::ZERO);
+        state.pins.take().unwrap();
+        let new = state.encode().unwrap();
+        let mut old = new[..new.len() - 12].to_vec();
+        old[MAGIC.len()] = VERSION_2;
+        let read = PadState::decode(&old).unwrap();
+        assert_eq!(read.pins, PinBudget::full());
+        assert_eq!(read.refusals, state.refusals);
+        assert_eq!(PadState::decode(&new).unwrap().pins.pins(), 119);
+        // What version 3 has behind it is nothing that version 2 may have.
+        old.push(0);
+        assert!(PadState::decode(&old).is_err());
     }
 
     #[test]
