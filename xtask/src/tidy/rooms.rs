@@ -63,6 +63,7 @@ pub(super) const ROOMS: &[Room] = &[
         why: "reading a header needs no cryptography",
         ..NOTHING
     },
+    Room { package: "pinblock", never: &[NETWORK, HEAVY], why: "it stands alone and is light", ..NOTHING },
     Room {
         package: "paycrypto",
         may_reach: &["keyblock"],
@@ -106,13 +107,13 @@ pub(super) const ROOMS: &[Room] = &[
     },
     Room {
         package: "keyferry-hsm-soft",
-        may_reach: &["keyblock", "keyferry-hsm", "keyferry-pki", "paycrypto"],
+        may_reach: &["keyblock", "keyferry-hsm", "keyferry-pki", "paycrypto", "pinblock"],
         why: "the HSM is its own process: no store, no flow, no server in it",
         ..NOTHING
     },
     Room {
         package: "keyferry-terminal",
-        may_reach: &["keyblock", "keyferry-flows", "keyferry-pki", "keyferry-wire", "paycrypto"],
+        may_reach: &["keyblock", "keyferry-flows", "keyferry-pki", "keyferry-wire", "paycrypto", "pinblock"],
         why: "a terminal holds its own keys only: no HSM and no part of a server",
         ..NOTHING
     },
@@ -139,7 +140,7 @@ pub(super) const ROOMS: &[Room] = &[
     },
     Room {
         package: "keyferry-calc",
-        may_reach: &["keyblock", "paycrypto"],
+        may_reach: &["keyblock", "paycrypto", "pinblock"],
         never: &[NETWORK],
         why: "clear keys that a person types go nowhere",
         ..NOTHING
