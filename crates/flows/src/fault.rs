@@ -20,6 +20,11 @@ pub trait HasCode: core::error::Error + 'static {
 
     /// The part that every flow has, if the reason is of it.
     fn protocol(&self) -> Option<&ProtocolError>;
+
+    /// Whether the peer already ended the flow in another way than by an ERROR, and so gets none.
+    fn peer_has_closed(&self) -> bool {
+        false
+    }
 }
 
 /// What can go wrong in any flow.
@@ -77,10 +82,10 @@ impl<R: HasCode> Fault<R> {
     /// As [`Fault::answer_with`], with records of refusals (FF23): how a terminal tells why it does not make or release a
     /// key. Nothing after an ERROR from the peer.
     pub fn answer_with_refusals(&self, text: &str, refusals: &[Fields]) -> Option<Frame> {
-        match self.peer_error() {
-            Some(_) => None,
-            None => Some(error_frame_with_refusals(self.code, text, refusals)),
+        if self.peer_error().is_some() || self.reason.peer_has_closed() {
+            return None;
         }
+        Some(error_frame_with_refusals(self.code, text, refusals))
     }
 
     /// The ERROR that the peer sent, if it was the peer who refused.

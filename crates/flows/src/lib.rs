@@ -28,9 +28,12 @@ mod pad;
 mod refusal_record;
 pub mod repair;
 pub mod rks_load;
+pub mod sign_in;
 #[cfg(test)]
 mod testing;
 pub mod tmk_download;
+pub mod tms_download;
+pub mod tms_session;
 pub mod transcript;
 
 pub use chain::{Chain, MAX_INTERMEDIATES};

@@ -1,18 +1,18 @@
-//! Why a PIN pad does not take a step, in the flows that load keys under certificates.
+//! Why a PIN pad does not take a step.
 
 use alloc::string::String;
 
 use wire::{ErrorCode, Malformed};
 
-/// Why a PIN pad does not take a step of a local loading or of a download from the RKS. The texts are for the
+/// Why a PIN pad does not take a step, in every flow but the TMK download, which has its own. The texts are for the
 /// terminal's own log.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum PadRefusal {
     /// A frame cannot be read: 0002.
     #[error("malformed: {0}")]
     Malformed(#[from] Malformed),
-    /// The other side is not who it must be: Rnd2' or its signature in local loading, the AT_TK1 block from the RKS:
-    /// 0005.
+    /// The other side is not who it must be: Rnd2' or its signature in local loading, the AT_TK1 block from the RKS,
+    /// TAC_1 or a sealed message from the TMS, the MAC of a sign-in's DONE: 0005.
     #[error("the server is not proven: {why}")]
     ServerNotProven {
         /// What does not hold.
