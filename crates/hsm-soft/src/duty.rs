@@ -16,7 +16,7 @@ const OF_BOTH: &[&str] = &["ExportHeld", "ImportDik1", "ImportLoaded", "Rewrap",
 /// What an HSM's process is there for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Duty {
-    /// A KMS and an RKS: everything but a KLD's own commands.
+    /// A KMS, an RKS, a TMS and a host: everything but a KLD's own commands.
     #[default]
     Server,
     /// A KLD: its own commands, and taking and giving keys under an exchange key.
@@ -108,6 +108,18 @@ mod tests {
                 "SealRksToken: server",
                 "ReleaseRksKeys: server",
                 "CheckWorkKey: server",
+                "AnswerTms: server",
+                "OpenTmsSession: server",
+                "SealTms: server",
+                "OpenTms: server",
+                "EnrolOperator: server",
+                "MakeWorkingKeys: server",
+                "ConfirmSignIn: server",
+                "TranslatePins: server",
+                "TerminalMacs: server",
+                "ImportZoneKey: server",
+                "MakeZoneKey: server",
+                "ImportUnderZone: server",
             ]
         );
     }

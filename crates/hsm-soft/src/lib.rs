@@ -16,6 +16,7 @@ mod offline;
 #[cfg(test)]
 mod policy_tests;
 mod process;
+mod process_seal;
 mod purpose;
 mod rks_tickets;
 mod sealed;
@@ -25,6 +26,7 @@ mod shamir;
 mod soft_hsm;
 mod state;
 mod tickets;
+mod tms_tickets;
 #[cfg(test)]
 mod worked_flows;
 

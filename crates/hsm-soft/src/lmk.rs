@@ -10,7 +10,7 @@
 //! | `21` | purpose |
 //! | `22` | generation of the LMK |
 //! | `23` | SHA-256 of the TK that a TEK or an AUK is a part of |
-//! | `24` | name: of a DIK1, of a key agreed by components |
+//! | `24` | name: of a DIK1, of a key agreed by components, of a zone, of an operator |
 //! | `25` | of a component: which, of how many, of which key; in a text of its own |
 
 use hsm::{KeyBlock, Refusal};
@@ -129,11 +129,22 @@ impl Lmk {
         purpose: Purpose,
         bound: Binding<'_>,
     ) -> Result<Opened, Refusal> {
+        self.open_one_of(what, block, &[purpose], bound).map(|(_, opened)| opened)
+    }
+
+    /// As [`Lmk::open`], for a key that may be of any of some purposes; gives which it is.
+    pub(crate) fn open_one_of(
+        &self,
+        what: &'static str,
+        block: &KeyBlock,
+        purposes: &[Purpose],
+        bound: Binding<'_>,
+    ) -> Result<(Purpose, Opened), Refusal> {
         let (header, key, _) = self.unseal(what, block)?;
-        if !purpose.is_of(&header) {
+        let Some(purpose) = purposes.iter().find(|purpose| purpose.is_of(&header)) else {
             let found = header.optional(PURPOSE).unwrap_or("no key of this HSM").to_owned();
             return Err(Refusal::WrongUse { what: what.into(), found });
-        }
+        };
         let found = header.optional(PLACE);
         if found != bound.place {
             let shown = |place: Option<&str>| place.unwrap_or("none").to_owned();
@@ -151,7 +162,8 @@ impl Lmk {
                 found: found.into(),
             });
         }
-        Ok(Opened { key, tk_hash: header.optional(TK_HASH).map(str::to_owned), header })
+        let tk_hash = header.optional(TK_HASH).map(str::to_owned);
+        Ok((*purpose, Opened { key, tk_hash, header }))
     }
 
     /// Moves a block of any earlier generation to the present one; all else in it stays.

@@ -19,7 +19,7 @@ pub(crate) enum Purpose {
     Tek,
     /// AUK: answers and checks challenges.
     Auk,
-    /// TMK: is wrapped under TEK, under Rnd1 of flow B, under TK of flow C, under an exchange key.
+    /// TMK: is wrapped under TEK, Rnd1 of flow B, TK of flow C, DWK, an exchange key; wraps working keys.
     Tmk,
     /// A KLD's pair: opens Rnd1 and signs what is loaded, the one exception to one use (2-wire.md section 5).
     KldWork,
@@ -27,18 +27,32 @@ pub(crate) enum Purpose {
     RksWork,
     /// DIK1: DIK2 is derived from it.
     Dik1,
-    /// DMK: is loaded into a terminal.
+    /// DMK: is loaded into a terminal, and wraps the DWKs of its sessions.
     Dmk,
     /// The factor with which a DIK2 was derived.
     Factor,
-    /// PIK: is wrapped under TK of flow C.
+    /// PIK: is wrapped under TK of flow C or a TMK; PINs are translated from it.
     Pik,
-    /// MAK: is wrapped under TK of flow C.
+    /// MAK: is wrapped under TK of flow C or a TMK; makes and checks MACs.
     Mak,
     /// A key agreed by components, for blocks between KLD and KMS.
     Exchange,
     /// One component of a key, until all are there.
     Component,
+    /// One component of an AES key.
+    ComponentAes,
+    /// TDK: is wrapped under a TMK.
+    Tdk,
+    /// A TDES zone master key: opens and wraps blocks of zone keys, and of an estate that moves in.
+    ZoneMasterTdes,
+    /// An AES-256 zone master key.
+    ZoneMasterAes,
+    /// A zone's TDES PIN key: PINs are translated to it.
+    ZonePinTdes,
+    /// A zone's AES PIN key.
+    ZonePinAes,
+    /// An operator's verifier: checks his proofs.
+    Operator,
 }
 
 /// One row of the table.
@@ -58,6 +72,9 @@ pub(crate) const DMK: Usage = usage(*b"11");
 /// `13`, of this project, towards the KMS only: a factor.
 pub(crate) const FACTOR: Usage = usage(*b"13");
 
+/// `14`, of this project, under the LMK only: an operator's verifier.
+const VERIFIER: Usage = usage(*b"14");
+
 /// Evaluated when compiled: a wrong one does not build.
 const fn usage(text: [u8; 2]) -> Usage {
     match Usage::from_ascii(text) {
@@ -69,7 +86,7 @@ const fn usage(text: [u8; 2]) -> Usage {
 impl Purpose {
     /// Every purpose, for tests that try each as every other.
     #[cfg(test)]
-    pub(crate) const ALL: [Self; 14] = [
+    pub(crate) const ALL: [Self; 21] = [
         Self::KmsWork,
         Self::TlsServer,
         Self::Tek,
@@ -84,6 +101,13 @@ impl Purpose {
         Self::Mak,
         Self::Exchange,
         Self::Component,
+        Self::ComponentAes,
+        Self::Tdk,
+        Self::ZoneMasterTdes,
+        Self::ZoneMasterAes,
+        Self::ZonePinTdes,
+        Self::ZonePinAes,
+        Self::Operator,
     ];
 
     /// RSA key pairs that are kept in a backup: what others encrypted to them is lost without them.
@@ -106,6 +130,19 @@ impl Purpose {
             Self::Mak => rule("MAK", Usage::MAC_ALGORITHM_3, Algorithm::TDES, Mode::GENERATE_AND_VERIFY),
             Self::Exchange => rule("EXCHANGE", Usage::KEY_BLOCK_PROTECTION, Algorithm::TDES, Mode::BOTH),
             Self::Component => rule("COMPONENT", Usage::KEY_BLOCK_PROTECTION, Algorithm::TDES, Mode::BOTH),
+            Self::ComponentAes => {
+                rule("COMPONENT-AES", Usage::KEY_BLOCK_PROTECTION, Algorithm::AES, Mode::BOTH)
+            }
+            Self::Tdk => rule("TDK", Usage::DATA_ENCRYPTION, Algorithm::TDES, Mode::ENCRYPT),
+            Self::ZoneMasterTdes => {
+                rule("ZONE-MASTER", Usage::KEY_BLOCK_PROTECTION, Algorithm::TDES, Mode::BOTH)
+            }
+            Self::ZoneMasterAes => {
+                rule("ZONE-MASTER-AES", Usage::KEY_BLOCK_PROTECTION, Algorithm::AES, Mode::BOTH)
+            }
+            Self::ZonePinTdes => rule("ZONE-PIN", Usage::PIN_ENCRYPTION, Algorithm::TDES, Mode::ENCRYPT),
+            Self::ZonePinAes => rule("ZONE-PIN-AES", Usage::PIN_ENCRYPTION, Algorithm::AES, Mode::ENCRYPT),
+            Self::Operator => rule("OPERATOR", VERIFIER, Algorithm::HMAC, Mode::VERIFY),
         }
     }
 

@@ -129,8 +129,26 @@ fn converse(hsm: &SoftHsm, pool: &Pool, mut stream: UnixStream) -> io::Result<()
     }
 }
 
-/// What holds an RSA private operation or more.
+/// So many items of a batch, or bytes of a sealed message, are done where they are read: they take as long as a few
+/// symmetric commands, and a pool's thread costs more than it saves.
+const QUICK_ITEMS: usize = 8;
+const QUICK_BYTES: usize = 1024;
+
+/// What holds an RSA private operation or more, or much data.
 fn is_slow(request: &Request) -> bool {
+    match request {
+        Request::TranslatePins(command) => command.items.len() > QUICK_ITEMS,
+        Request::TerminalMacs(command) => {
+            let bytes = command.items.iter().map(|item| item.data.expose().len()).sum::<usize>();
+            command.items.len() > QUICK_ITEMS || bytes > QUICK_BYTES
+        }
+        Request::SealTms(command) => command.payload.len() > QUICK_BYTES,
+        Request::OpenTms(command) => command.sealed.len() > QUICK_BYTES,
+        _ => is_slow_by_kind(request),
+    }
+}
+
+fn is_slow_by_kind(request: &Request) -> bool {
     matches!(
         request,
         Request::MakeWorkKey(_)
@@ -145,6 +163,7 @@ fn is_slow(request: &Request) -> bool {
             | Request::CheckWorkKey(_)
             | Request::OpenCollected(_)
             | Request::Rewrap(_)
+            | Request::EnrolOperator(_)
     )
 }
 

@@ -9,7 +9,7 @@ use zeroize::Zeroizing;
 
 use crate::{
     Duty, HsmSoftError, acts, key_pairs::KeyPairs, lmk::Lmk, rks_tickets::RksTickets, self_test,
-    state::State, tickets::Tickets,
+    state::State, tickets::Tickets, tms_tickets::TmsTickets,
 };
 
 /// An unsealed software HSM. Carries out commands; holds the clear keys.
@@ -18,7 +18,10 @@ pub struct SoftHsm {
     pub(crate) stranger: Zeroizing<[u8; 32]>,
     pub(crate) tickets: Tickets,
     pub(crate) rks_tickets: RksTickets,
+    pub(crate) tms_tickets: TmsTickets,
     pub(crate) stranger_dik1: KeyBlock,
+    pub(crate) stranger_dmk: KeyBlock,
+    pub(crate) stranger_operator: Vec<u8>,
     pub(crate) key_pairs: KeyPairs,
     pub(crate) warnings: Vec<String>,
     duty: Duty,
@@ -38,10 +41,13 @@ impl SoftHsm {
         let lmk = Lmk::new(&state.generations())?;
         Ok(Self {
             stranger_dik1: acts::strangers_dik1(&lmk)?,
+            stranger_dmk: acts::strangers_dmk(&lmk)?,
+            stranger_operator: acts::strangers_operator(&lmk)?,
             lmk,
             stranger: state.stranger(),
             tickets: Tickets::new()?,
             rks_tickets: RksTickets::new()?,
+            tms_tickets: TmsTickets::new()?,
             key_pairs: KeyPairs::default(),
             warnings,
             duty: Duty::default(),
@@ -83,6 +89,18 @@ impl SoftHsm {
             Request::ExportHeld(c) => Reply::ExportHeld(acts::export_held(self, &c)?),
             Request::SealRksToken(c) => Reply::SealRksToken(acts::seal_rks_token(self, &c)?),
             Request::ReleaseRksKeys(c) => Reply::ReleaseRksKeys(acts::release_rks_keys(self, &c)?),
+            Request::AnswerTms(c) => Reply::AnswerTms(acts::answer_tms(self, &c)?),
+            Request::OpenTmsSession(c) => Reply::OpenTmsSession(acts::open_tms_session(self, &c)?),
+            Request::SealTms(c) => Reply::SealTms(acts::seal_tms(self, &c)?),
+            Request::OpenTms(c) => Reply::OpenTms(acts::open_tms(self, &c)?),
+            Request::EnrolOperator(c) => Reply::EnrolOperator(acts::enrol_operator(self, &c)?),
+            Request::MakeWorkingKeys(c) => Reply::MakeWorkingKeys(acts::make_working_keys(self, &c)?),
+            Request::ConfirmSignIn(c) => Reply::ConfirmSignIn(acts::confirm_sign_in(self, &c)?),
+            Request::TranslatePins(c) => Reply::TranslatePins(acts::translate_pins(self, &c)?),
+            Request::TerminalMacs(c) => Reply::TerminalMacs(acts::terminal_macs(self, &c)?),
+            Request::ImportZoneKey(c) => Reply::ImportZoneKey(acts::import_zone_key(self, &c)?),
+            Request::MakeZoneKey(c) => Reply::MakeZoneKey(acts::make_zone_key(self, &c)?),
+            Request::ImportUnderZone(c) => Reply::ImportUnderZone(acts::import_under_zone(self, &c)?),
         })
     }
 }

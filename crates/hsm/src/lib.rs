@@ -19,6 +19,7 @@ pub mod commands;
 pub mod conformance;
 pub mod protocol;
 mod refusal;
+mod sensitive;
 
 use std::future::Future;
 
@@ -26,6 +27,7 @@ pub use block::KeyBlock;
 pub use client::Client;
 pub use commands::Command;
 pub use refusal::{HsmError, Refusal};
+pub use sensitive::Sensitive;
 
 /// Anything that carries out HSM [`commands`]: the software HSM over its socket now, a hardware one later.
 pub trait Hsm: Send + Sync + 'static {

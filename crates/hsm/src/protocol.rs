@@ -2,19 +2,21 @@
 //!
 //! A message is `length (4, little-endian) ‖ id (8) ‖ body`, the length counting what follows it. The body is the
 //! postcard encoding of a [`Request`](crate::commands::Request) towards the HSM, of an [`Outcome`] back. Ids are the client's; replies come in
-//! any order. Only key blocks and public values travel, never a clear key: the socket's permissions keep others from
-//! *using* keys, not from reading them.
+//! any order. Key blocks and public values travel, never a clear key: the socket's permissions keep others from
+//! *using* keys, not from reading them. What else is nobody's business (PANs, an operator's new password) travels as
+//! [`Sensitive`](crate::Sensitive).
 
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{Refusal, commands::Reply};
 
 /// Version of this protocol. The first [`Status`](crate::commands::Status) tells it.
-pub const VERSION: u32 = 2;
+pub const VERSION: u32 = 3;
 
-/// The longest message, from id to the end of the body. The largest command holds a 9 999 character block of an
-/// RSA key, a flow's transcript and the pending keys of [`MAX_RKS_KEYS`](crate::commands::MAX_RKS_KEYS) slots.
-pub const MAX_MESSAGE: usize = 160 * 1024;
+/// The longest message, from id to the end of the body. The largest command is
+/// [`TranslatePins`](crate::commands::TranslatePins) of [`MAX_ITEMS`](crate::commands::MAX_ITEMS) items, each with two
+/// key blocks of some 300 characters.
+pub const MAX_MESSAGE: usize = 1024 * 1024;
 
 /// What the HSM answers.
 pub type Outcome = Result<Reply, Refusal>;

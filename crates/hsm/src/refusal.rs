@@ -46,9 +46,12 @@ pub enum Refusal {
         /// What is wrong with it.
         defect: String,
     },
-    /// The peer's answer to the challenge is wrong, or the ticket is not of this challenge.
-    #[error("the terminal did not prove that it holds AUK")]
+    /// The peer's answer to the challenge is wrong, or the ticket or the session is not of this challenge and party.
+    #[error("the terminal did not prove that it holds its key")]
     NotProven,
+    /// The operator at a terminal did not prove that he knows his password, or is not known (flow E).
+    #[error("the operator did not prove himself")]
+    OperatorNotProven,
     /// A device's proof to the remote key server is wrong (flow C).
     #[error("the device did not prove itself: {why}")]
     DeviceNotProven {

@@ -7,7 +7,7 @@ use super::transport_key;
 use crate::{SoftHsm, tickets::Party};
 
 /// The bit that tells the directions apart: 0 in a terminal's Rnd1, 1 in a server's Rnd2 (2-wire.md section 4).
-const SERVER_BIT: u8 = 0x80;
+pub(super) const SERVER_BIT: u8 = 0x80;
 
 pub(crate) fn answer_challenge(hsm: &SoftHsm, command: &AnswerChallenge) -> Result<Challenge, Refusal> {
     refuse_servers_number(command.rnd1)?;

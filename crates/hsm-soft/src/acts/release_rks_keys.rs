@@ -6,19 +6,19 @@ use hsm::{
 };
 use paycrypto::{
     blocks::{self, BlockKey, CONTEXT_BYTES, Protects},
-    digest,
     keys::{Mak, Pik, RksTk, Tmk},
     rsa::PrivateKey,
 };
 
-use super::held_key::{self, Length, Which};
+use super::{
+    context::{check_frames, context},
+    held_key::{self, Length, Which},
+};
 use crate::{SoftHsm, lmk::Binding, purpose::Purpose, rks_tickets::Token, soft_hsm::place};
 
 pub(crate) fn release_rks_keys(hsm: &SoftHsm, command: &ReleaseRksKeys) -> Result<Vec<ReleasedKey>, Refusal> {
     check_wanted(&command.wanted)?;
-    if command.transcript.is_empty() || command.transcript.len() > MAX_TRANSCRIPT {
-        return Err(Refusal::Malformed { what: format!("a transcript has 1 to {MAX_TRANSCRIPT} bytes") });
-    }
+    check_frames(&command.transcript, MAX_TRANSCRIPT)?;
     let work = hsm.key_pairs.open(&hsm.lmk, &command.work_key, Purpose::RksWork, &command.owner)?;
     let token = hsm.rks_tickets.open(&command.ticket, &command.pin_pad, &command.owner)?;
     let tk = prove(&work, &command.df22, &token)?;
@@ -106,10 +106,4 @@ fn check_wanted(wanted: &[RksWanted]) -> Result<(), Refusal> {
         }
     }
     Ok(())
-}
-
-/// Optional block `11` after `said`: all frames and the blocks before it.
-fn context(said: &[u8]) -> [u8; CONTEXT_BYTES] {
-    let hash = digest::sha256(said);
-    std::array::from_fn(|index| hash.get(index).copied().unwrap_or_default())
 }

@@ -5,55 +5,82 @@
 
 mod answer_challenge;
 mod answer_stranger;
+mod answer_tms;
 mod check_answer;
 mod check_collected;
 mod check_work_key;
+mod confirm_sign_in;
+mod enrol_operator;
 mod export_dik1;
 mod export_held;
 mod import_dik1;
 mod import_loaded;
+mod import_under_zone;
+mod import_zone_key;
 mod load_terminal;
 mod make_dik1;
 mod make_downloader_key;
 mod make_rks_key;
 mod make_tls_key;
 mod make_work_key;
+mod make_working_keys;
+mod make_zone_key;
 mod open_collected;
+mod open_tms;
+mod open_tms_session;
 mod release_rks_keys;
 mod release_tmk;
 mod rewrap;
 mod seal_rks_token;
+mod seal_tms;
 mod sign_tls;
 mod status;
+mod terminal_macs;
+mod translate_pins;
 
 use serde::{Deserialize, Serialize};
 
 pub use answer_challenge::{AnswerChallenge, Challenge};
 pub use answer_stranger::AnswerStranger;
+pub use answer_tms::{AnswerTms, TmsAnswer};
 pub use check_answer::CheckAnswer;
 pub use check_collected::CheckCollected;
 pub use check_work_key::{CheckWorkKey, WorkKeyOf};
+pub use confirm_sign_in::ConfirmSignIn;
+pub use enrol_operator::{EnrolOperator, MAX_PASSWORD};
 pub use export_dik1::ExportDik1;
 pub use export_held::ExportHeld;
 pub use import_dik1::ImportDik1;
 pub use import_loaded::{Held, HeldKey, ImportLoaded, Imported};
+pub use import_under_zone::ImportUnderZone;
+pub use import_zone_key::{ImportZoneKey, ZoneAlgorithm, ZoneKey};
 pub use load_terminal::{Load, LoadTerminal, Loaded};
 pub use make_dik1::MakeDik1;
 pub use make_downloader_key::MakeDownloaderKey;
 pub use make_rks_key::MakeRksKey;
 pub use make_tls_key::MakeTlsKey;
 pub use make_work_key::{MakeWorkKey, WorkKey};
+pub use make_working_keys::{MakeWorkingKeys, PikLength};
+pub use make_zone_key::{MadeZoneKey, MakeZoneKey};
 pub use open_collected::{OpenCollected, TransportKeyBlocks};
+pub use open_tms::OpenTms;
+pub use open_tms_session::{OpenTmsSession, OperatorClaim, TmkWanted, TmsSession};
 pub use release_rks_keys::{
     MAX_RKS_KEYS, MAX_TRANSCRIPT, ReleaseRksKeys, ReleasedKey, RksKeyKind, RksWanted,
 };
 pub use release_tmk::{ReleaseTmk, ReleasedTmk};
 pub use rewrap::Rewrap;
 pub use seal_rks_token::{RksToken, SealRksToken, TokenDoubt};
+pub use seal_tms::{MAX_SEALED_PAYLOAD, SealTms};
 pub use sign_tls::{SignTls, TlsScheme};
 pub use status::{Status, StatusReport};
+pub use terminal_macs::{MAX_MAC_DATA, MacAnswer, MacItem, MacOutcome, TerminalMacs};
+pub use translate_pins::{MAX_ITEMS, PinFormat, PinOutcome, PinRefusal, PinTranslation, TranslatePins};
 
 use crate::HsmError;
+
+/// The longest frame that a command takes, in bytes with its length (2-wire.md section 1).
+pub const MAX_FRAME: usize = 2 + 65_535;
 
 /// One act of the HSM and the reply it gives.
 pub trait Command: Send + 'static {
@@ -131,4 +158,16 @@ commands! {
     SealRksToken => RksToken,
     ReleaseRksKeys => Vec<ReleasedKey>,
     CheckWorkKey => (),
+    AnswerTms => TmsAnswer,
+    OpenTmsSession => TmsSession,
+    SealTms => Vec<u8>,
+    OpenTms => Vec<u8>,
+    EnrolOperator => Vec<u8>,
+    MakeWorkingKeys => Vec<ReleasedKey>,
+    ConfirmSignIn => [u8; 8],
+    TranslatePins => Vec<PinOutcome>,
+    TerminalMacs => Vec<MacOutcome>,
+    ImportZoneKey => ZoneKey,
+    MakeZoneKey => MadeZoneKey,
+    ImportUnderZone => HeldKey,
 }

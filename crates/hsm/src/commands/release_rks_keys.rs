@@ -5,7 +5,7 @@ use crate::KeyBlock;
 /// The most keys that one [`ReleaseRksKeys`] gives; a device that wants more runs the flow again (DF24).
 pub const MAX_RKS_KEYS: usize = 64;
 
-/// The longest transcript, in bytes: RKS_AUTH to RKS_PROOF with a chain of certificates.
+/// The longest transcript, in bytes: RKS_AUTH to RKS_PROOF with a chain of certificates, TMS_HELLO to TMS_PROOF.
 pub const MAX_TRANSCRIPT: usize = 64 * 1024;
 
 /// Checks a device's RKS_PROOF and, only then, gives its keys under TK: one act, so that no caller can have a key
@@ -65,6 +65,6 @@ pub struct ReleasedKey {
     pub block: KeyBlock,
     /// Its check value: what a right KEY_CONFIRM carries.
     pub kcv: [u8; 3],
-    /// For the wire: the version B block under TK.
+    /// For the wire: the version B block under TK of flow C, under the DWK in flow E, under the TMK in flow F.
     pub under_tk: String,
 }
