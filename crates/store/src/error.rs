@@ -19,6 +19,20 @@ pub enum StoreError {
     /// No such certificate.
     #[error("no certificate {0} in the store; add it before what refers to it")]
     NoSuchCertificate(String),
+    /// No such vendor.
+    #[error("no vendor {0:?} in the store; add it first")]
+    NoSuchVendor(String),
+    /// No such package of that vendor, or it is withdrawn.
+    #[error("no package {0} of this vendor that may be deployed; publish it first")]
+    NoSuchPackage(i64),
+    /// A file lacks chunks, or has one of the wrong size.
+    #[error("the file {path:?} is not {size} bytes in whole chunks; put every chunk before finishing it")]
+    Unfinished {
+        /// Which file.
+        path: String,
+        /// How large it was said to be.
+        size: u64,
+    },
     /// It is there already, and may not be written over.
     #[error("{what} {id:?} is in the store already")]
     AlreadyThere {
@@ -35,6 +49,17 @@ pub enum StoreError {
         /// How large it may be, in bytes.
         limit: usize,
     },
+    /// More at once than the store takes.
+    #[error("more than {limit} {what} at once; do it in several acts")]
+    TooMany {
+        /// What there are too many of.
+        what: &'static str,
+        /// How many there may be.
+        limit: usize,
+    },
+    /// A value that no such thing can have.
+    #[error("{0}")]
+    Invalid(&'static str),
     /// The disk is full.
     #[error("the disk is full: nothing was written; make room and try again")]
     DiskFull,

@@ -40,7 +40,7 @@ pub struct Dik1Record {
     pub created_at: i64,
 }
 
-/// What a KLD has injected into a device.
+/// What a KLD has injected into a device, or another system before the estate moved in.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DeviceRecord {
     /// The terminal's serial.
@@ -53,11 +53,11 @@ pub struct DeviceRecord {
     pub identity: Option<Identity>,
     /// DMK, if it has one.
     pub dmk: Option<HeldDmk>,
-    /// The KLD that loaded it last.
+    /// The KLD that loaded it last; or where it was imported from.
     pub kld: String,
-    /// That KLD's run.
+    /// That KLD's run; `import` if it was imported.
     pub run: String,
-    /// When that run closed, Unix milliseconds.
+    /// When that run closed or it was imported, Unix milliseconds.
     pub loaded_at: i64,
     /// The KLD found its serial served twice: nothing of that run is believed.
     pub compromised: bool,

@@ -1,4 +1,4 @@
-//! Working keys of a slot, as the RKS gives them.
+//! Working keys of a slot, as the RKS and sign-ins give them.
 
 use wire::{Kcv, Serial, Slot};
 
@@ -9,6 +9,8 @@ pub enum WorkingKind {
     Pik,
     /// MAC key.
     Mak,
+    /// Track key, by sign-in only.
+    Tdk,
 }
 
 /// What one slot of one terminal holds of one kind.

@@ -20,10 +20,12 @@ use crate::{
 mod acts;
 mod device_store;
 mod error;
+mod host_store;
 mod open;
 mod readers;
 mod reads;
 mod rows;
+mod tms_store;
 mod writer;
 
 #[cfg(test)]

@@ -16,7 +16,7 @@ use crate::StoreError;
 const APPLICATION_ID: i32 = 0x4B46_4552;
 
 /// Statements kept prepared on each connection: more than there are.
-const STATEMENTS: usize = 64;
+const STATEMENTS: usize = 192;
 
 /// Pages in the write-ahead log before they go to the file proper (4 KiB each): fewer, longer pauses than
 /// SQLite's 1 000.

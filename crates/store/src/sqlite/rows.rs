@@ -2,6 +2,7 @@
 
 use rusqlite::Row;
 use rusqlite::types::Type;
+use serde::de::DeserializeOwned;
 use wire::{Kcv, Malformed, Serial, Slot};
 
 use crate::{
@@ -95,7 +96,36 @@ pub(super) fn kind_text(kind: WorkingKind) -> &'static str {
     match kind {
         WorkingKind::Pik => "pik",
         WorkingKind::Mak => "mak",
+        WorkingKind::Tdk => "tdk",
     }
+}
+
+pub(super) fn kind(row: &Row<'_>, column: usize) -> rusqlite::Result<WorkingKind> {
+    Ok(match row.get_ref(column)?.as_str()? {
+        "pik" => WorkingKind::Pik,
+        "mak" => WorkingKind::Mak,
+        _ => WorkingKind::Tdk,
+    })
+}
+
+/// A number that the layout keeps from being negative.
+pub(super) fn count(row: &Row<'_>, column: usize) -> rusqlite::Result<u64> {
+    row.get(column).map(i64::unsigned_abs)
+}
+
+/// What is kept as JSON.
+pub(super) fn json<T: DeserializeOwned>(row: &Row<'_>, column: usize) -> rusqlite::Result<T> {
+    from_json(row.get_ref(column)?.as_str()?, column)
+}
+
+/// The same, or nothing.
+pub(super) fn json_or_null<T: DeserializeOwned>(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<T>> {
+    row.get_ref(column)?.as_str_or_null()?.map(|text| from_json(text, column)).transpose()
+}
+
+fn from_json<T: DeserializeOwned>(text: &str, column: usize) -> rusqlite::Result<T> {
+    serde_json::from_str(text)
+        .map_err(|e| rusqlite::Error::FromSqlConversionFailure(column, Type::Text, Box::new(e)))
 }
 
 pub(super) fn certificate(row: &Row<'_>) -> rusqlite::Result<CertificateRecord> {

@@ -105,6 +105,14 @@ impl<'c> Tx<'c> {
         self.connection.prepare_cached(sql).db()
     }
 
+    /// A read as the readers do it, of what this batch has written so far.
+    pub(super) fn read<T>(
+        &self,
+        read: impl FnOnce(&Connection) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        read(self.connection)
+    }
+
     /// Appends an event to the audit and gives its number.
     pub(super) fn append(&self, event: &Event) -> Result<i64, StoreError> {
         for (what, text) in [

@@ -8,7 +8,7 @@ use super::super::error::Db;
 use super::super::rows;
 use super::super::writer::Tx;
 use super::collections::pad_taken;
-use super::{at_most, tmks, with_facts};
+use super::{at_most, tmks, with_facts, working};
 use crate::audit::hex;
 use crate::{
     Event, KldReport, PerReported, ReportOutcome, ReportedKey, ReportedTerminal, StoreError, limits,
@@ -251,10 +251,6 @@ impl Taking<'_> {
     fn changed(self, sn: &Serial, rows: usize) -> Result<bool, StoreError> {
         if rows > 0 {
             tmks::drop_all_pending(self.tx, sn, self.at)?;
-            self.tx
-                .prepare("DELETE FROM working_keys WHERE sn = ?1 AND state = 'pending'")?
-                .execute([sn.as_str()])
-                .db()?;
         }
         Ok(rows > 0)
     }
@@ -264,7 +260,7 @@ impl Taking<'_> {
             .prepare(
                 "INSERT INTO devices (sn, key_serial, report, loaded_at, created_at, changed_at)
                  VALUES (?1, ?2, ?3, ?4, ?5, ?5) ON CONFLICT (sn) DO UPDATE
-                 SET key_serial = ?2, report = ?3, loaded_at = ?4, changed_at = ?5, compromised = 0",
+                 SET key_serial = ?2, report = ?3, import = NULL, loaded_at = ?4, changed_at = ?5, compromised = 0",
             )?
             .execute(params![sn.as_str(), pad.as_str(), self.id, self.report.closed_at, self.at])
             .db()
@@ -288,7 +284,7 @@ impl Taking<'_> {
         if active {
             return Ok(false);
         }
-        // The terminal has what the KLD loaded: a pending key for that slot never arrived.
+        // The terminal has what the KLD loaded: a pending key for that slot never arrived, nor what travels under it.
         self.tx
             .prepare(
                 "UPDATE tmks SET state = 'dropped', block = '', changed_at = ?3
@@ -296,27 +292,8 @@ impl Taking<'_> {
             )?
             .execute(params![sn.as_str(), slot.index(), self.at])
             .db()?;
-        let id: i64 = self
-            .tx
-            .prepare(
-                "INSERT INTO tmks (sn, slot, state, key_serial, block, kcv, tk_generation, created_at, changed_at,
-                    sent_count)
-                 VALUES (?1, ?2, 'pending', ?3, ?4, ?5, ?6, ?7, ?7, 1) RETURNING id",
-            )?
-            .query_row(
-                params![
-                    sn.as_str(),
-                    slot.index(),
-                    pad.as_str(),
-                    block,
-                    kcv.as_bytes(),
-                    generation,
-                    self.at
-                ],
-                |row| row.get(0),
-            )
-            .db()?;
-        tmks::activate(self.tx, id, self.at)?;
+        working::drop_pending(self.tx, sn, Some(slot))?;
+        tmks::put_active(self.tx, (sn, slot), pad, generation, (block, kcv), self.at)?;
         Ok(true)
     }
 }

@@ -8,7 +8,7 @@ use super::super::error::Db;
 use super::super::rows;
 use super::super::writer::Tx;
 use super::collections::pad_taken;
-use super::{tmks, with_facts};
+use super::{tmks, with_facts, working};
 use crate::{Approval, ApprovalOutcome, Event, Person, StoreError};
 
 struct Waiting {
@@ -35,12 +35,12 @@ pub(in crate::sqlite) fn approve(
         return Ok(ApprovalOutcome::SerialPairTaken { by });
     }
     decide(tx, approval, "approved", event.at)?;
-    let dropped = tmks::drop_all_pending(tx, &waiting.sn, event.at)?;
+    let (dropped, dropped_working) = tmks::drop_all_pending(tx, &waiting.sn, event.at)?;
     // Keys lie in the PIN pad: with another pad, what the old one holds is of no use to this terminal.
-    let retired = if waiting.key_serial == waiting.current_key_serial {
-        0
+    let (retired, lost_working) = if waiting.key_serial == waiting.current_key_serial {
+        (0, 0)
     } else {
-        tmks::retire_all_active(tx, &waiting.sn, event.at)?
+        (tmks::retire_all_active(tx, &waiting.sn, event.at)?, working::drop_active(tx, &waiting.sn)?)
     };
     let tk_generation = give_new_tk(tx, approval.id, event.at)?;
     tx.append(&with_facts(
@@ -54,6 +54,7 @@ pub(in crate::sqlite) fn approve(
             "tk_generation": tk_generation,
             "dropped": dropped,
             "retired": retired,
+            "dropped_working": dropped_working + lost_working,
         }),
     ))?;
     Ok(ApprovalOutcome::Approved { tk_generation, dropped, retired })

@@ -2,12 +2,12 @@
 
 use rusqlite::{OptionalExtension, params};
 use serde_json::json;
-use wire::Serial;
+use wire::{Kcv, Serial, Slot};
 
 use super::super::error::Db;
 use super::super::rows::{self, key_columns};
 use super::super::writer::Tx;
-use super::{at_most, with_facts};
+use super::{at_most, with_facts, working};
 use crate::{ConfirmOutcome, Event, HeldKey, PendingOutcome, PutPending, ResendOutcome, StoreError, limits};
 
 pub(in crate::sqlite) fn put_pending(
@@ -129,24 +129,58 @@ pub(super) fn activate(tx: &Tx<'_>, key_id: i64, at: i64) -> Result<Option<Optio
     Ok((activated > 0).then_some(before))
 }
 
+/// Enters a key that the terminal has already, loaded by a KLD or by another system, as the active one of its slot. No
+/// other may be pending there.
+pub(super) fn put_active(
+    tx: &Tx<'_>,
+    (sn, slot): (&Serial, Slot),
+    key_serial: &Serial,
+    tk_generation: i64,
+    (block, kcv): (&str, Kcv),
+    at: i64,
+) -> Result<(), StoreError> {
+    let id: i64 = tx
+        .prepare(
+            "INSERT INTO tmks (sn, slot, state, key_serial, block, kcv, tk_generation, created_at, changed_at,
+                sent_count)
+             VALUES (?1, ?2, 'pending', ?3, ?4, ?5, ?6, ?7, ?7, 1) RETURNING id",
+        )?
+        .query_row(
+            params![
+                sn.as_str(),
+                slot.index(),
+                key_serial.as_str(),
+                block,
+                kcv.as_bytes(),
+                tk_generation,
+                at
+            ],
+            |row| row.get(0),
+        )
+        .db()?;
+    activate(tx, id, at).map(|_| ())
+}
+
 pub(in crate::sqlite) fn drop_pending(tx: &Tx<'_>, sn: &Serial, event: &Event) -> Result<u64, StoreError> {
     let known = tx.prepare("SELECT 1 FROM terminals WHERE sn = ?1")?.exists([sn.as_str()]).db()?;
     if !known {
         return Err(StoreError::NoSuchTerminal(sn.clone()));
     }
-    let dropped = drop_all_pending(tx, sn, event.at)?;
-    tx.append(&with_facts(event, json!({ "dropped": dropped })))?;
+    let (dropped, working) = drop_all_pending(tx, sn, event.at)?;
+    tx.append(&with_facts(event, json!({ "dropped": dropped, "dropped_working": working })))?;
     Ok(dropped)
 }
 
-/// A dropped key's block is erased: nobody may use it again, so nobody need hold it.
-pub(super) fn drop_all_pending(tx: &Tx<'_>, sn: &Serial, at: i64) -> Result<u64, StoreError> {
+/// Drops pending TMKs, and working keys and sign-ins that wait too (2-wire.md section 4, Confirming); how many of each
+/// sort of key. A dropped key's block is erased: nobody may use it again, so nobody need hold it.
+pub(super) fn drop_all_pending(tx: &Tx<'_>, sn: &Serial, at: i64) -> Result<(u64, usize), StoreError> {
+    let working = working::drop_pending(tx, sn, None)?;
     tx.prepare(
         "UPDATE tmks SET state = 'dropped', block = '', changed_at = ?2 WHERE sn = ?1 AND state = 'pending'",
     )?
     .execute(params![sn.as_str(), at])
     .db()
-    .map(|n| n as u64)
+    .map(|n| (n as u64, working))
 }
 
 pub(super) fn retire_all_active(tx: &Tx<'_>, sn: &Serial, at: i64) -> Result<u64, StoreError> {

@@ -2,13 +2,15 @@
 
 use rusqlite::{OptionalExtension, params};
 use serde_json::json;
+use wire::{Serial, Slot};
 
 use super::super::error::Db;
 use super::super::rows::{self, working_columns};
 use super::super::writer::Tx;
 use super::{at_most, tmks, with_facts};
 use crate::{
-    ConfirmOutcome, Event, HeldWorkingKey, LoadedKey, PutWorking, StoreError, WorkingOutcome, limits,
+    ConfirmOutcome, Event, HeldWorkingKey, LoadedKey, NewWorking, PutWorking, StoreError, WorkingOutcome,
+    limits,
 };
 
 pub(in crate::sqlite) fn put_pending(
@@ -17,10 +19,7 @@ pub(in crate::sqlite) fn put_pending(
     event: &Event,
 ) -> Result<WorkingOutcome, StoreError> {
     at_most("a working key's block", put.block.len(), limits::KEY_BLOCK)?;
-    let known = tx.prepare("SELECT 1 FROM terminals WHERE sn = ?1")?.exists([put.sn.as_str()]).db()?;
-    if !known {
-        return Err(StoreError::NoSuchTerminal(put.sn.clone()));
-    }
+    let key_serial = key_serial(tx, &put.sn)?;
     let first = tx
         .prepare(concat!(
             "SELECT ",
@@ -33,26 +32,62 @@ pub(in crate::sqlite) fn put_pending(
     if let Some(first) = first {
         return Ok(WorkingOutcome::Lost(first));
     }
-    let id: i64 = tx
-        .prepare(
-            "INSERT INTO working_keys (sn, slot, kind, state, block, kcv, created_at, changed_at)
-             VALUES (?1, ?2, ?3, 'pending', ?4, ?5, ?6, ?6) RETURNING id",
-        )?
-        .query_row(
-            params![
-                put.sn.as_str(),
-                put.slot.index(),
-                rows::kind_text(put.kind),
-                put.block,
-                put.kcv.as_bytes(),
-                event.at
-            ],
-            |row| row.get(0),
-        )
-        .db()?;
+    let new = NewWorking { kind: put.kind, block: put.block.clone(), kcv: put.kcv };
+    let id = insert(tx, (&put.sn, put.slot), &key_serial, &new, event.at)?;
     tx.append(&with_facts(event, json!({ "key": id })))?;
     let (block, kcv) = (put.block.clone(), put.kcv);
     Ok(WorkingOutcome::Stored(HeldWorkingKey { id, block, kcv, created_at: event.at }))
+}
+
+/// The PIN pad that a terminal's keys belong to.
+pub(super) fn key_serial(tx: &Tx<'_>, sn: &Serial) -> Result<Serial, StoreError> {
+    tx.prepare("SELECT key_serial FROM terminals WHERE sn = ?1")?
+        .query_row([sn.as_str()], |row| rows::serial(row, 0))
+        .optional()
+        .db()?
+        .ok_or_else(|| StoreError::NoSuchTerminal(sn.clone()))
+}
+
+/// Enters a pending key, and gives its id.
+pub(super) fn insert(
+    tx: &Tx<'_>,
+    (sn, slot): (&Serial, Slot),
+    key_serial: &Serial,
+    key: &NewWorking,
+    at: i64,
+) -> Result<i64, StoreError> {
+    tx.prepare(
+        "INSERT INTO working_keys (sn, slot, kind, state, key_serial, block, kcv, created_at, changed_at)
+         VALUES (?1, ?2, ?3, 'pending', ?4, ?5, ?6, ?7, ?7) RETURNING id",
+    )?
+    .query_row(
+        params![
+            sn.as_str(),
+            slot.index(),
+            rows::kind_text(key.kind),
+            key_serial.as_str(),
+            key.block,
+            key.kcv.as_bytes(),
+            at
+        ],
+        |row| row.get(0),
+    )
+    .db()
+}
+
+/// Drops what waits for a confirmation, in one slot or in all, and says how many keys there were: who could confirm
+/// them has changed.
+pub(super) fn drop_pending(tx: &Tx<'_>, sn: &Serial, slot: Option<Slot>) -> Result<usize, StoreError> {
+    let place = params![sn.as_str(), slot.map(Slot::index)];
+    tx.prepare("DELETE FROM sign_ins WHERE sn = ?1 AND (?2 IS NULL OR slot = ?2)")?.execute(place).db()?;
+    tx.prepare("DELETE FROM working_keys WHERE sn = ?1 AND (?2 IS NULL OR slot = ?2) AND state = 'pending'")?
+        .execute(place)
+        .db()
+}
+
+/// Drops the keys in use: the PIN pad that holds them is not the terminal's any more.
+pub(super) fn drop_active(tx: &Tx<'_>, sn: &Serial) -> Result<usize, StoreError> {
+    tx.prepare("DELETE FROM working_keys WHERE sn = ?1 AND state = 'active'")?.execute([sn.as_str()]).db()
 }
 
 pub(in crate::sqlite) fn confirm_loaded(

@@ -11,9 +11,11 @@ use crate::{
     StoreError, WorkingKind, WorkingSlot,
 };
 
-const DEVICE: &str = "SELECT d.sn, d.key_serial, t.acquirer, d.dik1, d.factor_digest, d.factor, d.dik2_kcv, d.dmk, d.dmk_kcv, r.kld, r.run,
-    d.loaded_at, d.compromised
- FROM devices d JOIN terminals t ON t.sn = d.sn JOIN kld_reports r ON r.id = d.report";
+const DEVICE: &str =
+    "SELECT d.sn, d.key_serial, t.acquirer, d.dik1, d.factor_digest, d.factor, d.dik2_kcv, d.dmk, d.dmk_kcv,
+    coalesce(r.kld, i.source), coalesce(r.run, 'import'), d.loaded_at, d.compromised
+ FROM devices d JOIN terminals t ON t.sn = d.sn LEFT JOIN kld_reports r ON r.id = d.report
+ LEFT JOIN estate_imports i ON i.id = d.import";
 
 pub(in crate::sqlite) fn device(db: &Connection, sn: &Serial) -> Result<Option<DeviceRecord>, StoreError> {
     db.prepare_cached(&format!("{DEVICE} WHERE d.sn = ?1"))

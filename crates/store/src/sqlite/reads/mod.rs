@@ -4,7 +4,11 @@ use crate::limits;
 
 pub(super) mod audit;
 pub(super) mod certificates;
+pub(super) mod deployments;
 pub(super) mod devices;
+pub(super) mod estate;
+pub(super) mod host;
+pub(super) mod packages;
 pub(super) mod refusals;
 pub(super) mod slots;
 pub(super) mod status;
