@@ -103,14 +103,19 @@ impl Item {
             pending: slots::pending_block(&self.held),
             avoid: slots::avoid(&self.held),
         };
-        let working = self.working.iter().map(move |(kind, held)| RksWanted {
-            slot,
-            kind: match kind {
+        let working = self.working.iter().filter_map(move |(kind, held)| {
+            let kind = match kind {
                 WorkingKind::Pik => RksKeyKind::Pik,
                 WorkingKind::Mak => RksKeyKind::Mak,
-            },
-            pending: held.pending.as_ref().map(|key| KeyBlock::from_text(key.block.clone())),
-            avoid: held.active.iter().filter_map(|key| slots::tdes_kcv(key.kcv)).collect(),
+                // A track key comes with a sign-in alone: `kinds` never names it.
+                WorkingKind::Tdk => return None,
+            };
+            Some(RksWanted {
+                slot,
+                kind,
+                pending: held.pending.as_ref().map(|key| KeyBlock::from_text(key.block.clone())),
+                avoid: held.active.iter().filter_map(|key| slots::tdes_kcv(key.kcv)).collect(),
+            })
         });
         std::iter::once(tmk).chain(working)
     }
