@@ -2,8 +2,10 @@
 //! flow F).
 
 mod error;
+pub mod host;
 pub mod messages;
 mod pad;
+pub mod terminal;
 
 pub use error::Reason;
 pub use pad::SignInPad;

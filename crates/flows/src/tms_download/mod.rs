@@ -3,10 +3,14 @@
 mod error;
 pub mod messages;
 pub mod sealed;
+pub mod terminal;
+pub mod tms;
 
 pub use error::Reason;
 pub use messages::{Data, Done, Get, Inventory, Plan, Report};
 pub use sealed::{Counters, Exhausted, INNER_MAX, MAX_SEALED_BLOCKS};
+pub use terminal::{Fetch, Next, length_for};
+pub use tms::Request;
 
 /// The end of the sealed phase on one side.
 pub type Fault = crate::Fault<Reason>;

@@ -4,6 +4,8 @@
 mod error;
 pub mod messages;
 mod pad;
+pub mod terminal;
+pub mod tms;
 
 pub use error::Reason;
 pub use messages::{Identification, Transaction};
