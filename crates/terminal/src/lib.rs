@@ -19,6 +19,7 @@ pub mod refusals;
 pub mod storage;
 #[cfg(feature = "tls")]
 pub mod tls;
+pub mod transaction;
 
 mod ask;
 mod certificate;
@@ -53,8 +54,10 @@ pub use pad::{
     AcceptedKey, CheckedKey, Collector, Latch, PinPad, PlaceStatus, RepairAuthorisation, SlotStatus,
     WorkingStatus,
 };
+pub use pinblock;
 pub use rks::{MAX_RUNS, RksError, RksLoaded, rks_load};
 pub use self_test::SelfTest;
 pub use softpad::SoftPad;
 pub use status::{CollectedStatus, PlaceReport, RefusalReport, RefusalsReport, SlotReport, Status};
 pub use terminal::Terminal;
+pub use transaction::TransactionPad;

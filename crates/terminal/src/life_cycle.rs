@@ -125,6 +125,12 @@ impl LifeCycle {
         matches!(self, LifeCycle::Production | LifeCycle::Deployed | LifeCycle::Repair)
     }
 
+    /// Whether PINs, MACs and track data may be made with the keys.
+    #[must_use]
+    pub fn may_transact(self) -> bool {
+        self == LifeCycle::Deployed
+    }
+
     /// Whether a repair authorisation may be asked for.
     #[must_use]
     pub fn may_be_repaired(self) -> bool {
@@ -252,6 +258,12 @@ mod tests {
     fn no_key_is_loaded_when_tampered_or_retired() {
         let may: Vec<_> = LifeCycle::ALL.into_iter().filter(|state| !state.may_load_keys()).collect();
         assert_eq!(may, [LifeCycle::Tampered, LifeCycle::Retired]);
+    }
+
+    #[test]
+    fn transactions_are_done_in_the_field_only() {
+        let may: Vec<_> = LifeCycle::ALL.into_iter().filter(|state| state.may_transact()).collect();
+        assert_eq!(may, [LifeCycle::Deployed]);
     }
 
     #[test]

@@ -7,6 +7,8 @@ use flows::collect::Reason;
 use flows::local_load::LoadPad;
 use flows::repair::messages::CHALLENGE;
 use flows::rks_load::IdentityPad;
+use flows::sign_in::SignInPad;
+use flows::tms_session::TmsPad;
 use flows::tmk_download::{self, DownloadPad};
 use paycrypto::digest::sha256;
 use paycrypto::rsa::PublicKey;
@@ -14,12 +16,13 @@ use pki::{Role, Verified};
 use wire::{BcdTime, Device, Kcv, Serial, Slot, Suite};
 
 use crate::refusals::{ChainedRefusal, RefusalLog};
-use crate::{Clock, LifeCycle};
+use crate::{Clock, LifeCycle, TransactionPad};
 
 /// A PIN pad: makes, holds and uses keys, and never gives one back.
 ///
 /// It trusts nobody outside. In a flow it is given whole frames, hashes them itself and finds its own random numbers in
-/// them; it takes no digest, place or suite from the application ([`DownloadPad`], [`LoadPad`], [`IdentityPad`]). It
+/// them; it takes no digest, place or suite from the application ([`DownloadPad`], [`LoadPad`], [`IdentityPad`],
+/// [`TmsPad`], [`SignInPad`]). It
 /// keeps the life cycle, the latch and the owners of places, because what they forbid is its to forbid: a TK is made in
 /// production and repair only, and only for one public key. TK's hash is checked at every store, transfer and use.
 ///
@@ -27,7 +30,14 @@ use crate::{Clock, LifeCycle};
 /// its log of refusals first.
 ///
 /// Everything that changes state returns only when the state survives a power cut.
-pub trait PinPad: DownloadPad + LoadPad<Key = CheckedKey> + IdentityPad<Key = CheckedKey> {
+pub trait PinPad:
+    DownloadPad
+    + LoadPad<Key = CheckedKey>
+    + IdentityPad<Key = CheckedKey>
+    + TmsPad
+    + SignInPad
+    + TransactionPad
+{
     /// Its serial, to which its keys belong: the terminal's own when it is built in.
     fn serial(&self) -> &Serial;
 

@@ -13,12 +13,14 @@ use wire::{Frame, Kcv, Place, Slot, Suite};
 use super::identity::IdentitySession;
 use super::load::{Accepted, LoadedPlace, put_tmk};
 use super::separation::{KeyUse, twin};
+use super::sign_in::SignInSession;
+use super::tms::TmsSession;
 use super::{Denied, SoftPad};
 use crate::PinPad;
 use crate::life_cycle::Milestone;
 
 /// Sets the top bit of a random number to 0, as Rnd1's is.
-const RND1_MASK: u8 = 0x7F;
+pub(super) const RND1_MASK: u8 = 0x7F;
 
 /// Where an open download or loading is. There is one at a time: who begins another ends it.
 pub(super) enum Session {
@@ -36,6 +38,10 @@ pub(super) enum Session {
     LoadDone { place: LoadedPlace, kcv: Kcv },
     /// A download from the RKS.
     Identity(Box<IdentitySession>),
+    /// A session with the TMS.
+    Tms(Box<TmsSession>),
+    /// A sign-in.
+    SignIn(Box<SignInSession>),
 }
 
 impl SoftPad {

@@ -226,7 +226,7 @@ impl SoftPad {
         }
     }
 
-    fn check_slot(&mut self, slot: Slot, owner: &Owner) -> Result<(), Denied> {
+    pub(super) fn check_slot(&mut self, slot: Slot, owner: &Owner) -> Result<(), Denied> {
         let held = self.state.slots.get(&slot).map(|keys| keys.owner);
         self.check_owner(held, owner, &format!("slot {slot}"))
     }

@@ -5,8 +5,11 @@
 //! | `mod.rs` | the pad, its commands outside of flows |
 //! | `guard.rs` | what stands before every step: sensors, life cycle, tampering |
 //! | `download.rs`, `load.rs`, `identity.rs` | its part of a TMK download, a local loading, a download from the RKS |
+//! | `tms.rs`, `sign_in.rs` | its part of a session with the TMS, of a sign-in |
+//! | `transaction.rs`, `pin_budget.rs` | PIN blocks, MACs, track data; how many PINs |
 //! | `repair.rs` | challenge and authorisation |
 //! | `state.rs`, `slot_keys.rs` | what it remembers, and when a key gives way to another |
+//! | `separation.rs` | no key serves two uses |
 //! | `stored.rs`, `codec.rs` | the bytes of that |
 
 mod codec;
@@ -17,11 +20,14 @@ mod load;
 mod pin_budget;
 mod repair;
 mod separation;
+mod sign_in;
 mod slot_keys;
 mod state;
 mod stored;
 #[cfg(test)]
 mod tests;
+mod tms;
+mod transaction;
 
 use std::sync::Arc;
 

@@ -112,9 +112,9 @@ impl<K: BlockKey> Held<K> {
         self.done = true;
     }
 
-    /// Puts a key in the place of all that were there: both ends have shown that they hold it.
-    pub(super) fn replace(&mut self, key: K) {
-        *self = Held { current: key, done: true, previous: None };
+    /// A key that both ends have shown to hold: nothing before it is needed.
+    pub(super) fn finished(key: K) -> Held<K> {
+        Held { current: key, done: true, previous: None }
     }
 
     /// Remembers that the current key has worked: the one before it goes.

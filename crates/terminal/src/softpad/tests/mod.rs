@@ -5,6 +5,7 @@ mod life;
 mod load;
 mod power_cut;
 mod tamper;
+mod transaction;
 
 use flows::tmk_download::messages::{Done, KeyConfirm, TkChallenge, TkHello, TkKey, TkReply};
 use flows::tmk_download::terminal::Start;

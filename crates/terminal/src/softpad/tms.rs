@@ -1,0 +1,305 @@
+//! The PIN pad's part of a session with the TMS (2-wire.md sections 4 and 7, flow E).
+//!
+//! Every call takes the open session out and puts it back only when all was well. DWK and session key are in memory
+//! only: they wipe themselves at the first refusal, at the end, and when anything else is begun.
+
+use flows::rks_load::messages::{Done, KeyConfirm};
+use flows::tms_session::messages::{
+    Challenge, OPERATOR_PROOF, SessionKeys, TmsChallenge, TmsHello, TmsKey, TmsProof,
+};
+use flows::tms_session::{OperatorPassword, PadProof, TmsPad};
+use flows::{PadRefusal, Transcript};
+use paycrypto::keys::{Dwk, SessionKey, Tmk};
+use paycrypto::operator::Verifier;
+use paycrypto::seal::{self, Direction};
+use wire::{BcdTime, Frame, Kcv, OperatorId, Slot, Src, Suite, TData};
+
+use super::download::Session;
+use super::load::{failed, not_permitted, not_proven, own_place, put_tmk, unreadable};
+use super::separation::{KeyUse, refuse_twin};
+use super::slot_keys::{Owner, OwnerKind};
+use super::{Denied, SoftPad};
+use crate::PinPad;
+use crate::life_cycle::Milestone;
+
+/// Blocks that a session key protects at most, both directions together (SP 800-67 revision 2; 2-wire.md section 7).
+const MAX_BLOCKS: u64 = 1 << 20;
+/// Bytes of a block.
+const BLOCK: usize = 8;
+
+/// Where an open session is.
+pub(super) enum TmsSession {
+    /// T_DATA was given out.
+    Begun(TData),
+    /// The TMS proved itself, and was given a proof.
+    Proven(Proven),
+    /// Transaction 0001: the TMK is stored.
+    Keyed { slot: Slot, kcv: Kcv },
+    /// Transaction 0002: the seal works.
+    Sealed(Seal),
+}
+
+/// What is known once the TMS proved itself; over TMS_HELLO and TMS_CHALLENGE goes `transcript`.
+pub(super) struct Proven {
+    dwk: Dwk,
+    wants: Option<Slot>,
+    sac_1: [u8; 4],
+    operator: Option<(OperatorId, [u8; OPERATOR_PROOF])>,
+    transcript: Transcript,
+}
+
+/// The keys of an open session, and how far it went.
+pub(super) struct Seal {
+    dwk: Dwk,
+    session: SessionKey,
+    sent: u32,
+    received: u32,
+    blocks: u64,
+}
+
+impl Seal {
+    fn blocks_left(&self) -> u64 {
+        MAX_BLOCKS.saturating_sub(self.blocks)
+    }
+
+    /// Counts this many blocks, before anything is done with them.
+    fn count(&mut self, blocks: usize) -> Result<(), PadRefusal> {
+        let blocks = u64::try_from(blocks).unwrap_or(u64::MAX);
+        if blocks > self.blocks_left() {
+            return Err(not_permitted("the session key has protected all that it may: open a new session"));
+        }
+        self.blocks += blocks;
+        Ok(())
+    }
+
+    fn seal(&mut self, inner: &[u8]) -> Result<Vec<u8>, PadRefusal> {
+        self.count(seal::ciphertext_bytes(inner.len()) / BLOCK)?;
+        let sealed = seal::seal(&self.session, &self.dwk, Direction::FromTerminal, self.sent, inner)
+            .map_err(failed)?;
+        self.sent = self.sent.checked_add(1).ok_or_else(|| failed("too many messages"))?;
+        Ok(sealed)
+    }
+
+    fn open(&mut self, sealed: &[u8]) -> Result<Vec<u8>, PadRefusal> {
+        self.count(sealed.len().saturating_sub(2 * BLOCK) / BLOCK)?;
+        let mut inner = seal::open(&self.session, &self.dwk, Direction::FromTms, self.received, sealed)
+            .map_err(|error| not_proven(error.to_string()))?;
+        self.received = self.received.checked_add(1).ok_or_else(|| failed("too many messages"))?;
+        Ok(std::mem::take(&mut *inner))
+    }
+}
+
+impl TmsPad for SoftPad {
+    fn tms_begin(&mut self, when: Option<BcdTime>) -> Result<TData, PadRefusal> {
+        self.session = Session::Idle;
+        self.dmk_owner()?;
+        let mut random = [0; 4];
+        paycrypto::random::fill(&mut random).map_err(failed)?;
+        let t_data = TData::new(random, when);
+        self.session = Session::Tms(Box::new(TmsSession::Begun(t_data)));
+        Ok(t_data)
+    }
+
+    fn tms_prove(
+        &mut self,
+        hello: &Frame,
+        challenge: &Frame,
+        operator: Option<&OperatorPassword<'_>>,
+    ) -> Result<PadProof, PadRefusal> {
+        let TmsSession::Begun(t_data) = self.take_tms()? else {
+            return Err(not_permitted("this session has its proof already"));
+        };
+        let owner = self.dmk_owner()?;
+        let proven = self.prove(t_data, &owner, hello, challenge, operator);
+        let proven = self.recorded("TMS_CHALLENGE", proven)?;
+        let proof =
+            PadProof { sac_1: proven.sac_1, operator: proven.operator.as_ref().map(|(_, proof)| *proof) };
+        self.session = Session::Tms(Box::new(TmsSession::Proven(proven)));
+        Ok(proof)
+    }
+
+    fn tms_keys(&mut self, proof: &Frame, key: &Frame) -> Result<Option<Kcv>, PadRefusal> {
+        let TmsSession::Proven(proven) = self.take_tms()? else {
+            return Err(not_permitted("no TMS has proved itself in this session"));
+        };
+        let owner = self.dmk_owner()?;
+        let opened = self.open_keys(proven, proof, key);
+        let (seal, tmk) = self.recorded("TMS_KEY", opened)?;
+        let Some((slot, tmk)) = tmk else {
+            self.session = Session::Tms(Box::new(TmsSession::Sealed(seal)));
+            return Ok(None);
+        };
+        self.check_slot(slot, &owner)?;
+        let kcv = Kcv::Tdes(tmk.kcv());
+        // A broken download brings the pending key again: it is there already.
+        if !self.state.slots.get(&slot).is_some_and(|keys| keys.tmk.holds(&tmk)) {
+            self.change(|state| put_tmk(state, slot, owner, tmk)).map_err(Denied::from)?;
+        }
+        self.session = Session::Tms(Box::new(TmsSession::Keyed { slot, kcv }));
+        Ok(Some(kcv))
+    }
+
+    fn tms_done(&mut self, confirm: &Frame, done: &Frame) -> Result<(), PadRefusal> {
+        let TmsSession::Keyed { slot, kcv } = self.take_tms()? else {
+            return Err(not_permitted("no key was loaded in this session"));
+        };
+        if KeyConfirm::read(confirm).map_err(unreadable)?.kcvs != [kcv] {
+            return Err(not_permitted("KEY_CONFIRM does not name the key that was loaded"));
+        }
+        Done::read(done).map_err(unreadable)?;
+        self.may_load()?;
+        self.change(|state| {
+            state.pass(Milestone::KeyDone);
+            if let Some(keys) = state.slots.get_mut(&slot) {
+                keys.tmk.finish();
+            }
+        })
+        .map_err(Denied::from)?;
+        Ok(())
+    }
+
+    fn tms_seal(&mut self, inner: &[u8]) -> Result<Vec<u8>, PadRefusal> {
+        self.sealed_step(|seal| seal.seal(inner))
+    }
+
+    fn tms_open(&mut self, sealed: &[u8]) -> Result<Vec<u8>, PadRefusal> {
+        let opened = self.sealed_step(|seal| seal.open(sealed));
+        self.recorded("SEALED", opened)
+    }
+
+    fn tms_blocks_left(&self) -> u64 {
+        match &self.session {
+            Session::Tms(session) => match session.as_ref() {
+                TmsSession::Sealed(seal) => seal.blocks_left(),
+                _ => 0,
+            },
+            _ => 0,
+        }
+    }
+
+    fn tms_forget(&mut self) {
+        if matches!(self.session, Session::Tms(_)) {
+            self.session = Session::Idle;
+        }
+    }
+}
+
+impl SoftPad {
+    fn take_tms(&mut self) -> Result<TmsSession, PadRefusal> {
+        match self.take_session() {
+            Session::Tms(session) => Ok(*session),
+            _ => Err(not_permitted("no session with the TMS is open")),
+        }
+    }
+
+    /// Whom DMK makes the owner of what it brings, if keys may be loaded by it now.
+    fn dmk_owner(&mut self) -> Result<Owner, Denied> {
+        self.may_load()?;
+        match &self.state.dmk {
+            Some(held) => Ok(self.state.owner_by(OwnerKind::Dmk, Suite::TDES, held.dmk.expose())),
+            None => Err(self.deny("DMK", "none", "there is no DMK: a key loading device must load it first")),
+        }
+    }
+
+    /// One message of the seal: the session goes on only if all is well.
+    fn sealed_step(
+        &mut self,
+        act: impl FnOnce(&mut Seal) -> Result<Vec<u8>, PadRefusal>,
+    ) -> Result<Vec<u8>, PadRefusal> {
+        let TmsSession::Sealed(mut seal) = self.take_tms()? else {
+            return Err(not_permitted("nothing is sealed in this session"));
+        };
+        self.may_load()?;
+        let out = act(&mut seal)?;
+        self.session = Session::Tms(Box::new(TmsSession::Sealed(seal)));
+        Ok(out)
+    }
+
+    /// Opens DF37 under DMK and checks TAC_1; then answers.
+    fn prove(
+        &mut self,
+        t_data: TData,
+        owner: &Owner,
+        hello: &Frame,
+        challenge: &Frame,
+        operator: Option<&OperatorPassword<'_>>,
+    ) -> Result<Proven, PadRefusal> {
+        let said = TmsHello::read(hello).map_err(unreadable)?;
+        let own = said.suite == Suite::TDES
+            && said.identification.device.pin_pad() == self.serial()
+            && said.t_data == t_data;
+        if !own {
+            return Err(not_permitted("TMS_HELLO does not say what this PIN pad began"));
+        }
+        let Ok(transaction) = said.transaction else {
+            return Err(not_permitted("TMS_HELLO names no transaction that a terminal asks for"));
+        };
+        let wants = transaction.slot();
+        if let Some(slot) = wants {
+            self.check_slot(slot, owner)?;
+        }
+        let TmsChallenge { named, answer } = TmsChallenge::read(challenge).map_err(unreadable)?;
+        let Challenge { tac_1, s_data, dwk_1, operator_demanded } =
+            answer.map_err(|src| not_permitted(format!("the TMS refused: {src}")))?;
+        named.expect(&said.named(), Src::Good)?;
+        let mut transcript = Transcript::new();
+        transcript.push(hello);
+        let Some(held) = &self.state.dmk else {
+            return Err(not_permitted("there is no DMK"));
+        };
+        let unproven = || not_proven("the TMS does not hold this terminal's DMK".to_owned());
+        // One refusal for both: a TMS that holds DMK gets neither wrong.
+        let dwk: Dwk = self
+            .unwrap(&held.dmk, &dwk_1, own_place()?, transcript.context().as_bytes())
+            .map_err(|_| unproven())?;
+        if !dwk.verifies(&t_data.bytes(), &tac_1) {
+            return Err(unproven());
+        }
+        refuse_twin((KeyUse::Dwk, dwk.expose()), self.state.held_beside(None))?;
+        if operator_demanded && operator.is_none() {
+            return Err(not_permitted("the TMS demands an operator"));
+        }
+        transcript.push(challenge);
+        let sac_1 = dwk.mac(&s_data.bytes());
+        let operator = operator.map(|OperatorPassword { id, password }| {
+            let proof = Verifier::derive(id.as_str(), password).proof(&dwk, &t_data.bytes(), &s_data.bytes());
+            (id.clone(), proof)
+        });
+        Ok(Proven { dwk, wants, sac_1, operator, transcript })
+    }
+
+    /// Opens TMS_KEY: the session key, and in transaction 0001 the TMK behind it.
+    fn open_keys(
+        &mut self,
+        proven: Proven,
+        proof: &Frame,
+        key: &Frame,
+    ) -> Result<(Seal, Option<(Slot, Tmk)>), PadRefusal> {
+        let Proven { dwk, wants, sac_1, operator, mut transcript } = proven;
+        let said = TmsProof::read(proof).map_err(unreadable)?;
+        if !said.good || said.sac_1 != sac_1 || said.operator != operator {
+            return Err(not_permitted("TMS_PROOF is not what this PIN pad gave"));
+        }
+        transcript.push(proof);
+        let answer = TmsKey::read(key).map_err(unreadable)?.answer;
+        let SessionKeys { session: session_block, tmk: tmk_block, .. } =
+            answer.map_err(|src| not_permitted(format!("the TMS refused: {src}")))?;
+        let session: SessionKey =
+            self.unwrap(&dwk, &session_block, own_place()?, transcript.context().as_bytes())?;
+        let held = self.state.held_beside(wants);
+        let beside = || held.iter().copied().chain([(KeyUse::Dwk, dwk.expose())]);
+        refuse_twin((KeyUse::Session, session.expose()), beside())?;
+        let tmk = match (wants, &tmk_block) {
+            (None, None) => None,
+            (Some(slot), Some(block)) => {
+                let context = transcript.context_after(&[&session_block]);
+                let tmk: Tmk = self.unwrap(&dwk, block, slot, context.as_bytes())?;
+                let beside = beside().chain([(KeyUse::Session, session.expose())]);
+                refuse_twin((KeyUse::Tmk, tmk.expose()), beside)?;
+                Some((slot, tmk))
+            }
+            _ => return Err(not_permitted("TMS_KEY does not bring what was asked for")),
+        };
+        Ok((Seal { dwk, session, sent: 0, received: 0, blocks: 0 }, tmk))
+    }
+}
