@@ -6,14 +6,16 @@ use serde::{Deserialize, Serialize};
 use wire::{Device, ModelId, Serial, VendorId};
 
 use crate::board::SensorLimits;
+use crate::package::PackageSettings;
 use crate::self_test::SelfTest;
 use crate::storage::Record;
-use crate::{Clock, Error, vault::Vault};
+use crate::{Clock, Error, FixedClock, vault::Vault};
 
-/// Version of the stored form. Version 1 is this one without the settings for sensors and self test, which have defaults.
-const VERSION: u32 = 2;
+/// Version of the stored form. Version 2 is this one without the settings for packages, version 1 without those for
+/// sensors and self test either; all of them have defaults.
+const VERSION: u32 = 3;
 /// Versions that are read.
-const READABLE: [u32; 2] = [1, VERSION];
+const READABLE: [u32; 3] = [1, 2, VERSION];
 /// The roles of an acquirer: what its root may issue. The others' roots are the vendor's, and stay.
 const ACQUIRER_ROLES: [Role; 3] = [Role::KmsWork, Role::Downloader, Role::RksWork];
 
@@ -71,10 +73,11 @@ impl TrustedRoot {
         TrustedRoot { certificate, roles: ACQUIRER_ROLES.to_vec() }
     }
 
-    /// The vendor's root, which stays with the terminal for life: MTMS and repair authorisation.
+    /// The vendor's root, which stays with the terminal for life: MTMS, repair authorisation and package signing.
     #[must_use]
     pub fn of_vendor(certificate: Certificate) -> TrustedRoot {
-        TrustedRoot { certificate, roles: vec![Role::Mtms, Role::RepairAuthorisation] }
+        let roles = vec![Role::Mtms, Role::RepairAuthorisation, Role::PackageSigning];
+        TrustedRoot { certificate, roles }
     }
 
     fn stored(&self) -> Result<StoredRoot, Error> {
@@ -100,6 +103,9 @@ pub struct Settings {
     /// What must work before a TK is made.
     #[serde(default)]
     pub self_test: SelfTest,
+    /// What a package needs to be installed.
+    #[serde(default)]
+    pub packages: PackageSettings,
 }
 
 impl Settings {
@@ -227,6 +233,39 @@ impl DeviceState {
         Ok(())
     }
 
+    /// Learns the time from a TMS that has proved itself: forward only (2-wire.md section 4, flow E).
+    pub(crate) fn learn_time(&mut self, now: i64, vault: &Vault) -> Result<(), Error> {
+        self.time(&FixedClock(now), vault).map(drop)
+    }
+
+    /// Whose package signing certificates sign packages: the vendor's root's. That is the one which authorises repairs,
+    /// also in terminals made before there were packages, or one for package signing that is no acquirer's.
+    pub(crate) fn vendor_trust(&self) -> TrustList {
+        self.package_trust(|roles| {
+            roles.contains(&Role::RepairAuthorisation)
+                || roles.contains(&Role::PackageSigning)
+                    && !roles.iter().any(|role| ACQUIRER_ROLES.contains(role))
+        })
+    }
+
+    /// Whose package signing certificates approve packages: the acquirer's root's. A vendor cannot approve its own.
+    pub(crate) fn approval_trust(&self) -> TrustList {
+        self.package_trust(|roles| roles.iter().any(|role| ACQUIRER_ROLES.contains(role)))
+    }
+
+    /// These roots, for package signing alone.
+    fn package_trust(&self, which: impl Fn(&[Role]) -> bool) -> TrustList {
+        let mut trust = TrustList::new();
+        for root in self.trust.roots() {
+            let roles: Vec<Role> =
+                Role::ALL.into_iter().filter(|role| self.trust.allows(root, *role)).collect();
+            if which(&roles) {
+                trust.add(root.clone(), &[Role::PackageSigning]);
+            }
+        }
+        trust
+    }
+
     /// The latest time that the terminal knew, unix seconds.
     pub(crate) fn last_known_time(&self) -> i64 {
         self.last_known_time
@@ -288,7 +327,7 @@ mod tests {
     }
 
     #[test]
-    fn a_state_of_version_1_is_taken_over_and_stored_as_version_2() {
+    fn a_state_of_version_1_is_taken_over_and_stored_in_the_present_one() {
         let disk = Shared::new();
         drop(Terminal::new_in(disk.clone(), estate().new_terminal()).unwrap());
         let vault = Vault::new(disk.clone()).unwrap();
@@ -297,6 +336,7 @@ mod tests {
         assert!(terminal.device.settings.allow_bare_key);
         assert_eq!(terminal.device.settings.sensors, SensorLimits::default());
         assert_eq!(terminal.device.settings.self_test, SelfTest::default());
+        assert_eq!(terminal.device.settings.packages, PackageSettings::default());
         assert!(terminal.device.trust.allows(&estate().root, Role::Mtms));
         terminal.set_clock(FixedClock(1_900_000_001));
         assert_eq!(terminal.time().unwrap(), 1_900_000_001);

@@ -12,10 +12,13 @@
 //! Clear keys exist in one place: behind [`PinPad`], here [`SoftPad`]. What it gives out of a key is its check value.
 //! Every change is sealed and stored before the message that depends on it leaves ([`storage`]).
 
+pub mod area;
 pub mod board;
 pub mod collect;
 pub mod listen;
+pub mod package;
 pub mod refusals;
+pub mod serial;
 pub mod storage;
 #[cfg(feature = "tls")]
 pub mod tls;

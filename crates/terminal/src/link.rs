@@ -29,6 +29,11 @@ pub trait Stream: Read + Write {
 
     /// Ends this side's sending, or both directions at once.
     fn shut(&mut self, how: Shutdown);
+
+    /// Bits a second that the line carries, where that is known and slow enough to matter.
+    fn baud(&self) -> Option<u32> {
+        None
+    }
 }
 
 impl Stream for TcpStream {
@@ -233,6 +238,11 @@ impl<S: Stream> Link<S> {
     /// Ends the connection as the peer expects it after a flow that went well.
     pub fn close(mut self) {
         self.stream.shut(Shutdown::Write);
+    }
+
+    /// Bits a second that the line carries, where it says so.
+    pub fn baud(&self) -> Option<u32> {
+        self.stream.baud()
     }
 
     /// Cuts the line, both directions.

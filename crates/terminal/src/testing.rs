@@ -1,6 +1,7 @@
 //! What the tests of this crate share: an estate with its certificates, and a KMS that does the cryptography of the
 //! other side with clear keys.
 
+pub(crate) mod line;
 pub(crate) mod peers;
 
 use std::sync::{Mutex, OnceLock};

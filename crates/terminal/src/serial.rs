@@ -1,0 +1,179 @@
+//! A serial line: RS-232, USB that says it is one, a modem, a pseudo-terminal.
+
+#[cfg(test)]
+mod tests;
+
+use std::cell::Cell;
+use std::fmt;
+use std::io::{self, Read, Write};
+use std::net::Shutdown;
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+use std::time::{Duration, Instant};
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::fs::{Mode, OFlags};
+use rustix::io::Errno;
+use rustix::termios::{self, ControlModes, OptionalActions, QueueSelector};
+
+use crate::Stream;
+
+/// What a serial address begins with.
+const SCHEME: &str = "serial:";
+/// Rate of a line that nothing is said of, bits a second.
+const DEFAULT_BAUD: u32 = 9_600;
+/// Slowest rate: below it a TMS_CHALLENGE takes longer than a message may.
+const MIN_BAUD: u32 = 300;
+/// Fastest rate that serial ports are made for.
+const MAX_BAUD: u32 = 4_000_000;
+
+/// Where a serial line is and how fast: `serial:/dev/ttyS0?baud=9600`. Eight bits, no parity, one stop bit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SerialAddress {
+    /// Its device file.
+    pub path: PathBuf,
+    /// Bits a second, 300 to 4 000 000.
+    pub baud: u32,
+}
+
+/// An address that is no serial line's.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{text:?} is no serial line: write it as serial:/dev/ttyS0?baud=9600")]
+pub struct NotSerial {
+    text: String,
+}
+
+impl SerialAddress {
+    /// Whether a text is meant to be one, rather than a host and a port.
+    #[must_use]
+    pub fn is_meant(text: &str) -> bool {
+        text.starts_with(SCHEME)
+    }
+}
+
+impl FromStr for SerialAddress {
+    type Err = NotSerial;
+
+    fn from_str(text: &str) -> Result<SerialAddress, NotSerial> {
+        let bad = || NotSerial { text: text.to_owned() };
+        let rest = text.strip_prefix(SCHEME).ok_or_else(bad)?;
+        let (path, baud) = match rest.split_once('?') {
+            None => (rest, DEFAULT_BAUD),
+            Some((path, query)) => {
+                let digits = query.strip_prefix("baud=").ok_or_else(bad)?;
+                (path, digits.parse().map_err(|_| bad())?)
+            }
+        };
+        if path.is_empty() || !(MIN_BAUD..=MAX_BAUD).contains(&baud) {
+            return Err(bad());
+        }
+        Ok(SerialAddress { path: path.into(), baud })
+    }
+}
+
+impl fmt::Display for SerialAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{SCHEME}{}?baud={}", self.path.display(), self.baud)
+    }
+}
+
+/// An open serial line. It has no ends of connections: what closes the one above it is silence, or an ERROR.
+#[derive(Debug)]
+pub struct Serial {
+    fd: OwnedFd,
+    baud: u32,
+    read: Cell<Duration>,
+    write: Cell<Duration>,
+}
+
+impl Serial {
+    /// Opens a line and throws away what lies in it from before.
+    ///
+    /// # Errors
+    /// The system's: no such device, no permission, no terminal line.
+    pub fn open(address: &SerialAddress) -> io::Result<Serial> {
+        let fd = open(&address.path)?;
+        let mut line = termios::tcgetattr(&fd)?;
+        line.make_raw();
+        line.set_speed(address.baud)?;
+        line.control_modes |= ControlModes::CLOCAL | ControlModes::CREAD;
+        line.control_modes -= ControlModes::CSTOPB;
+        termios::tcsetattr(&fd, OptionalActions::Now, &line)?;
+        termios::tcflush(&fd, QueueSelector::IOFlush)?;
+        let forever = Cell::new(Duration::MAX);
+        Ok(Serial { fd, baud: address.baud, read: forever.clone(), write: forever })
+    }
+
+    /// Waits until the line can do this; an error of the kind `TimedOut` after so long.
+    fn wait(&self, what: PollFlags, until: Option<Instant>) -> io::Result<()> {
+        loop {
+            let left = until.map(|until| until.saturating_duration_since(Instant::now()));
+            // Longer than a timespec is for ever.
+            let left = left.and_then(|left| Timespec::try_from(left).ok());
+            match poll(&mut [PollFd::new(&self.fd, what)], left.as_ref()) {
+                Ok(0) => return Err(io::ErrorKind::TimedOut.into()),
+                Ok(_) => return Ok(()),
+                Err(Errno::INTR) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+}
+
+fn open(path: &Path) -> io::Result<OwnedFd> {
+    // Not blocking: without it, opening would wait for a modem's carrier.
+    let flags = OFlags::RDWR | OFlags::NOCTTY | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    Ok(rustix::fs::open(path, flags, Mode::empty())?)
+}
+
+impl Read for Serial {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let until = Instant::now().checked_add(self.read.get());
+        loop {
+            self.wait(PollFlags::IN, until)?;
+            match rustix::io::read(&self.fd, &mut *buffer) {
+                Err(Errno::AGAIN | Errno::INTR) => {}
+                // The other side of a pseudo-terminal, or the adapter, is gone.
+                Err(Errno::IO) => return Ok(0),
+                done => return Ok(done?),
+            }
+        }
+    }
+}
+
+impl Write for Serial {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let until = Instant::now().checked_add(self.write.get());
+        loop {
+            self.wait(PollFlags::OUT, until)?;
+            match rustix::io::write(&self.fd, bytes) {
+                Err(Errno::AGAIN | Errno::INTR) => {}
+                done => return Ok(done?),
+            }
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Stream for Serial {
+    fn limit(&self, read: Duration, write: Duration) -> io::Result<()> {
+        self.read.set(read);
+        self.write.set(write);
+        Ok(())
+    }
+
+    fn shut(&mut self, how: Shutdown) {
+        // A line has no end to be told. One that is cut gives nothing more of what came.
+        if how == Shutdown::Both {
+            let _ = termios::tcflush(&self.fd, QueueSelector::IOFlush);
+        }
+    }
+
+    fn baud(&self) -> Option<u32> {
+        Some(self.baud)
+    }
+}
