@@ -5,7 +5,7 @@ use serde::de::{DeserializeOwned, IgnoredAny};
 use serde::{Serialize, Serializer};
 use zeroize::Zeroizing;
 
-use crate::{Algorithm, CheckValue, Error, MacAlgorithm, Remarks, request, to_hex};
+use crate::{Algorithm, CheckValue, Error, MacAlgorithm, OpenedPin, Remarks, request, to_hex};
 
 /// Bytes of an answer besides what the request holds.
 const ANSWER_ROOM: usize = 1024;
@@ -70,6 +70,15 @@ impl Serialize for Hex {
     }
 }
 
+/// A clear PIN that is wiped when the answer was written.
+struct Digits(OpenedPin);
+
+impl Serialize for Digits {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.0.pin())
+    }
+}
+
 #[derive(Serialize)]
 #[serde(untagged)]
 enum Reply {
@@ -111,6 +120,16 @@ enum Reply {
         semi_weak_part: bool,
         possibly_weak_part: bool,
         equal_parts: bool,
+    },
+    PinBlock {
+        block: Hex,
+        #[serde(skip_serializing_if = "is_false")]
+        weak: bool,
+    },
+    Pin {
+        pin: Digits,
+        #[serde(skip_serializing_if = "is_false")]
+        weak: bool,
     },
     Combined {
         key: Hex,
@@ -167,6 +186,16 @@ fn handle(line: &[u8]) -> Result<Reply, Error> {
         "components" => {
             components(&read(line, "the array components of texts, and perhaps the text algorithm")?)
         }
+        "pinblock.encode" => encode_pin(&read(
+            line,
+            "the number format, the text pin, and perhaps the texts pan (not format 1) and key (format 4, or to \
+             encipher)",
+        )?),
+        "pinblock.decode" => decode_pin(&read(
+            line,
+            "the number format, the text block, and perhaps the texts pan (not format 1) and key (format 4, or to \
+             decipher)",
+        )?),
         _ => Err(Error::UnknownOp),
     }
 }
@@ -244,6 +273,22 @@ fn components(request: &request::Components) -> Result<Reply, Error> {
         components: combined.components.iter().map(|component| component_fields(&component.check)).collect(),
         weak: combined.check.remarks.is_weak(),
     })
+}
+
+fn encode_pin(request: &request::EncodePin) -> Result<Reply, Error> {
+    let key = request.key.as_ref().map(|key| key.bytes("key")).transpose()?;
+    let pan = request.pan.as_ref().map(request::Secret::digits);
+    let made =
+        crate::encode_pin(request.format, request.pin.digits(), pan, key.as_deref().map(Vec::as_slice))?;
+    Ok(Reply::PinBlock { block: Hex::of(made.block()), weak: made.remarks.is_weak() })
+}
+
+fn decode_pin(request: &request::DecodePin) -> Result<Reply, Error> {
+    let (block, key) =
+        (request.block.bytes("block")?, request.key.as_ref().map(|key| key.bytes("key")).transpose()?);
+    let pan = request.pan.as_ref().map(request::Secret::digits);
+    let opened = crate::decode_pin(request.format, &block, pan, key.as_deref().map(Vec::as_slice))?;
+    Ok(Reply::Pin { weak: opened.remarks.is_weak(), pin: Digits(opened) })
 }
 
 fn component_fields(check: &CheckValue) -> ComponentFields {

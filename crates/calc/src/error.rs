@@ -16,7 +16,10 @@ pub enum Error {
     #[error("the request has no \"op\": it must be a JSON object with a text \"op\"")]
     NoOp,
     /// An `op` that the calculator does not know.
-    #[error("unknown op: use keyblock.unwrap, keyblock.wrap, keyblock.parse, kcv, mac, parity or components")]
+    #[error(
+        "unknown op: use keyblock.unwrap, keyblock.wrap, keyblock.parse, kcv, mac, parity, components, \
+             pinblock.encode or pinblock.decode"
+    )]
     UnknownOp,
     /// A field is missing or has another type.
     #[error("a field is missing, repeated or of the wrong type: this op has {fields}")]
@@ -67,6 +70,17 @@ pub enum Error {
     /// A key was refused.
     #[error(transparent)]
     Key(#[from] paycrypto::Error),
+    /// A PIN block of a length that the format does not have.
+    #[error("a PIN block of this format has {expected} bytes, this one has {found}")]
+    PinBlockLength {
+        /// Bytes of the format.
+        expected: usize,
+        /// Bytes given.
+        found: usize,
+    },
+    /// A PIN, a PAN, a PIN block's format or key, or a PIN block was refused.
+    #[error(transparent)]
+    PinBlock(#[from] pinblock::Error),
     /// The answer could not be written as JSON.
     #[error("the answer could not be written as JSON")]
     Internal,
@@ -92,6 +106,8 @@ impl Error {
             Error::Key(paycrypto::Error::KeyLength { .. } | paycrypto::Error::MacKeyLength) => "key-length",
             Error::Key(paycrypto::Error::MessageTooLong) => "message-too-long",
             Error::Key(_) => "key",
+            Error::PinBlockLength { .. } => "block-length",
+            Error::PinBlock(error) => error.code(),
             Error::Internal => "internal",
         }
     }

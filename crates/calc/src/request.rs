@@ -18,12 +18,16 @@ pub(crate) struct Op {
     pub(crate) op: String,
 }
 
-/// Hexadecimal that may be a key.
+/// Hexadecimal that may be a key, or digits of a PIN or a PAN.
 pub(crate) struct Secret(Zeroizing<String>);
 
 impl Secret {
     pub(crate) fn bytes(&self, what: &'static str) -> Result<Zeroizing<Vec<u8>>, Error> {
         strict_hex(&self.0, what)
+    }
+
+    pub(crate) fn digits(&self) -> &str {
+        &self.0
     }
 }
 
@@ -89,6 +93,22 @@ pub(crate) struct Parity {
 pub(crate) struct Components {
     pub(crate) algorithm: Option<String>,
     pub(crate) components: Vec<Secret>,
+}
+
+#[derive(Deserialize)]
+pub(crate) struct EncodePin {
+    pub(crate) format: u64,
+    pub(crate) pin: Secret,
+    pub(crate) pan: Option<Secret>,
+    pub(crate) key: Option<Secret>,
+}
+
+#[derive(Deserialize)]
+pub(crate) struct DecodePin {
+    pub(crate) format: u64,
+    pub(crate) block: Secret,
+    pub(crate) pan: Option<Secret>,
+    pub(crate) key: Option<Secret>,
 }
 
 impl Wrap {
