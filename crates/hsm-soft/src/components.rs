@@ -1,14 +1,17 @@
 //! Keys from components: 2 or 3 people each type one, and nobody has the key (R6 and R7 of 4-requirements.md).
 //!
+//! A TDES key has components of 24 bytes and check values of 3, an AES key 32 and 5.
+//!
 //! A component is typed at the HSM's own terminal and leaves as a key block under the LMK, which says which part of
 //! which key it is, of which session, and who typed it. When all are there they are combined by exclusive or.
 
-use hsm::{KeyBlock, commands::HeldKey};
+use hsm::{KeyBlock, commands::ZoneAlgorithm};
 use keyblock::KeyVersion;
 use paycrypto::{
-    TdesKey,
+    AesKey, TdesKey,
     hygiene::{KeyQuality, PoorKey, same_without_parity, set_odd_parity},
 };
+use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
 use crate::{
@@ -18,8 +21,10 @@ use crate::{
     soft_hsm::{check_name, place},
 };
 
-/// Bytes of a component, and of the key.
+/// Bytes of a component of a TDES key, and of the key.
 pub const COMPONENT_LEN: usize = 24;
+/// Bytes of a component of an AES key, and of the key.
+pub const AES_COMPONENT_LEN: usize = 32;
 /// The fewest and the most components of a key.
 pub const PARTS: std::ops::RangeInclusive<u8> = 2..=3;
 /// The most characters of a person's name.
@@ -42,6 +47,31 @@ pub enum Target {
         /// The PIN pad it will belong to.
         pin_pad: String,
     },
+    /// A zone master key, for blocks between this system and an issuer or a former system.
+    ZoneMaster {
+        /// Its cipher: TDES with 24 bytes, or AES-256.
+        algorithm: ZoneAlgorithm,
+    },
+}
+
+impl Target {
+    /// The key's cipher.
+    #[must_use]
+    pub fn algorithm(&self) -> ZoneAlgorithm {
+        match self {
+            Self::ZoneMaster { algorithm } => *algorithm,
+            Self::Exchange | Self::Tmk { .. } | Self::Dmk { .. } => ZoneAlgorithm::Tdes,
+        }
+    }
+
+    /// Bytes of a component, and of the key.
+    #[must_use]
+    pub fn component_len(&self) -> usize {
+        match self.algorithm() {
+            ZoneAlgorithm::Tdes => COMPONENT_LEN,
+            ZoneAlgorithm::Aes => AES_COMPONENT_LEN,
+        }
+    }
 }
 
 /// What one key's components have in common.
@@ -59,16 +89,25 @@ pub struct Ceremony {
     pub target: Target,
 }
 
-/// One person's component.
-pub struct Component {
+/// One person's component, with a check value of `KCV` bytes: 3 for a TDES key, 5 for an AES key.
+pub struct Component<const KCV: usize = 3> {
     /// Which: 1 to the number of parts.
     pub part: u8,
     /// Who types it: 1–64 printable ASCII characters without `|`.
     pub person: String,
-    /// As typed, 24 bytes.
+    /// As typed, [`Target::component_len`] bytes.
     pub clear: Zeroizing<Vec<u8>>,
     /// The check value on the person's sheet.
-    pub check_value: [u8; 3],
+    pub check_value: [u8; KCV],
+}
+
+/// The key that components made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Combined<const KCV: usize = 3> {
+    /// The key under this HSM's LMK.
+    pub block: KeyBlock,
+    /// Its check value.
+    pub kcv: [u8; KCV],
 }
 
 /// Why a component is refused, or a set of them. Never says anything of the key.
@@ -85,15 +124,23 @@ pub enum ComponentRefusal {
     /// The name of the person is missing or has characters that are not allowed.
     #[error("a person's name has 1 to {MAX_PERSON} printable ASCII characters without |")]
     Person,
-    /// A component has 24 bytes.
-    #[error("a component of {found} bytes; it has {COMPONENT_LEN}: check the sheet")]
+    /// A component is as long as its key.
+    #[error("a component of {found} bytes; it has {wanted}: check the sheet")]
     Length {
         /// Bytes typed.
         found: usize,
+        /// Bytes of this key's components.
+        wanted: usize,
     },
     /// A byte has even parity: mistyped.
     #[error("the component's parity is wrong: mistyped; check the sheet")]
     Parity,
+    /// A check value has the length of its key's cipher.
+    #[error("a check value of {found} bytes; a TDES key's has 3, an AES key's 5")]
+    CheckValueLength {
+        /// Bytes given.
+        found: usize,
+    },
     /// The check value on the sheet is not the component's: mistyped.
     #[error("the component's check value is another: mistyped; check the sheet")]
     CheckValue,
@@ -141,7 +188,11 @@ pub enum ComponentRefusal {
 ///
 /// # Errors
 /// [`HsmSoftError::Component`]; [`HsmSoftError::Refused`] for names out of range.
-pub fn enter(hsm: &Offline, ceremony: &Ceremony, component: &Component) -> Result<KeyBlock, HsmSoftError> {
+pub fn enter<const KCV: usize>(
+    hsm: &Offline,
+    ceremony: &Ceremony,
+    component: &Component<KCV>,
+) -> Result<KeyBlock, HsmSoftError> {
     ceremony.check()?;
     let (part, of) = (component.part, ceremony.of);
     if !(1..=of).contains(&part) {
@@ -149,54 +200,61 @@ pub fn enter(hsm: &Offline, ceremony: &Ceremony, component: &Component) -> Resul
     }
     check_person(&component.person)?;
     let clear = &component.clear;
-    if clear.len() != COMPONENT_LEN {
-        return Err(ComponentRefusal::Length { found: clear.len() }.into());
+    let wanted = ceremony.target.component_len();
+    if clear.len() != wanted {
+        return Err(ComponentRefusal::Length { found: clear.len(), wanted }.into());
     }
-    let quality = KeyQuality::of(clear);
-    if !quality.odd_parity {
-        return Err(ComponentRefusal::Parity.into());
+    if ceremony.target.algorithm() == ZoneAlgorithm::Tdes {
+        let quality = KeyQuality::of(clear);
+        if !quality.odd_parity {
+            return Err(ComponentRefusal::Parity.into());
+        }
+        quality.refuse_poor().map_err(ComponentRefusal::Poor)?;
     }
-    quality.refuse_poor().map_err(ComponentRefusal::Poor)?;
-    if key(clear)?.kcv() != component.check_value {
+    if check_value::<KCV>(ceremony.target.algorithm(), clear)? != component.check_value {
         return Err(ComponentRefusal::CheckValue.into());
     }
     let note = ceremony.note(part, &component.person)?;
     let version = KeyVersion::parse(&format!("c{part}")).map_err(|_| ComponentRefusal::Part { part, of })?;
     let notes = [(NAME, ceremony.name.as_str()), (COMPONENT, note.as_str())];
-    Ok(hsm.lmk.wrap_noted(Purpose::Component, bound(&ceremony.owner), version, &notes, clear)?)
+    let purpose = ceremony.component_purpose();
+    Ok(hsm.lmk.wrap_noted(purpose, bound(&ceremony.owner), version, &notes, clear)?)
 }
 
 /// Combines all components of a key; the result must have the check value that the people expect.
 ///
 /// # Errors
 /// [`HsmSoftError::Component`]; [`HsmSoftError::Refused`] for blocks that do not open.
-pub fn combine(
+pub fn combine<const KCV: usize>(
     hsm: &Offline,
     ceremony: &Ceremony,
     components: &[KeyBlock],
-    check_value: [u8; 3],
-) -> Result<HeldKey, HsmSoftError> {
+    expected: [u8; KCV],
+) -> Result<Combined<KCV>, HsmSoftError> {
     ceremony.check()?;
     let parts = components
         .iter()
         .map(|block| Part::open(hsm, ceremony, block))
         .collect::<Result<Vec<_>, HsmSoftError>>()?;
-    check_set(&parts, ceremony.of)?;
-    let mut clear = Zeroizing::new([0; COMPONENT_LEN]);
+    let algorithm = ceremony.target.algorithm();
+    check_set(&parts, ceremony.of, algorithm)?;
+    let mut clear = Zeroizing::new(vec![0; ceremony.target.component_len()]);
     for part in &parts {
         clear.iter_mut().zip(part.clear.iter()).for_each(|(to, from)| *to ^= from);
     }
-    set_odd_parity(&mut *clear);
-    KeyQuality::of(&*clear).refuse_poor().map_err(ComponentRefusal::PoorKey)?;
-    let kcv = key(&*clear)?.kcv();
-    if kcv != check_value {
+    if algorithm == ZoneAlgorithm::Tdes {
+        set_odd_parity(&mut clear);
+        KeyQuality::of(&clear).refuse_poor().map_err(ComponentRefusal::PoorKey)?;
+    }
+    let kcv = check_value::<KCV>(algorithm, &clear)?;
+    if kcv != expected {
         return Err(ComponentRefusal::KeyCheckValue.into());
     }
     let (purpose, place) = ceremony.target.rule()?;
     let bound = Binding { place: place.as_deref(), ..bound(&ceremony.owner) };
     let notes = [(NAME, ceremony.name.as_str())];
-    let block = hsm.lmk.wrap_noted(purpose, bound, KeyVersion::UNUSED, &notes, &*clear)?;
-    Ok(HeldKey { block, kcv })
+    let block = hsm.lmk.wrap_noted(purpose, bound, KeyVersion::UNUSED, &notes, &clear)?;
+    Ok(Combined { block, kcv })
 }
 
 /// A component, opened.
@@ -208,7 +266,8 @@ struct Part {
 
 impl Part {
     fn open(hsm: &Offline, ceremony: &Ceremony, block: &KeyBlock) -> Result<Self, HsmSoftError> {
-        let opened = hsm.lmk.open("the component", block, Purpose::Component, bound(&ceremony.owner))?;
+        let opened =
+            hsm.lmk.open("the component", block, ceremony.component_purpose(), bound(&ceremony.owner))?;
         let (name, note) =
             (opened.note(NAME).unwrap_or_default(), opened.note(COMPONENT).unwrap_or_default());
         let other = || ComponentRefusal::OtherKey { found: format!("{name}, {note}") };
@@ -222,7 +281,7 @@ impl Part {
     }
 }
 
-fn check_set(parts: &[Part], of: u8) -> Result<(), ComponentRefusal> {
+fn check_set(parts: &[Part], of: u8, algorithm: ZoneAlgorithm) -> Result<(), ComponentRefusal> {
     for (index, part) in parts.iter().enumerate() {
         for other in parts.iter().skip(index + 1) {
             if part.part == other.part {
@@ -231,7 +290,11 @@ fn check_set(parts: &[Part], of: u8) -> Result<(), ComponentRefusal> {
             if part.person.trim().eq_ignore_ascii_case(other.person.trim()) {
                 return Err(ComponentRefusal::SamePerson { person: part.person.clone() });
             }
-            if same_without_parity(&part.clear, &other.clear) {
+            let equal = match algorithm {
+                ZoneAlgorithm::Tdes => same_without_parity(&part.clear, &other.clear),
+                ZoneAlgorithm::Aes => bool::from(part.clear.ct_eq(&other.clear)),
+            };
+            if equal {
                 return Err(ComponentRefusal::EqualComponents);
             }
         }
@@ -252,6 +315,13 @@ impl Ceremony {
         Ok(())
     }
 
+    fn component_purpose(&self) -> Purpose {
+        match self.target.algorithm() {
+            ZoneAlgorithm::Tdes => Purpose::Component,
+            ZoneAlgorithm::Aes => Purpose::ComponentAes,
+        }
+    }
+
     /// What a component's block says: `part/of|session|target|person`.
     fn note(&self, part: u8, person: &str) -> Result<String, HsmSoftError> {
         let (purpose, place) = self.target.rule()?;
@@ -266,6 +336,8 @@ impl Target {
             Self::Exchange => (Purpose::Exchange, None),
             Self::Tmk { pin_pad, slot } => (Purpose::Tmk, Some(place(pin_pad, *slot)?)),
             Self::Dmk { pin_pad } => (Purpose::Dmk, Some(place(pin_pad, 0)?)),
+            Self::ZoneMaster { algorithm: ZoneAlgorithm::Tdes } => (Purpose::ZoneMasterTdes, None),
+            Self::ZoneMaster { algorithm: ZoneAlgorithm::Aes } => (Purpose::ZoneMasterAes, None),
         })
     }
 }
@@ -276,8 +348,14 @@ fn check_person(person: &str) -> Result<(), ComponentRefusal> {
     if good { Ok(()) } else { Err(ComponentRefusal::Person) }
 }
 
-fn key(clear: &[u8]) -> Result<TdesKey, HsmSoftError> {
-    TdesKey::from_bytes(clear).map_err(|_| HsmSoftError::Internal("component length"))
+/// The check value of a component or a key, where its cipher has one of `KCV` bytes.
+fn check_value<const KCV: usize>(algorithm: ZoneAlgorithm, clear: &[u8]) -> Result<[u8; KCV], HsmSoftError> {
+    let length = |_| HsmSoftError::Internal("component length");
+    let kcv = match algorithm {
+        ZoneAlgorithm::Tdes => TdesKey::from_bytes(clear).map_err(length)?.kcv().to_vec(),
+        ZoneAlgorithm::Aes => AesKey::from_bytes(clear).map_err(length)?.kcv().to_vec(),
+    };
+    kcv.try_into().map_err(|_| ComponentRefusal::CheckValueLength { found: KCV }.into())
 }
 
 fn bound(owner: &str) -> Binding<'_> {

@@ -1,17 +1,19 @@
 //! The policy as a whole: which key each command takes, and that it takes no other (R8 of 4-requirements.md).
 
+mod sessions;
+
 use std::collections::HashSet;
 
 use hsm::{
     KeyBlock, Refusal,
     commands::{
         AnswerChallenge, CheckAnswer, CheckCollected, CheckWorkKey, ExportDik1, ExportHeld, Held, ImportDik1,
-        ImportLoaded, Load, LoadTerminal, OpenCollected, ReleaseRksKeys, ReleaseTmk, Request, RksKeyKind,
-        RksWanted, SealRksToken, SignTls, TlsScheme, TransportKeyBlocks, WorkKeyOf,
+        ImportLoaded, Load, LoadTerminal, OpenCollected, PinRefusal, ReleaseRksKeys, ReleaseTmk, Reply,
+        Request, RksKeyKind, RksWanted, SealRksToken, SignTls, TlsScheme, TransportKeyBlocks, WorkKeyOf,
     },
 };
 use keyblock::{KeyVersion, Version};
-use paycrypto::{TdesKey, keys::Rnd1, rks::AtTk1, rsa::PrivateKey, rsa::PublicKey};
+use paycrypto::{AesKey, TdesKey, keys::Rnd1, rks::AtTk1, rsa::PrivateKey, rsa::PublicKey};
 
 use crate::{Duty, SoftHsm, create, hex, lmk::Binding, purpose::Purpose, rks_tickets::Token, tickets::Party};
 
@@ -45,6 +47,13 @@ fn every_purpose_has_its_line() {
             "MAK M3TC",
             "EXCHANGE K1TB",
             "COMPONENT K1TB",
+            "COMPONENT-AES K1AB",
+            "TDK D0TE",
+            "ZONE-MASTER K1TB",
+            "ZONE-MASTER-AES K1AB",
+            "ZONE-PIN P0TE",
+            "ZONE-PIN-AES P0AE",
+            "OPERATOR 14HV",
         ]
     );
     let texts: HashSet<_> = Purpose::ALL.iter().map(|purpose| purpose.rule().text).collect();
@@ -54,7 +63,8 @@ fn every_purpose_has_its_line() {
 /// A key block in some field of a command.
 struct Field {
     name: &'static str,
-    takes: Purpose,
+    /// One purpose, or the two of a key that may be of either cipher.
+    takes: &'static [Purpose],
     /// The place of the key that the field takes.
     place: Option<&'static str>,
     request: Box<dyn Fn(KeyBlock) -> Request>,
@@ -66,9 +76,10 @@ fn every_field_of_every_command_takes_one_purpose_only() {
     for field in room.fields() {
         for purpose in Purpose::ALL {
             let block = room.block(purpose, field.place);
-            let outcome = room.hsm.handle((field.request)(block));
-            let wrong_use = matches!(outcome, Err(Refusal::WrongUse { .. }));
-            assert_eq!(wrong_use, purpose != field.takes, "{} with {purpose:?}: {outcome:?}", field.name);
+            let refusal = room.refusal((field.request)(block));
+            let wrong_use = matches!(refusal, Some(Refusal::WrongUse { .. }));
+            let taken = field.takes.contains(&purpose);
+            assert_eq!(wrong_use, !taken, "{} with {purpose:?}: {refusal:?}", field.name);
         }
     }
 }
@@ -77,17 +88,17 @@ fn every_field_of_every_command_takes_one_purpose_only() {
 fn every_field_of_every_command_is_bound_to_its_owner_and_place() {
     let room = Room::new();
     for field in room.fields() {
-        let foreign = Binding { place: field.place, owner: "ACQ-2", tk_hash: Some(&room.tk_hash) };
-        let block = room.wrap(field.takes, foreign);
-        let outcome = room.hsm.handle((field.request)(block));
-        assert!(matches!(outcome, Err(Refusal::WrongOwner { .. })), "{}: {outcome:?}", field.name);
-        let elsewhere = Binding { place: Some("SN-2/03"), owner: OWNER, tk_hash: Some(&room.tk_hash) };
-        let block = room.wrap(field.takes, elsewhere);
-        let outcome = room.hsm.handle((field.request)(block));
-        assert!(matches!(outcome, Err(Refusal::WrongPlace { .. })), "{}: {outcome:?}", field.name);
+        for takes in field.takes {
+            let foreign = Binding { place: field.place, owner: "ACQ-2", tk_hash: Some(&room.tk_hash) };
+            let refusal = room.refusal((field.request)(room.wrap(*takes, foreign)));
+            assert!(matches!(refusal, Some(Refusal::WrongOwner { .. })), "{}: {refusal:?}", field.name);
+            let elsewhere = Binding { place: Some("SN-2/03"), owner: OWNER, tk_hash: Some(&room.tk_hash) };
+            let refusal = room.refusal((field.request)(room.wrap(*takes, elsewhere)));
+            assert!(matches!(refusal, Some(Refusal::WrongPlace { .. })), "{}: {refusal:?}", field.name);
+        }
         let garbage = KeyBlock::from_text("D0000".into());
-        let outcome = room.hsm.handle((field.request)(garbage));
-        assert!(matches!(outcome, Err(Refusal::UnknownKey { .. })), "{}: {outcome:?}", field.name);
+        let refusal = room.refusal((field.request)(garbage));
+        assert!(matches!(refusal, Some(Refusal::UnknownKey { .. })), "{}: {refusal:?}", field.name);
     }
 }
 
@@ -98,6 +109,7 @@ struct Room {
     tek: TdesKey,
     auk: TdesKey,
     mak: TdesKey,
+    aes: AesKey,
     tk_hash: String,
     _folder: tempfile::TempDir,
 }
@@ -110,9 +122,22 @@ impl Room {
             SoftHsm::open(folder.path(), "only for this test", vec![]).unwrap().on_duty(Duty::Laboratory);
         let pair = PrivateKey::generate(2048).unwrap();
         let (tek, auk) = (TdesKey::generate24().unwrap(), TdesKey::generate24().unwrap());
-        let mak = TdesKey::generate16().unwrap();
+        let (mak, aes) = (TdesKey::generate16().unwrap(), AesKey::generate32().unwrap());
         let tk_hash = hex(&paycrypto::digest::sha256(&[tek.expose(), auk.expose()].concat()));
-        Self { hsm, pair, tek, auk, mak, tk_hash, _folder: folder }
+        Self { hsm, pair, tek, auk, mak, aes, tk_hash, _folder: folder }
+    }
+
+    /// Why a command is refused, or its one item.
+    fn refusal(&self, request: Request) -> Option<Refusal> {
+        match self.hsm.handle(request) {
+            Err(refusal) => Some(refusal),
+            Ok(Reply::TerminalMacs(mut outcomes)) => outcomes.remove(0).err(),
+            Ok(Reply::TranslatePins(mut outcomes)) => match outcomes.remove(0) {
+                Err(PinRefusal::Key(refusal)) => Some(refusal),
+                _ => None,
+            },
+            Ok(_) => None,
+        }
     }
 
     fn wrap(&self, purpose: Purpose, bound: Binding<'_>) -> KeyBlock {
@@ -121,6 +146,9 @@ impl Room {
             Purpose::KmsWork | Purpose::RksWork | Purpose::KldWork | Purpose::TlsServer => pkcs8.as_slice(),
             Purpose::Auk => self.auk.expose(),
             Purpose::Mak => self.mak.expose(),
+            Purpose::ComponentAes | Purpose::ZoneMasterAes | Purpose::ZonePinAes | Purpose::Operator => {
+                self.aes.expose()
+            }
             _ => self.tek.expose(),
         };
         let notes = [(crate::lmk::NAME, "name")];
@@ -140,6 +168,9 @@ impl Room {
         fields.extend(self.transport_keys());
         fields.extend(self.exchange_keys());
         fields.extend(self.held_keys());
+        fields.extend(self.sessions());
+        fields.extend(self.working_keys());
+        fields.extend(self.zone_keys());
         fields
     }
 
@@ -355,13 +386,30 @@ impl Room {
     }
 }
 
+/// What a field takes, written as a purpose or as the two of either cipher.
+struct Takes(&'static [Purpose]);
+
+impl From<Purpose> for Takes {
+    fn from(purpose: Purpose) -> Self {
+        let all: &'static [Purpose] = &Purpose::ALL;
+        let at = all.iter().position(|one| *one == purpose).unwrap();
+        Self(&all[at..=at])
+    }
+}
+
+impl From<&'static [Purpose; 2]> for Takes {
+    fn from(either: &'static [Purpose; 2]) -> Self {
+        Self(either)
+    }
+}
+
 fn field(
     name: &'static str,
-    takes: Purpose,
+    takes: impl Into<Takes>,
     place: Option<&'static str>,
     request: impl Fn(KeyBlock) -> Request + 'static,
 ) -> Field {
-    Field { name, takes, place, request: Box::new(request) }
+    Field { name, takes: takes.into().0, place, request: Box::new(request) }
 }
 
 /// The table of a KLD's and a KMS's blocks has no version of its own for what leaves under the LMK.
@@ -369,11 +417,8 @@ fn field(
 fn what_leaves_under_an_exchange_key_is_version_b_and_not_exportable() {
     let room = Room::new();
     for field in room.held_keys().into_iter().filter(|field| field.name.starts_with("Export")) {
-        let outcome = room.hsm.handle((field.request)(room.block(field.takes, field.place))).unwrap();
-        let (hsm::commands::Reply::ExportDik1(text) | hsm::commands::Reply::ExportHeld(text)) = outcome
-        else {
-            panic!("another reply")
-        };
+        let outcome = room.hsm.handle((field.request)(room.block(field.takes[0], field.place))).unwrap();
+        let (Reply::ExportDik1(text) | Reply::ExportHeld(text)) = outcome else { panic!("another reply") };
         let header = keyblock::Header::parse(&text).unwrap().0;
         assert_eq!((header.version, header.exportability.as_str()), (Version::B, "N"));
     }

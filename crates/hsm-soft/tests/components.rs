@@ -4,11 +4,11 @@
 
 use hsm::{
     KeyBlock, Refusal,
-    commands::{Held, HeldKey, ImportLoaded, Imported, Load, LoadTerminal, Reply, Request},
+    commands::{Held, ImportLoaded, Imported, Load, LoadTerminal, Reply, Request},
 };
 use keyferry_hsm_soft::{
     Duty, HsmSoftError, Offline, SoftHsm,
-    components::{Ceremony, Component, ComponentRefusal, Target, combine, enter},
+    components::{Ceremony, Combined, Component, ComponentRefusal, Target, combine, enter},
     create,
 };
 use paycrypto::{TdesKey, hygiene::PoorKey};
@@ -51,7 +51,7 @@ impl Room {
         TdesKey::from_bytes(&(0..24).map(sum).collect::<Vec<u8>>()).unwrap()
     }
 
-    fn combine(&self, ceremony: &Ceremony, blocks: &[KeyBlock]) -> Result<HeldKey, HsmSoftError> {
+    fn combine(&self, ceremony: &Ceremony, blocks: &[KeyBlock]) -> Result<Combined, HsmSoftError> {
         combine(&self.hsm, ceremony, blocks, self.key(usize::from(ceremony.of)).kcv())
     }
 }
@@ -156,8 +156,8 @@ fn what_is_mistyped_is_refused() {
     let room = Room::new();
     let clear = room.typed[0].expose();
     let wrong = |clear: &[u8]| refusal(enter(&room.hsm, &exchange(2), &component(1, "Ada", clear)));
-    assert_eq!(wrong(&clear[..23]), ComponentRefusal::Length { found: 23 });
-    assert_eq!(wrong(&clear[..16]), ComponentRefusal::Length { found: 16 });
+    assert_eq!(wrong(&clear[..23]), ComponentRefusal::Length { found: 23, wanted: 24 });
+    assert_eq!(wrong(&clear[..16]), ComponentRefusal::Length { found: 16, wanted: 24 });
     let mut changed = clear.to_vec();
     changed[5] ^= 0x10;
     assert_eq!(wrong(&changed), ComponentRefusal::Parity);
