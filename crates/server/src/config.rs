@@ -11,6 +11,8 @@ use hsm::commands::MAX_RKS_KEYS;
 use serde::Deserialize;
 use wire::{Serial, Slot, limits};
 
+pub use crate::host::settings::{Host, Posp};
+
 /// The largest upload in MiB: a CMS package of 16 MiB is the longest that is opened.
 const MAX_BODY_MIB: usize = 16;
 
@@ -32,6 +34,11 @@ pub struct Config {
     pub trust: Trust,
     /// The remote key server; without it devices and KLDs are not served.
     pub rks: Option<Rks>,
+    /// Sign-in and working keys.
+    #[serde(default)]
+    pub host: Host,
+    /// Where POSPs connect; without it none is served.
+    pub posp: Option<Posp>,
     /// What is logged.
     #[serde(default)]
     pub log: Log,
@@ -241,6 +248,8 @@ impl Config {
                 return Err(("rks.keys_per_message", "must be 1 to 64"));
             }
         }
+        self.host.check()?;
+        self.posp.as_ref().map_or(Ok(()), Posp::check)?;
         if !(1..=MAX_BODY_MIB).contains(&self.https.max_body_mib) {
             return Err(("https.max_body_mib", "must be 1 to 16"));
         }

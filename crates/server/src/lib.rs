@@ -8,6 +8,7 @@ mod collect_ask;
 pub mod config;
 mod connections;
 mod flow_end;
+pub mod host;
 mod https;
 mod kms;
 mod link;
@@ -29,6 +30,7 @@ use store::{Event, Store};
 use tokio::{net::TcpListener, sync::watch, task::JoinHandle, time::Instant};
 
 pub use config::{Config, ConfigError};
+pub use https::posp::PospError;
 pub use rks::{RksError, exchange_key};
 pub use tls::TlsError;
 pub use trust::TrustError;
@@ -42,6 +44,8 @@ pub struct Running {
     pub terminal_port: SocketAddr,
     /// Where stations connect.
     pub https: SocketAddr,
+    /// Where POSPs connect, if they are served.
+    pub posp: Option<SocketAddr>,
     stop: watch::Sender<bool>,
     tasks: Vec<JoinHandle<()>>,
     report: Box<dyn FnOnce() -> JoinHandle<()> + Send>,
@@ -69,6 +73,9 @@ pub enum StartError {
     /// The settings of the remote key server cannot be used.
     #[error(transparent)]
     Rks(#[from] RksError),
+    /// The settings for POSPs cannot be used.
+    #[error(transparent)]
+    Posp(#[from] PospError),
     /// The store cannot be read, or the audit cannot be written: nothing may be done.
     #[error("the store cannot be used: {0}")]
     Store(#[from] store::StoreError),
@@ -96,7 +103,15 @@ pub async fn start<S: Store, H: Hsm + Clone>(
         let (work_key, owner) = (KeyBlock::from_text(private), config.acquirer.id.clone());
         hsm.call(CheckWorkKey { work_key, public, owner, of }).await.map_err(StartError::WorkKey)?;
     }
-    let (terminal_tls, https_tls) = tls::acceptors(&certificate, &key, &hsm, &config.acquirer.id).await?;
+    let tls::Tls { terminals: terminal_tls, https: https_tls, identity } =
+        tls::acceptors(&certificate, &key, &hsm, &config.acquirer.id).await?;
+    let posp = match &config.posp {
+        Some(settings) => {
+            let tls = https::posp::ClientTls::new(config, settings, identity, trust.crls())?;
+            Some((settings, tls, listen("posp.listen", settings.listen).await?))
+        }
+        None => None,
+    };
     let terminals = listen("terminal_port.listen", config.terminal_port.listen).await?;
     let people = listen("https.listen", config.https.listen).await?;
     let detail = serde_json::json!({ "version": env!("CARGO_PKG_VERSION") });
@@ -111,7 +126,14 @@ pub async fn start<S: Store, H: Hsm + Clone>(
         .await?;
 
     let (stop, stopping) = watch::channel(false);
-    let kms = Arc::new(kms::Kms::new(store, hsm, config.acquirer.clone(), trust, rks));
+    let kms = Arc::new(kms::Kms::new(
+        store,
+        hsm,
+        config.acquirer.clone(),
+        trust,
+        rks,
+        host::Host::new(config.host),
+    ));
     let (terminal_port, https) = (local(&terminals), local(&people));
     let port = terminal_port::TerminalPort {
         listener: terminals,
@@ -120,13 +142,20 @@ pub async fn start<S: Store, H: Hsm + Clone>(
         kms: Arc::clone(&kms),
     };
     let router = https::router(Arc::clone(&kms), config.https.max_body_mib << 20);
-    let tasks = vec![
+    let mut tasks = vec![
         tokio::spawn(port.run(stopping.clone())),
         tokio::spawn(https::run(people, https_tls, router, stopping.clone())),
-        tokio::spawn(report_strangers(Arc::clone(&kms), stopping)),
+        tokio::spawn(report_strangers(Arc::clone(&kms), stopping.clone())),
+        tokio::spawn(flush_uses(Arc::clone(&kms), stopping.clone())),
     ];
+    let mut posp_address = None;
+    if let Some((settings, tls, listener)) = posp {
+        posp_address = Some(local(&listener));
+        let port = https::posp::PospPort::new(listener, tls, settings, Arc::clone(&kms));
+        tasks.push(tokio::spawn(port.run(stopping)));
+    }
     let report = Box::new(move || tokio::spawn(async move { kms.stopped().await }));
-    Ok(Running { terminal_port, https, stop, tasks, report })
+    Ok(Running { terminal_port, https, posp: posp_address, stop, tasks, report })
 }
 
 impl Running {
@@ -187,6 +216,10 @@ async fn report_strangers<S: Store, H: Hsm>(kms: Arc<kms::Kms<S, H>>, mut stop: 
             () = crate::stopped(&mut stop) => return,
         }
     }
+}
+
+async fn flush_uses<S: Store, H: Hsm>(kms: Arc<kms::Kms<S, H>>, stop: watch::Receiver<bool>) {
+    kms.flush_uses(stop).await;
 }
 
 /// Returns when the server is to stop.

@@ -146,6 +146,17 @@ async fn serve<T: AsyncRead + AsyncWrite + Unpin, S: Store, H: Hsm>(
                         error.code()
                     }
                 },
+                Ok(MessageType::SignIn) => match kms.sign_in(&mut link, &frame, address).await {
+                    Ok(()) => continue,
+                    Err(error) => {
+                        if error.code() == Some(ErrorCode::Internal) {
+                            tracing::error!(%address, %error, "sign-in failed");
+                        } else {
+                            tracing::debug!(%address, %error, "sign-in ended without working keys");
+                        }
+                        error.code()
+                    }
+                },
                 Ok(MessageType::Error) => None,
                 Ok(_) => Some(refused(kms, address, ErrorCode::UnexpectedMessage)),
                 Err(malformed) => Some(refused(kms, address, malformed.code())),

@@ -57,7 +57,17 @@ pub enum TlsError {
     Hsm(#[from] HsmError),
 }
 
-/// Acceptors from one certificate: for terminals, and for HTTPS.
+/// What one certificate is served with.
+pub(crate) struct Tls {
+    /// For terminals.
+    pub(crate) terminals: TlsAcceptor,
+    /// For stations and people.
+    pub(crate) https: TlsAcceptor,
+    /// The certificate and its key, for whoever builds an acceptor of his own.
+    pub(crate) identity: Arc<SingleCertAndKey>,
+}
+
+/// Acceptors from one certificate.
 ///
 /// The key's file holds a key block of the HSM's, or the key itself as PKCS #8 in PEM.
 pub(crate) async fn acceptors<H: Hsm + Clone>(
@@ -65,7 +75,7 @@ pub(crate) async fn acceptors<H: Hsm + Clone>(
     key: &Path,
     hsm: &H,
     owner: &str,
-) -> Result<(TlsAcceptor, TlsAcceptor), TlsError> {
+) -> Result<Tls, TlsError> {
     let no = |path: &Path, what| TlsError::Content { path: path.into(), what };
     let chain: Vec<_> = CertificateDer::pem_file_iter(certificate)
         .and_then(Iterator::collect)
@@ -95,7 +105,8 @@ pub(crate) async fn acceptors<H: Hsm + Clone>(
         config.alpn_protocols = alpn.iter().map(|name| name.to_vec()).collect();
         Ok(TlsAcceptor::from(Arc::new(config)))
     };
-    Ok((build(&[&TLS13], &[])?, build(&[&TLS13, &TLS12], &[b"http/1.1"])?))
+    let (terminals, https) = (build(&[&TLS13], &[])?, build(&[&TLS13, &TLS12], &[b"http/1.1"])?);
+    Ok(Tls { terminals, https, identity: resolver })
 }
 
 /// Has the HSM sign once, so that a key that is another certificate's or another HSM's is noticed at the start and not

@@ -3,6 +3,7 @@
 //! Nobody is believed for having connected: what changes anything is a CMS package signed by a card.
 
 mod listen;
+pub(crate) mod posp;
 mod routes;
 
 pub(crate) use listen::run;

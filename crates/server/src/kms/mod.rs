@@ -16,7 +16,7 @@ use store::{Event, Store, StoreError};
 pub(crate) use approvals::ApprovalRefusal;
 pub(crate) use package::UploadRefusal;
 
-use crate::{clock::now_ms, config::Acquirer, rks::Rks, trust::Trust};
+use crate::{clock::now_ms, config::Acquirer, host::Host, rks::Rks, trust::Trust};
 
 /// What all downloads and uploads of one acquirer share.
 pub(crate) struct Kms<S, H> {
@@ -28,6 +28,8 @@ pub(crate) struct Kms<S, H> {
     pub(crate) strangers: strangers::Strangers,
     pub(crate) refused_uploads: strangers::Strangers,
     pub(crate) rks: Rks,
+    pub(crate) host: Host,
+    pub(crate) refused_posp: strangers::Strangers,
 }
 
 /// Something behind the KMS failed: nobody's fault who asked.
@@ -44,7 +46,7 @@ pub(crate) enum Failure {
 }
 
 impl<S: Store, H: Hsm> Kms<S, H> {
-    pub(crate) fn new(store: Arc<S>, hsm: H, acquirer: Acquirer, trust: Trust, rks: Rks) -> Self {
+    pub(crate) fn new(store: Arc<S>, hsm: H, acquirer: Acquirer, trust: Trust, rks: Rks, host: Host) -> Self {
         Self {
             store,
             hsm,
@@ -54,6 +56,8 @@ impl<S: Store, H: Hsm> Kms<S, H> {
             open_hellos: open_hellos::OpenHellos::default(),
             strangers: strangers::Strangers::new("terminal.refused"),
             refused_uploads: strangers::Strangers::new("upload.refused"),
+            host,
+            refused_posp: strangers::Strangers::new("posp.refused"),
         }
     }
 
@@ -67,6 +71,7 @@ impl<S: Store, H: Hsm> Kms<S, H> {
     /// The last entries before the end.
     pub(crate) async fn stopped(&self) {
         self.report_strangers().await;
+        self.flush_uses_now().await;
         let stopped = event("server.stopped", "server", self.acquirer.id.as_str(), serde_json::json!({}));
         if let Err(error) = self.store.audit_append(stopped).await {
             tracing::error!(%error, "the stop could not be written to the audit");
@@ -75,7 +80,8 @@ impl<S: Store, H: Hsm> Kms<S, H> {
 
     /// Writes what was counted of strangers to the audit.
     pub(crate) async fn report_strangers(&self) {
-        for event in self.strangers.take().into_iter().chain(self.refused_uploads.take()) {
+        let counted = [&self.strangers, &self.refused_uploads, &self.refused_posp];
+        for event in counted.into_iter().flat_map(strangers::Strangers::take) {
             if let Err(error) = self.store.audit_append(event).await {
                 tracing::error!(%error, "refusals of the last minute could not be written to the audit");
             }

@@ -1,0 +1,99 @@
+//! MACs of transaction messages under terminals' MAKs, in the HSM.
+
+use std::net::IpAddr;
+
+use hsm::{
+    Hsm, HsmError, KeyBlock, Refusal, Sensitive,
+    commands::{MAX_MAC_DATA, MacAnswer, MacItem, TerminalMacs},
+};
+use store::{Store, WorkingKind};
+
+use super::{
+    items::{TerminalName, Whose},
+    refusal::{HostError, HostRefusal},
+};
+use crate::kms::Kms;
+
+/// The most bytes that all MACs of one request are over: with their key blocks they are one HSM command.
+pub(crate) const MAX_REQUEST_DATA: usize = 512 * 1024;
+
+/// One MAC to make or to check.
+pub(crate) struct MacRequest<'a> {
+    /// The terminal and its slot.
+    pub(crate) whose: Whose<'a>,
+    /// What it is over.
+    pub(crate) data: Sensitive<Vec<u8>>,
+    /// The MAC to check; nothing to make one.
+    pub(crate) mac: Option<[u8; 8]>,
+}
+
+/// A MAC, or whether one is right.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum MacResult {
+    /// The MAC.
+    Made([u8; 8]),
+    /// Whether the one given is right.
+    Checked(bool),
+}
+
+impl<S: Store, H: Hsm> Kms<S, H> {
+    /// Makes and checks these, in order: one read and one HSM command for all of them.
+    pub(crate) async fn macs(
+        &self,
+        items: Vec<Result<MacRequest<'_>, HostRefusal>>,
+        source: IpAddr,
+    ) -> Result<Vec<Result<MacResult, HostRefusal>>, HostError> {
+        let bytes: usize = items.iter().flatten().map(|item| item.data.expose().len()).sum();
+        if bytes > MAX_REQUEST_DATA {
+            return Err(HostRefusal::Malformed("all data of one request may have 512 KiB; split it").into());
+        }
+        let whose = items.iter().map(|item| item.as_ref().map(|item| item.whose).map_err(|error| *error));
+        let keys = self.working_keys(whose, WorkingKind::Mak).await?;
+        let mut results = Vec::with_capacity(items.len());
+        let mut asked = Vec::with_capacity(items.len());
+        let mut names = Vec::with_capacity(items.len());
+        for (item, key) in items.into_iter().zip(keys) {
+            let ready = item.and_then(|item| {
+                let key = key?;
+                if !(1..=MAX_MAC_DATA).contains(&item.data.expose().len()) {
+                    return Err(HostRefusal::MacData);
+                }
+                let (TerminalName::Serial(name) | TerminalName::Id(name)) = item.whose.terminal;
+                names.push(name);
+                asked.push(MacItem {
+                    pin_pad: key.key_serial.to_string(),
+                    slot: item.whose.slot,
+                    mak: KeyBlock::from_text(key.key.block),
+                    data: item.data,
+                    mac: item.mac,
+                });
+                Ok(MacResult::Checked(false))
+            });
+            results.push(ready);
+        }
+        if asked.is_empty() {
+            return Ok(results);
+        }
+        let wanted = asked.len();
+        let command = TerminalMacs { owner: self.acquirer.id.clone(), items: asked };
+        let outcomes = self.hsm.call(command).await?;
+        if outcomes.len() != wanted {
+            return Err(HsmError::WrongReply("TerminalMacs").into());
+        }
+        let mut outcomes = outcomes.into_iter().zip(names);
+        for result in results.iter_mut().filter(|result| result.is_ok()) {
+            let Some((outcome, name)) = outcomes.next() else { break };
+            *result = match outcome {
+                Ok(MacAnswer::Made(mac)) => Ok(MacResult::Made(mac)),
+                Ok(MacAnswer::Right) => Ok(MacResult::Checked(true)),
+                Ok(MacAnswer::Wrong) => {
+                    self.refused_posp.count(source, name, "wrong-mac");
+                    Ok(MacResult::Checked(false))
+                }
+                Err(Refusal::Malformed { .. }) => Err(HostRefusal::MacData),
+                Err(refusal) => Err(HostRefusal::of_key(&refusal)),
+            };
+        }
+        Ok(results)
+    }
+}

@@ -1,0 +1,257 @@
+//! Working keys of a sign-in, whichever way its messages travel: over the terminal port or inside a POSP's own.
+//!
+//! Keys are stored as pending, with their audit event, before they leave; the old ones stay in use until the terminal
+//! has shown that it opened the new ones. A TMK that was pending becomes active with them.
+
+use std::net::IpAddr;
+
+use flows::sign_in::{
+    Reason,
+    host::{ExpectSignIn, SignIn},
+    messages::{SignInConfirm, SignedIn},
+};
+use hsm::{
+    Hsm, HsmError, KeyBlock,
+    commands::{ConfirmSignIn, MakeWorkingKeys, PikLength, ReleasedKey},
+};
+use serde_json::json;
+use store::{
+    ConfirmOutcome, HeldKey, NewWorking, SignInKeys, SignInOutcome, Store, TerminalRecord, WorkingKind,
+};
+use wire::{Frame, Kcv, Serial, Slot, Suite};
+
+use super::{
+    items::Whose,
+    refusal::{HostError, HostRefusal},
+    sign_in::SignInEnd,
+};
+use crate::{
+    flow_end::FlowEnd,
+    kms::{Failure, Kms, event},
+    slots,
+};
+
+/// Working keys that are stored as pending and may leave.
+pub(super) struct Offered {
+    /// Their numbers in the store.
+    ids: Vec<i64>,
+    kinds: Vec<WorkingKind>,
+    /// The blocks under the TMK, in the order of the message.
+    pub(super) blocks: Vec<String>,
+    confirming: Confirming,
+}
+
+/// What checking a confirmation needs.
+struct Confirming {
+    sn: Serial,
+    pin_pad: String,
+    slot: Slot,
+    rnd1: [u8; 8],
+    mak: KeyBlock,
+    kcvs: Vec<[u8; 3]>,
+}
+
+/// Working keys for a POSP's own message.
+pub(crate) struct Delivered {
+    /// The payload of WORKING_KEYS.
+    pub(crate) working_keys: Vec<u8>,
+    /// Each key's kind and block under the TMK.
+    pub(crate) blocks: Vec<(&'static str, String)>,
+}
+
+impl<S: Store, H: Hsm> Kms<S, H> {
+    /// Makes working keys for a SIGN_IN. `by` is who carries the messages.
+    pub(super) async fn offer_working_keys(&self, sign_in: &SignIn, by: &str) -> Result<Offered, SignInEnd> {
+        let (terminal, tmk) = self.look_up_tmk(sign_in).await?;
+        let (sn, slot) = (&terminal.sn, sign_in.slot());
+        let mut kinds = vec![WorkingKind::Pik, WorkingKind::Mak];
+        if self.host.settings.tdk {
+            kinds.push(WorkingKind::Tdk);
+        }
+        let wanted = kinds.iter().map(|kind| (sn.clone(), slot, *kind)).collect();
+        let present = self.store.active_working(wanted).await?;
+        let command = MakeWorkingKeys {
+            tmk: KeyBlock::from_text(tmk.block.clone()),
+            pin_pad: tmk.key_serial.to_string(),
+            owner: self.acquirer.id.clone(),
+            slot: slot.index(),
+            transcript: sign_in.frame().bytes().to_vec(),
+            pik: if self.host.settings.pik_length == 16 { PikLength::Double } else { PikLength::Triple },
+            tdk: self.host.settings.tdk,
+            // So that a confirmation speaks for these keys and for no earlier ones.
+            avoid: present.iter().flatten().filter_map(|key| slots::tdes_kcv(key.key.kcv)).collect(),
+        };
+        let made = self.hsm.call(command).await?;
+        let confirming = confirming(&made, &kinds, sign_in, &tmk)?;
+        let kcvs: Vec<_> = made.iter().map(|key| Kcv::from(key.kcv).to_string()).collect();
+        let detail = json!({ "slot": slot.index(), "tmk": tmk.kcv.to_string(), "kcvs": kcvs, "by": by });
+        let (keys, blocks) = made
+            .into_iter()
+            .zip(&kinds)
+            .map(|(key, kind)| {
+                let new = NewWorking { kind: *kind, block: key.block.into(), kcv: key.kcv.into() };
+                (new, key.under_tk)
+            })
+            .unzip();
+        let keys = SignInKeys { sn: sn.clone(), slot, tmk: tmk.id, rnd1: sign_in.rnd1(), keys };
+        match self.store.begin_sign_in(keys, event("sign-in.answered", by, sn.as_str(), detail)).await? {
+            SignInOutcome::Stored(ids) => Ok(Offered { ids, kinds, blocks, confirming }),
+            SignInOutcome::Gone => Err(Reason::AnotherWon.into()),
+        }
+    }
+
+    /// Takes a confirmation's MAC: the keys become active, and DONE's MAC may leave.
+    pub(super) async fn take_confirmation(
+        &self,
+        offered: Offered,
+        mac: [u8; 8],
+        by: &str,
+    ) -> Result<[u8; 8], SignInEnd> {
+        let Confirming { sn, pin_pad, slot, rnd1, mak, kcvs } = offered.confirming;
+        let shown: Vec<_> = kcvs.iter().map(|kcv| Kcv::from(*kcv).to_string()).collect();
+        let owner = self.acquirer.id.clone();
+        let command = ConfirmSignIn { mak, pin_pad, owner, slot: slot.index(), rnd1, kcvs, mac };
+        let done = match self.hsm.call(command).await {
+            Ok(done) => done,
+            Err(HsmError::Refused(refusal)) if refusal.is_not_proven() => return Err(Reason::WrongMac.into()),
+            Err(error) => return Err(error.into()),
+        };
+        let detail = json!({ "slot": slot.index(), "kcvs": shown, "by": by });
+        let event = event("sign-in.confirmed", sn.as_str(), sn.as_str(), detail);
+        match self.store.confirm_sign_in(&sn, slot, offered.ids, event).await? {
+            ConfirmOutcome::Activated | ConfirmOutcome::AlreadyActive => Ok(done),
+            ConfirmOutcome::Gone => Err(Reason::AnotherWon.into()),
+        }
+    }
+
+    /// Answers a SIGN_IN's payload that a POSP carries.
+    pub(crate) async fn sign_in_for_posp(&self, payload: &[u8], by: &str) -> Result<Delivered, HostError> {
+        let malformed =
+            HostRefusal::Malformed("sign_in must be the payload of one SIGN_IN, and nothing else");
+        let frame = Frame::from_payload(payload).map_err(|_| malformed)?;
+        let sign_in = ExpectSignIn::new().on_frame(&frame).map_err(|_| malformed)?;
+        let offered = self.offer_working_keys(&sign_in, by).await.map_err(for_posp)?;
+        let names = offered.kinds.iter().map(|kind| match kind {
+            WorkingKind::Pik => "PIK",
+            WorkingKind::Mak => "MAK",
+            WorkingKind::Tdk => "TDK",
+        });
+        let blocks = names.zip(offered.blocks.iter().cloned()).collect();
+        let (message, _) = sign_in.deliver(&offered.blocks).map_err(unwritable)?;
+        Ok(Delivered { working_keys: message.payload().to_vec(), blocks })
+    }
+
+    /// Takes a SIGN_IN_CONFIRM's payload that a POSP carries; gives that of DONE.
+    pub(crate) async fn confirm_for_posp(
+        &self,
+        whose: Whose<'_>,
+        payload: &[u8],
+        by: &str,
+        source: IpAddr,
+    ) -> Result<Vec<u8>, HostError> {
+        let malformed = HostRefusal::Malformed(
+            "sign_in_confirm must be the payload of one SIGN_IN_CONFIRM, and nothing else",
+        );
+        let frame = Frame::from_payload(payload).map_err(|_| malformed)?;
+        let SignInConfirm { mac } = SignInConfirm::read(&frame).map_err(|_| malformed)?;
+        let (sn, slot) = self.place(whose).await??;
+        let offered = self.pending_offer(&sn, slot).await?.ok_or(HostRefusal::NoSignIn)?;
+        let mac = match self.take_confirmation(offered, mac, by).await {
+            Ok(mac) => mac,
+            Err(end) => {
+                let error = for_posp(end);
+                if let HostError::Refused(refusal) = &error {
+                    self.refused_posp.count(source, sn.as_str(), refusal.code());
+                }
+                return Err(error);
+            }
+        };
+        Ok(SignedIn { mac }.write().map_err(unwritable)?.payload().to_vec())
+    }
+
+    /// The slot's sign-in that waits, as the store has it.
+    async fn pending_offer(&self, sn: &Serial, slot: Slot) -> Result<Option<Offered>, HostError> {
+        let Some(terminal) = self.store.terminal(sn).await? else { return Ok(None) };
+        let Some(pending) = self.store.pending_sign_in(sn, slot).await? else { return Ok(None) };
+        let (kinds, keys): (Vec<_>, Vec<_>) = pending.keys.into_iter().unzip();
+        let mak = kinds.iter().zip(&keys).find(|(kind, _)| **kind == WorkingKind::Mak);
+        let Some((_, mak)) = mak else { return Ok(None) };
+        let confirming = Confirming {
+            sn: sn.clone(),
+            pin_pad: terminal.key_serial().to_string(),
+            slot,
+            rnd1: pending.rnd1,
+            mak: KeyBlock::from_text(mak.block.clone()),
+            kcvs: keys.iter().filter_map(|key| slots::tdes_kcv(key.kcv)).collect(),
+        };
+        let ids = keys.iter().map(|key| key.id).collect();
+        Ok(Some(Offered { ids, kinds, blocks: Vec::new(), confirming }))
+    }
+
+    /// The terminal, and the TMK that it names by its check value.
+    async fn look_up_tmk(&self, sign_in: &SignIn) -> Result<(TerminalRecord, HeldKey), SignInEnd> {
+        let (device, slot, suite) = (sign_in.device(), sign_in.slot(), sign_in.suite());
+        if suite != Suite::TDES {
+            return Err(Reason::SuiteNotSupported { suite }.into());
+        }
+        let sn = device.sn();
+        let Some(terminal) = self.store.terminal(sn).await? else {
+            return Err(Reason::UnknownTerminal { sn: sn.clone() }.into());
+        };
+        if terminal.pin_pad.as_ref() != device.external_pin_pad() || terminal.acquirer != self.acquirer.id {
+            return Err(Reason::WrongPinPad { sn: sn.clone(), pin_pad: device.pin_pad().clone() }.into());
+        }
+        let held = self.store.slot(sn, slot).await?;
+        let named = |key: &HeldKey| key.kcv == sign_in.kcv() && key.key_serial == *device.pin_pad();
+        let none = held.pending.is_none() && held.active.is_none();
+        match held.pending.into_iter().chain(held.active).find(named) {
+            Some(tmk) => Ok((terminal, tmk)),
+            None if none => Err(Reason::NoTmk { sn: sn.clone(), slot }.into()),
+            None => Err(Reason::OtherTmk { sn: sn.clone(), slot }.into()),
+        }
+    }
+}
+
+/// The HSM's keys are those that were asked for.
+fn confirming(
+    made: &[ReleasedKey],
+    kinds: &[WorkingKind],
+    sign_in: &SignIn,
+    tmk: &HeldKey,
+) -> Result<Confirming, Failure> {
+    let mak = made.iter().zip(kinds).find(|(_, kind)| **kind == WorkingKind::Mak);
+    let mak = mak.filter(|_| made.len() == kinds.len());
+    let (mak, _) = mak.ok_or(HsmError::WrongReply("MakeWorkingKeys"))?;
+    Ok(Confirming {
+        sn: sign_in.device().sn().clone(),
+        pin_pad: tmk.key_serial.to_string(),
+        slot: sign_in.slot(),
+        rnd1: sign_in.rnd1(),
+        mak: mak.block.clone(),
+        kcvs: made.iter().map(|key| key.kcv).collect(),
+    })
+}
+
+/// What a POSP is told of a sign-in that failed: it has proved who it is, and may know.
+fn for_posp(end: SignInEnd) -> HostError {
+    match end {
+        FlowEnd::Failure(failure) => failure.into(),
+        FlowEnd::Fault(fault) => match fault.reason {
+            Reason::UnknownTerminal { .. } | Reason::WrongPinPad { .. } => HostRefusal::UnknownTerminal,
+            Reason::NoTmk { .. } | Reason::OtherTmk { .. } => HostRefusal::NoTmk,
+            Reason::SuiteNotSupported { .. } => HostRefusal::Suite,
+            Reason::WrongMac => HostRefusal::NotProven,
+            Reason::AnotherWon => HostRefusal::NoSignIn,
+            Reason::TooMany => HostRefusal::Busy,
+            _ => HostRefusal::Internal,
+        }
+        .into(),
+        // There is no line here.
+        FlowEnd::Link(_) => HostRefusal::Internal.into(),
+    }
+}
+
+fn unwritable(error: impl std::fmt::Display) -> HostRefusal {
+    tracing::error!(%error, "a message of a sign-in cannot be written");
+    HostRefusal::Internal
+}
