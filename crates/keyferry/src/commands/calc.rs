@@ -8,7 +8,8 @@ use calc::{Algorithm, HeaderText, MacAlgorithm};
 use clap::{Args, Subcommand};
 use zeroize::Zeroizing;
 
-/// The payment engineer's calculator. Keys come from a prompt or standard input (one a line), never the command line.
+/// The payment engineer's calculator. Keys, PINs and PANs come from a prompt or standard input (one a line), never the
+/// command line.
 /// It reports weak keys and wrong parity; it refuses neither.
 #[derive(Args)]
 #[command(arg_required_else_help = true)]
@@ -33,6 +34,28 @@ enum What {
     Parity,
     /// Join key components by XOR; the first line says how many follow where they are piped in.
     Components(Components),
+    /// PIN blocks (ISO 9564-1).
+    #[command(subcommand)]
+    Pinblock(Pinblock),
+}
+
+#[derive(Subcommand)]
+enum Pinblock {
+    /// Make a block: asks for the PIN, the PAN (not in format 1) and the key.
+    Encode(PinFormat),
+    /// Open a block: asks for the block, the PAN (not in format 1) and the key.
+    Decode(PinFormat),
+}
+
+/// Which PIN block, and under what.
+#[derive(Args)]
+struct PinFormat {
+    /// 0, 1, 3 or 4.
+    #[arg(long)]
+    format: u64,
+    /// The block is enciphered with TDES: asks for the key. Format 4 is always enciphered, with AES.
+    #[arg(long)]
+    enciphered: bool,
 }
 
 /// Check value of a key.
@@ -144,6 +167,18 @@ impl What {
             Self::Keyblock(Keyblock::Wrap(wrap)) => wrap.run()?,
             Self::Parity => calc::parity(&key("key")?)?.text(),
             Self::Components(components) => components.run()?,
+            Self::Pinblock(Pinblock::Encode(how)) => {
+                let pin = line("PIN", "PIN: ")?;
+                let (pan, key) = how.pan_and_key()?;
+                let key = key.as_deref().map(Vec::as_slice);
+                calc::encode_pin(how.format, pin.trim(), pan.as_ref().map(|pan| pan.trim()), key)?.text()
+            }
+            Self::Pinblock(Pinblock::Decode(how)) => {
+                let block = calc::read_hex(line("block", "block (hex): ")?.trim(), "block")?;
+                let (pan, key) = how.pan_and_key()?;
+                let key = key.as_deref().map(Vec::as_slice);
+                calc::decode_pin(how.format, &block, pan.as_ref().map(|pan| pan.trim()), key)?.text()
+            }
         })
     }
 }
@@ -165,6 +200,15 @@ impl Wrap {
     }
 }
 
+impl PinFormat {
+    /// What is asked for after PIN or block.
+    fn pan_and_key(&self) -> Result<(Option<Zeroizing<String>>, Option<Zeroizing<Vec<u8>>>)> {
+        let pan = (self.format != 1).then(|| line("PAN", "PAN: ")).transpose()?;
+        let key = (self.enciphered || self.format == 4).then(|| key("key")).transpose()?;
+        Ok((pan, key))
+    }
+}
+
 impl Components {
     fn run(self) -> Result<Zeroizing<String>> {
         let algorithm = Algorithm::parse(&self.algorithm)?;
@@ -176,17 +220,29 @@ impl Components {
 
 /// Reads a key, hex: from a prompt that does not echo, or a line of standard input.
 fn key(what: &str) -> Result<Zeroizing<Vec<u8>>> {
-    let text = if io::stdin().is_terminal() {
-        Zeroizing::new(rpassword::prompt_password(format!("{what} (hex): "))?)
-    } else {
-        let mut line = Zeroizing::new(String::with_capacity(16 * 1024));
-        io::stdin().lock().take(16 * 1024).read_line(&mut line).context("cannot read standard input")?;
-        line
-    };
+    let text = secret(&format!("{what} (hex): "))?;
     if text.trim().is_empty() {
         bail!("no {what} was given; type it at the prompt or pipe it in, hex, one a line");
     }
     Ok(calc::read_hex(text.trim(), "key")?)
+}
+
+/// Reads something else that is nobody's business, in the same way.
+fn line(what: &str, prompt: &str) -> Result<Zeroizing<String>> {
+    let text = secret(prompt)?;
+    if text.trim().is_empty() {
+        bail!("no {what} was given; type it at the prompt or pipe it in, one a line");
+    }
+    Ok(text)
+}
+
+fn secret(prompt: &str) -> Result<Zeroizing<String>> {
+    if io::stdin().is_terminal() {
+        return Ok(Zeroizing::new(rpassword::prompt_password(prompt)?));
+    }
+    let mut line = Zeroizing::new(String::with_capacity(16 * 1024));
+    io::stdin().lock().take(16 * 1024).read_line(&mut line).context("cannot read standard input")?;
+    Ok(line)
 }
 
 fn optional(text: &str) -> Result<(String, String), String> {

@@ -87,6 +87,30 @@ fn parity_and_components() {
 }
 
 #[test]
+fn pin_blocks_are_made_and_opened() {
+    let (pan, wrong) = ("5555555551234567", "9999999999999999");
+    // psec's block of this PIN and PAN; enciphered by openssl's des-ede.
+    let clear = calc(&["pinblock", "encode", "--format", "0"], &format!("1234\n{pan}\n")).good();
+    assert_eq!(clear, "041261AAAAEDCBA9\n");
+    let enciphered = ["pinblock", "encode", "--format", "0", "--enciphered"];
+    assert_eq!(calc(&enciphered, &format!("1234\n{pan}\n{KEY}\n")).good(), "230B4C43B8BA2C5C\n");
+    let open = ["pinblock", "decode", "--format", "0", "--enciphered"];
+    assert_eq!(calc(&open, &format!("230B4C43B8BA2C5C\n{pan}\n{KEY}\n")).good(), "1234\n");
+    // psec's block of format 4, whose key is asked for without a word.
+    let four = "CC17F65586BFD0953010226C4FC5B3CA\n432198765432109870\nC1D0F8FB4958670DBA40AB1F3752EF0D";
+    assert_eq!(calc(&["pinblock", "decode", "--format", "4"], four).good(), "1234\n");
+    // Format 1 asks for no PAN.
+    let one = calc(&["pinblock", "encode", "--format", "1"], "98765\n").good();
+    assert_eq!(calc(&["pinblock", "decode", "--format", "1"], &one).good(), "98765\n");
+
+    let refused = calc(&open, &format!("230B4C43B8BA2C5C\n{wrong}\n{KEY}\n")).refused();
+    assert!(refused.contains("the PIN block is refused") && !refused.contains(wrong), "{refused}");
+    calc(&["pinblock", "encode", "--format", "2"], &format!("1234\n{pan}\n")).refused_with("format 2");
+    calc(&["pinblock", "encode", "--format", "3"], "1234\n").refused_with("no PAN was given");
+    calc(&["pinblock", "encode", "--format", "3"], "").refused_with("no PIN was given");
+}
+
+#[test]
 fn bad_keys_are_refused_with_a_reason_and_never_repeated() {
     for (arguments, input, reason) in [
         (["kcv"].as_slice(), "", "no key was given; type it at the prompt or pipe it in"),
@@ -115,6 +139,9 @@ fn a_key_is_never_an_argument() {
         &["mac", "--algorithm", "x9.9", "--data", "00", "--key", KEY],
         &["keyblock", "unwrap", "--kbpk", KEY, "B0080"],
         &["keyblock", "unwrap", "B0080", KEY],
+        &["pinblock", "encode", "--format", "0", "1234"],
+        &["pinblock", "encode", "--format", "0", "--pin", "1234"],
+        &["pinblock", "decode", "--format", "4", "--key", KEY],
     ] {
         assert_eq!(calc(arguments, "").code, Some(2), "{arguments:?}");
     }
