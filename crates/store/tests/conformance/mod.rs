@@ -12,11 +12,18 @@ pub mod acquirers;
 pub mod audit;
 pub mod certificates;
 pub mod collections;
+pub mod deployments;
 pub mod devices;
+pub mod estate;
+pub mod files;
+pub mod imports;
+pub mod operators;
 pub mod replacements;
+pub mod sign_ins;
 pub mod slots;
 pub mod tks;
 pub mod windows;
+pub mod zones;
 
 /// One test for each case; `$make` is an async function that gives a fresh store and whatever must outlive it.
 macro_rules! suite {
@@ -59,6 +66,17 @@ macro_rules! suite {
                 the_same_terminal_twice_in_one_package_is_taken_once,
                 terminals_are_listed_in_pages,
             },
+            deployments::{
+                a_deployment_is_kept_as_told,
+                a_report_moves_a_terminal_between_counts,
+                a_stage_goes_on_from_what_was_seen,
+                an_inventory_is_kept_and_written_over,
+                an_offer_counts_once,
+                many_stops_at_once_stop_once,
+                only_a_vendors_own_package_that_stands_is_deployed,
+                states_change_from_what_was_seen,
+                the_version_tells_of_every_change,
+            },
             devices::{
                 a_compromised_serial_is_believed_no_more,
                 a_dik1_is_entered_once_and_found,
@@ -73,6 +91,35 @@ macro_rules! suite {
                 work_keys_of_kms_and_rks_are_apart,
                 working_keys_are_pending_once_then_active,
             },
+            estate::{
+                a_package_is_published_once,
+                a_package_is_withdrawn_once,
+                a_package_that_no_terminal_can_take_is_refused,
+                a_vendor_is_entered_and_changed,
+                an_approval_and_a_new_place_come_later,
+                another_content_needs_another_version,
+                groups_hold_known_terminals,
+            },
+            files::{
+                a_file_has_its_limits,
+                a_file_is_there_when_it_is_finished,
+                a_file_with_a_gap_is_not_finished,
+                a_finished_file_never_changes,
+                chunks_beyond_the_end_are_erased,
+            },
+            imports::{
+                a_terminal_moves_in_with_its_keys,
+                an_import_has_its_limits,
+                an_import_is_run_again_from_any_point,
+                an_imported_terminal_is_one_of_the_estate,
+                one_bad_terminal_does_not_spoil_the_others,
+            },
+            operators::{
+                a_person_unlocks,
+                a_right_proof_after_the_lock_does_not_count,
+                an_unknown_operator_leaves_no_trace,
+                five_wrong_proofs_in_a_row_lock,
+            },
             replacements::{
                 a_later_collection_overtakes_a_waiting_one,
                 a_rejected_one_is_never_approved,
@@ -85,6 +132,20 @@ macro_rules! suite {
                 the_signers_card_under_another_name_may_not_approve,
                 two_approvers_at_once_one_wins,
                 waiting_ones_take_no_pin_pad_from_another_terminal,
+            },
+            sign_ins::{
+                a_later_sign_in_takes_an_earlier_ones_place,
+                a_new_tk_drops_sign_ins,
+                a_pending_tmk_becomes_active_with_its_sign_in,
+                a_sign_in_has_one_key_of_a_kind,
+                a_tmk_that_is_not_held_signs_nobody_in,
+                dropping_pending_keys_drops_sign_ins,
+                exactly_the_keys_that_were_sent_are_confirmed,
+                keys_become_active_when_confirmed,
+                keys_in_use_are_found_in_the_order_asked_for,
+                keys_of_the_rks_and_of_sign_ins_share_a_slot,
+                old_keys_work_until_the_new_ones_are_confirmed,
+                uses_are_counted,
             },
             slots::{
                 a_confirmed_key_confirms_again_without_change,
@@ -113,6 +174,12 @@ macro_rules! suite {
                 refusals_are_kept_once_and_shown_newest_first,
                 the_oldest_refusals_go,
                 two_people_open_a_window_once,
+            },
+            zones::{
+                a_zone_has_one_active_key,
+                a_zone_key_that_is_too_long_is_refused,
+                an_identity_is_changed_and_its_terminal_id_free_again,
+                identities_are_found_either_way,
             },
         }
     };

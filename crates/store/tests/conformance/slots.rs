@@ -189,7 +189,7 @@ pub async fn retired_keys_are_shown_newest_first_up_to_the_limit(store: &impl St
 }
 
 /// Polls all futures at once, so that they meet in the store.
-async fn all<F: Future>(futures: impl Iterator<Item = F>) -> Vec<F::Output> {
+pub async fn all<F: Future>(futures: impl Iterator<Item = F>) -> Vec<F::Output> {
     let mut futures: Vec<_> = futures.map(Box::pin).collect();
     let mut outputs: Vec<Option<F::Output>> = futures.iter().map(|_| None).collect();
     std::future::poll_fn(|context| {
