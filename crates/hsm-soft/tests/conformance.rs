@@ -12,10 +12,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use hsm::conformance::{Exchange, OWNER};
+use hsm::conformance::{Entered, Exchange, OWNER, ZoneMaster};
 use hsm::{
-    Client, Hsm, HsmError,
-    commands::{MakeWorkKey, Status},
+    Client, Hsm, HsmError, KeyBlock,
+    commands::{MakeWorkKey, Status, ZoneAlgorithm},
 };
 use keyferry_hsm_soft::{
     Duty, HsmSoftError, Offline, SoftHsm,
@@ -23,7 +23,7 @@ use keyferry_hsm_soft::{
     create, next_generation,
     serve::Server,
 };
-use paycrypto::TdesKey;
+use paycrypto::{AesKey, TdesKey};
 use zeroize::Zeroizing;
 
 const PASSPHRASE: &str = "only for this test";
@@ -42,33 +42,60 @@ fn serve() -> (tempfile::TempDir, PathBuf) {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_software_hsm_conforms() {
     let (folder, socket) = serve();
-    let exchange = exchange_key(&Offline::open(&folder.path().join("hsm"), PASSPHRASE).unwrap());
-    hsm::conformance::run(&Client::connect(&socket).await.unwrap(), &exchange).await;
+    let offline = Offline::open(&folder.path().join("hsm"), PASSPHRASE).unwrap();
+    let (block, key) = enter(&offline, Target::Exchange);
+    let (tdes_block, tdes_key) = enter(&offline, zone_master(ZoneAlgorithm::Tdes));
+    let (aes_block, aes_key) = enter_aes(&offline, zone_master(ZoneAlgorithm::Aes));
+    let entered = Entered {
+        exchange: Exchange { block, key },
+        zone_tdes: ZoneMaster { block: tdes_block, key: tdes_key },
+        zone_aes: ZoneMaster { block: aes_block, key: aes_key },
+    };
+    hsm::conformance::run(&Client::connect(&socket).await.unwrap(), &entered).await;
 }
 
-/// Three people enter a key.
-fn exchange_key(hsm: &Offline) -> Exchange {
-    let ceremony = Ceremony {
-        name: "KLD-7".into(),
-        owner: OWNER.into(),
-        session: "S1".into(),
-        of: 3,
-        target: Target::Exchange,
-    };
-    let typed: Vec<_> = (0..3).map(|_| TdesKey::generate24().unwrap()).collect();
-    let blocks: Vec<_> = (1..)
-        .zip(["Ada", "Grace", "Mary"])
-        .zip(&typed)
-        .map(|((part, person), key)| {
-            let clear = Zeroizing::new(key.expose().to_vec());
-            let component = Component { part, person: person.into(), clear, check_value: key.kcv() };
+fn zone_master(algorithm: ZoneAlgorithm) -> Target {
+    Target::ZoneMaster { algorithm }
+}
+
+/// Three people enter a TDES key.
+fn enter(hsm: &Offline, target: Target) -> (KeyBlock, TdesKey) {
+    let typed = [(); 3].map(|()| TdesKey::generate24().unwrap());
+    let key = TdesKey::from_bytes(&xor(typed.each_ref().map(TdesKey::expose))).unwrap();
+    let parts = typed.each_ref().map(|key| (key.expose(), key.kcv()));
+    (combine(hsm, target, parts, key.kcv()), key)
+}
+
+/// Three people enter an AES key.
+fn enter_aes(hsm: &Offline, target: Target) -> (KeyBlock, AesKey) {
+    let typed = [(); 3].map(|()| AesKey::generate32().unwrap());
+    let key = AesKey::from_bytes(&xor(typed.each_ref().map(AesKey::expose))).unwrap();
+    let parts = typed.each_ref().map(|key| (key.expose(), key.kcv()));
+    (combine(hsm, target, parts, key.kcv()), key)
+}
+
+fn xor(typed: [&[u8]; 3]) -> Vec<u8> {
+    (0..typed[0].len()).map(|at| typed[0][at] ^ typed[1][at] ^ typed[2][at]).collect()
+}
+
+fn combine<const KCV: usize>(
+    hsm: &Offline,
+    target: Target,
+    typed: [(&[u8], [u8; KCV]); 3],
+    expected: [u8; KCV],
+) -> KeyBlock {
+    let (name, owner, session) = ("KLD-7".into(), OWNER.into(), "S1".into());
+    let ceremony = Ceremony { name, owner, session, of: 3, target };
+    let people = (1..).zip(["Ada", "Grace", "Mary"]);
+    let blocks: Vec<_> = people
+        .zip(typed)
+        .map(|((part, person), (clear, check_value))| {
+            let clear = Zeroizing::new(clear.to_vec());
+            let component = Component { part, person: person.into(), clear, check_value };
             components::enter(hsm, &ceremony, &component).unwrap()
         })
         .collect();
-    let xor: Vec<u8> = (0..24).map(|at| typed.iter().fold(0, |sum, key| sum ^ key.expose()[at])).collect();
-    let key = TdesKey::from_bytes(&xor).unwrap();
-    let block = components::combine(hsm, &ceremony, &blocks, key.kcv()).unwrap().block;
-    Exchange { block, key }
+    components::combine(hsm, &ceremony, &blocks, expected).unwrap().block
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -8,9 +8,13 @@ mod download;
 mod exchange;
 mod local_load;
 mod misuse;
+mod pins;
 mod rks_load;
+mod sign_in;
+mod tms;
+mod zone;
 
-use paycrypto::{TdesKey, rsa::PublicKey};
+use paycrypto::{AesKey, TdesKey, rsa::PublicKey};
 
 use crate::{
     Hsm, HsmError, KeyBlock, Refusal,
@@ -31,17 +35,40 @@ pub struct Exchange {
     pub key: TdesKey,
 }
 
+/// A zone master key agreed by components.
+pub struct ZoneMaster<K> {
+    /// The key under the backend's LMK, of [`OWNER`].
+    pub block: KeyBlock,
+    /// The key in clear.
+    pub key: K,
+}
+
+/// The keys that people enter.
+pub struct Entered {
+    /// Between KLD and KMS.
+    pub exchange: Exchange,
+    /// Of a TDES zone, 24 bytes.
+    pub zone_tdes: ZoneMaster<TdesKey>,
+    /// Of an AES zone, 32 bytes.
+    pub zone_aes: ZoneMaster<AesKey>,
+}
+
 /// Runs the whole suite.
 ///
 /// # Panics
 /// When the backend does not conform.
-pub async fn run(hsm: &impl Hsm, exchange: &Exchange) {
+pub async fn run(hsm: &impl Hsm, entered: &Entered) {
+    let exchange = &entered.exchange;
     status(hsm).await;
     download::run(hsm).await;
     exchange::run(hsm, exchange).await;
     local_load::run(hsm, exchange).await;
     rks_load::run(hsm).await;
     misuse::run(hsm, exchange).await;
+    tms::run(hsm, exchange).await;
+    sign_in::run(hsm, exchange).await;
+    zone::run(hsm, entered).await;
+    pins::run(hsm, entered).await;
 }
 
 async fn status(hsm: &impl Hsm) {
