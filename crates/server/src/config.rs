@@ -15,6 +15,8 @@ pub use crate::host::settings::{Host, Posp};
 
 /// The largest upload in MiB: a CMS package of 16 MiB is the longest that is opened.
 const MAX_BODY_MIB: usize = 16;
+/// Answers of the TMS that may be sealed at once.
+const MAX_ANSWERS: usize = 1024;
 
 /// Everything an operator sets. Unknown names are errors: a setting that is misspelt must not be silently ignored.
 #[derive(Debug, Clone, Deserialize)]
@@ -34,6 +36,8 @@ pub struct Config {
     pub trust: Trust,
     /// The remote key server; without it devices and KLDs are not served.
     pub rks: Option<Rks>,
+    /// Terminal management; without it terminals get neither packages nor keys over it.
+    pub tms: Option<Tms>,
     /// Sign-in and working keys.
     #[serde(default)]
     pub host: Host,
@@ -162,6 +166,21 @@ pub struct Rks {
     pub exchange_keys: BTreeMap<String, PathBuf>,
 }
 
+/// `[tms]`
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Tms {
+    /// Whether a terminal whose date is off by more than 24 hours is refused.
+    #[serde(default)]
+    pub check_date: bool,
+    /// Whether an operator must prove who he is at every terminal; a vendor may ask for it for its own.
+    #[serde(default)]
+    pub operator_required: bool,
+    /// Answers to terminals that are being sealed at once, 1–1024: each takes some 200 KiB of memory meanwhile.
+    #[serde(default = "default_answers")]
+    pub answers_at_once: usize,
+}
+
 /// `[log]`
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -248,6 +267,11 @@ impl Config {
                 return Err(("rks.keys_per_message", "must be 1 to 64"));
             }
         }
+        if let Some(tms) = &self.tms
+            && !(1..=MAX_ANSWERS).contains(&tms.answers_at_once)
+        {
+            return Err(("tms.answers_at_once", "must be 1 to 1024"));
+        }
         self.host.check()?;
         self.posp.as_ref().map_or(Ok(()), Posp::check)?;
         if !(1..=MAX_BODY_MIB).contains(&self.https.max_body_mib) {
@@ -278,6 +302,10 @@ fn default_idle() -> u64 {
 
 fn default_keys_per_message() -> usize {
     8
+}
+
+fn default_answers() -> usize {
+    32
 }
 
 fn default_body() -> usize {

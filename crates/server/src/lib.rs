@@ -17,6 +17,7 @@ mod rks;
 mod slots;
 mod terminal_port;
 mod tls;
+pub mod tms;
 mod trust;
 mod windows;
 
@@ -133,6 +134,7 @@ pub async fn start<S: Store, H: Hsm + Clone>(
         trust,
         rks,
         host::Host::new(config.host),
+        tms::Tms::new(config.tms.clone()),
     ));
     let (terminal_port, https) = (local(&terminals), local(&people));
     let port = terminal_port::TerminalPort {
@@ -212,7 +214,10 @@ async fn report_strangers<S: Store, H: Hsm>(kms: Arc<kms::Kms<S, H>>, mut stop: 
     let mut every = tokio::time::interval_at(Instant::now() + STRANGERS_EVERY, STRANGERS_EVERY);
     loop {
         tokio::select! {
-            _ = every.tick() => kms.report_strangers().await,
+            _ = every.tick() => {
+                kms.report_strangers().await;
+                kms.end_deployments().await;
+            }
             () = crate::stopped(&mut stop) => return,
         }
     }

@@ -146,6 +146,19 @@ async fn serve<T: AsyncRead + AsyncWrite + Unpin, S: Store, H: Hsm>(
                         error.code()
                     }
                 },
+                Ok(MessageType::TmsHello) if kms.tms.serves() => {
+                    match kms.manage(&mut link, &frame, address, &mut stop).await {
+                        Ok(()) => continue,
+                        Err(end) => {
+                            if end.is_failure() {
+                                tracing::error!(%address, %end, "a session with the TMS failed");
+                            } else {
+                                tracing::debug!(%address, %end, "a session with the TMS ended early");
+                            }
+                            end.code()
+                        }
+                    }
+                }
                 Ok(MessageType::SignIn) => match kms.sign_in(&mut link, &frame, address).await {
                     Ok(()) => continue,
                     Err(error) => {

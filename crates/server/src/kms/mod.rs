@@ -16,7 +16,7 @@ use store::{Event, Store, StoreError};
 pub(crate) use approvals::ApprovalRefusal;
 pub(crate) use package::UploadRefusal;
 
-use crate::{clock::now_ms, config::Acquirer, host::Host, rks::Rks, trust::Trust};
+use crate::{clock::now_ms, config::Acquirer, host::Host, rks::Rks, tms::Tms, trust::Trust};
 
 /// What all downloads and uploads of one acquirer share.
 pub(crate) struct Kms<S, H> {
@@ -29,6 +29,7 @@ pub(crate) struct Kms<S, H> {
     pub(crate) refused_uploads: strangers::Strangers,
     pub(crate) rks: Rks,
     pub(crate) host: Host,
+    pub(crate) tms: Tms,
     pub(crate) refused_posp: strangers::Strangers,
 }
 
@@ -46,7 +47,15 @@ pub(crate) enum Failure {
 }
 
 impl<S: Store, H: Hsm> Kms<S, H> {
-    pub(crate) fn new(store: Arc<S>, hsm: H, acquirer: Acquirer, trust: Trust, rks: Rks, host: Host) -> Self {
+    pub(crate) fn new(
+        store: Arc<S>,
+        hsm: H,
+        acquirer: Acquirer,
+        trust: Trust,
+        rks: Rks,
+        host: Host,
+        tms: Tms,
+    ) -> Self {
         Self {
             store,
             hsm,
@@ -57,6 +66,7 @@ impl<S: Store, H: Hsm> Kms<S, H> {
             strangers: strangers::Strangers::new("terminal.refused"),
             refused_uploads: strangers::Strangers::new("upload.refused"),
             host,
+            tms,
             refused_posp: strangers::Strangers::new("posp.refused"),
         }
     }

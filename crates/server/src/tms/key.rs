@@ -1,0 +1,124 @@
+//! Transaction 0001: a TMK under the session's DWK. What happens to the slot is what happens in every flow: pending and
+//! in the audit before it leaves, active when the terminal has confirmed it.
+
+use flows::{
+    Fault,
+    tms_session::{
+        Reason,
+        tms::{Confirm, ExpectConfirm},
+    },
+};
+use hsm::{Hsm, HsmError, commands::TmkWanted};
+use serde_json::json;
+use store::{ConfirmOutcome, HeldKey, Operator, SlotRecord, Store};
+use tokio::io::{AsyncRead, AsyncWrite};
+use wire::{ErrorCode, Frame, Slot};
+
+use super::{end::TmsEnd, opening::Opening, party::Known};
+use crate::{
+    kms::{Failure, Kms, answer_grid::AnswerGrid, event},
+    link::Link,
+    slots::{self, MAX_RELEASES, Owner, Stored},
+};
+
+impl<S: Store, H: Hsm> Kms<S, H> {
+    /// Serves a key download of a terminal against which nothing speaks but, perhaps, its proof or the slot.
+    pub(super) async fn load_key<T: AsyncRead + AsyncWrite + Unpin>(
+        &self,
+        link: &mut Link<T>,
+        opening: Opening,
+        known: &Known,
+        operator: Option<&Operator>,
+        slot: Slot,
+        grid: AnswerGrid,
+    ) -> Result<Option<Frame>, TmsEnd> {
+        let sn = &known.terminal.sn;
+        let mut held = self.store.slot(sn, slot).await.map_err(Failure::from)?;
+        let objection = self.slot_objection(slot, &held);
+        for round in 0..MAX_RELEASES {
+            // Nothing is made for a slot that is not to have it: the proof alone is asked for.
+            let wanted = objection.is_none().then(|| TmkWanted {
+                slot: slot.index(),
+                pending: slots::pending_block(&held),
+                avoid: slots::avoid(&held),
+            });
+            let opened = match self.call_opening(&opening, operator, wanted).await {
+                Ok(opened) => opened,
+                Err(not) => return self.not_opened(link, opening, known, not, grid).await,
+            };
+            if round == 0 {
+                self.proven(&opening, known).await?;
+                if let Some(reason) = self.pass_operator(&opening.proof, known).await? {
+                    return self.object(link, opening.proof, known, reason).await;
+                }
+            }
+            if let Some(fault) = objection {
+                return self.object(link, opening.proof, known, fault).await;
+            }
+            let released = opened.tmk.ok_or_else(|| Failure::from(HsmError::WrongReply("OpenTmsSession")))?;
+            let owner = Owner {
+                sn,
+                key_serial: known.terminal.key_serial(),
+                tk_generation: known.terminal.tk_generation,
+                slot,
+            };
+            let kcv = released.kcv.into();
+            let stored = slots::make_pending(&*self.store, &owner, &held, &released.block, kcv).await;
+            match stored.map_err(Failure::from)? {
+                Stored::Held(key) => {
+                    let proof = opening.proof;
+                    let (frame, expect) =
+                        proof.open_key(&opened.session_block, &released.under_tk, key.kcv)?;
+                    link.send(&frame).await?;
+                    self.confirm_key(link, expect, known, &key).await?;
+                    return Ok(None);
+                }
+                Stored::TryWith(newer) => held = newer,
+                Stored::Again => {}
+                Stored::StaleTk => break,
+            }
+        }
+        Err(Fault::from(Reason::AnotherWon).into())
+    }
+
+    /// What the acquirer's policy says against this slot. Told to a proven terminal only.
+    fn slot_objection(&self, slot: Slot, held: &SlotRecord) -> Option<Fault<Reason>> {
+        let not_permitted = |why: &str| Reason::NotPermitted { why: why.into() };
+        let [first, last] = self.acquirer.slots;
+        if !(first..=last).contains(&slot.index()) {
+            let reason = not_permitted("the acquirer has no key for this slot");
+            return Some(Fault { code: ErrorCode::NoKeyForSlot, reason });
+        }
+        let stays = slots::keeps_active(&self.acquirer, held);
+        stays.then(|| not_permitted("the slot's key is active and the acquirer's policy keeps it").into())
+    }
+
+    async fn confirm_key<T: AsyncRead + AsyncWrite + Unpin>(
+        &self,
+        link: &mut Link<T>,
+        expect: ExpectConfirm,
+        known: &Known,
+        key: &HeldKey,
+    ) -> Result<(), TmsEnd> {
+        let sn = known.terminal.sn.as_str();
+        let detail = json!({ "key": key.id, "kcv": key.kcv.to_string() });
+        match expect.on_frame(&link.receive().await?)? {
+            Confirm::Opened(confirmed) => {
+                let event = event("tmk.confirmed", sn, sn, detail);
+                match self.store.confirm(key.id, event).await.map_err(Failure::from)? {
+                    ConfirmOutcome::Activated | ConfirmOutcome::AlreadyActive => {}
+                    ConfirmOutcome::Gone => return Err(Fault::from(Reason::AnotherWon).into()),
+                }
+                link.send(&confirmed.done()?).await?;
+                tracing::info!(sn, kcv = %key.kcv, "TMK confirmed");
+                Ok(())
+            }
+            Confirm::WrongCheckValue(fault) => {
+                tracing::warn!(sn, "KEY_CONFIRM has a wrong check value; the key stays pending");
+                let alarm = event("alarm.wrong-check-value", sn, sn, detail);
+                self.store.audit_append(alarm).await.map_err(Failure::from)?;
+                Err(fault.into())
+            }
+        }
+    }
+}

@@ -1,0 +1,273 @@
+//! Opens a session: SAC_1, the operator, and what the acquirer allows, each told only to who has passed the one before.
+
+use std::sync::Arc;
+
+use flows::{
+    Fault,
+    tms_session::{Reason, Transaction, tms::Proof},
+};
+use hsm::{
+    Hsm, HsmError, Refusal,
+    commands::{OpenTmsSession, OperatorClaim, TmkWanted, TmsSession},
+};
+use serde_json::json;
+use store::{Operator, Store, limits::OPERATOR_FAILURES};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    sync::watch,
+};
+use wire::{Fields, Frame, Src, Suite};
+
+use super::{
+    end::TmsEnd,
+    estate::VendorEstate,
+    party::{Known, other_make},
+    sealed::Sealing,
+};
+use crate::{
+    kms::{Failure, Kms, answer_grid::AnswerGrid, event},
+    link::Link,
+};
+
+/// A session between TMS_PROOF and TMS_KEY.
+pub(super) struct Opening {
+    pub(super) proof: Proof,
+    /// The suite that TMS_HELLO asked for.
+    pub(super) suite: Suite,
+    pub(super) ticket: Vec<u8>,
+    /// Records of refusals in TMS_HELLO.
+    pub(super) told: Vec<Fields>,
+    pub(super) estate: Arc<VendorEstate>,
+}
+
+/// Why the HSM gave no session.
+pub(super) enum NotOpened {
+    /// SAC_1 is wrong, or the terminal says that our proof was.
+    NotProven,
+    /// The terminal is proven, its operator is not.
+    Operator,
+    /// Something of ours.
+    Failed(Failure),
+}
+
+impl<S: Store, H: Hsm> Kms<S, H> {
+    /// The same question to the HSM as for a known terminal; it always refuses.
+    pub(super) async fn refuse_stranger<T: AsyncRead + AsyncWrite + Unpin, N>(
+        &self,
+        link: &mut Link<T>,
+        opening: Opening,
+        reason: Reason,
+        grid: AnswerGrid,
+    ) -> Result<N, TmsEnd> {
+        let wanted = opening.proof.transaction().slot().map(|slot| TmkWanted {
+            slot: slot.index(),
+            pending: None,
+            avoid: Vec::new(),
+        });
+        let asked = match self.operator(&opening.proof).await {
+            Ok(operator) => self.call_opening(&opening, operator.as_ref(), wanted).await,
+            Err(failure) => Err(NotOpened::Failed(failure)),
+        };
+        grid.next().await;
+        match asked {
+            Ok(_) | Err(NotOpened::NotProven | NotOpened::Operator) => {
+                refuse(link, opening.proof, reason).await
+            }
+            Err(NotOpened::Failed(failure)) => fail(link, opening.proof, failure).await,
+        }
+    }
+
+    /// Opens the session of a known terminal, if it proves itself, and serves it.
+    pub(super) async fn open_session<T: AsyncRead + AsyncWrite + Unpin>(
+        &self,
+        link: &mut Link<T>,
+        opening: Opening,
+        known: Known,
+        grid: AnswerGrid,
+        stop: &mut watch::Receiver<bool>,
+    ) -> Result<Option<Frame>, TmsEnd> {
+        let operator = match self.operator(&opening.proof).await {
+            Ok(operator) => operator,
+            Err(failure) => return fail(link, opening.proof, failure).await,
+        };
+        let objection = objection(&opening, &known, operator.as_ref());
+        if objection.is_none()
+            && let Transaction::KeyDownload { slot } = opening.proof.transaction()
+        {
+            return self.load_key(link, opening, &known, operator.as_ref(), slot, grid).await;
+        }
+        // Whatever speaks against it, the proof comes first.
+        let opened = match (self.call_opening(&opening, operator.as_ref(), None).await, objection) {
+            (Ok(opened), None) => opened,
+            (Ok(_) | Err(NotOpened::Operator), Some(reason)) => {
+                self.proven(&opening, &known).await?;
+                return self.object(link, opening.proof, &known, reason).await;
+            }
+            (Err(not), _) => return self.not_opened(link, opening, &known, not, grid).await,
+        };
+        self.proven(&opening, &known).await?;
+        if let Some(reason) = self.pass_operator(&opening.proof, &known).await? {
+            return self.object(link, opening.proof, &known, reason).await;
+        }
+        let model = opening.proof.identification().model.clone();
+        let frame = opening.proof.open_program(&opened.session_block)?;
+        link.send(&frame).await?;
+        let terminal = known.terminal;
+        tracing::debug!(sn = %terminal.sn, "session opened");
+        let sealing = Sealing::new(&terminal, model, &opening.estate, opened.session, &self.acquirer.id);
+        Ok(self.sealed_phase(link, sealing, stop).await?)
+    }
+
+    /// The operator whom TMS_PROOF names, as the store knows him.
+    async fn operator(&self, proof: &Proof) -> Result<Option<Operator>, Failure> {
+        match proof.operator() {
+            Some((id, _)) => Ok(self.store.operator(id.as_str()).await?),
+            None => Ok(None),
+        }
+    }
+
+    pub(super) async fn call_opening(
+        &self,
+        opening: &Opening,
+        operator: Option<&Operator>,
+        tmk: Option<TmkWanted>,
+    ) -> Result<TmsSession, NotOpened> {
+        let proof = &opening.proof;
+        let claim = proof.operator().map(|(id, proof)| OperatorClaim {
+            operator: id.to_string(),
+            // For one who is locked no proof is right.
+            verifier: operator.filter(|known| !known.locked).map(|known| known.sealed.clone()),
+            proof: *proof,
+        });
+        let command = OpenTmsSession {
+            ticket: opening.ticket.clone(),
+            pin_pad: proof.identification().device.pin_pad().to_string(),
+            owner: self.acquirer.id.clone(),
+            sac_1: proof.sac_1(),
+            operator: claim,
+            transcript: proof.frames().to_vec(),
+            tmk,
+        };
+        match self.hsm.call(command).await {
+            Ok(_) if !proof.good() => Err(NotOpened::NotProven),
+            Ok(opened) => Ok(opened),
+            Err(HsmError::Refused(Refusal::OperatorNotProven)) if proof.good() => Err(NotOpened::Operator),
+            Err(HsmError::Refused(Refusal::OperatorNotProven)) => Err(NotOpened::NotProven),
+            Err(HsmError::Refused(refusal)) if refusal.is_not_proven() => Err(NotOpened::NotProven),
+            Err(other) => Err(NotOpened::Failed(other.into())),
+        }
+    }
+
+    /// Tells a known terminal why it has no session.
+    pub(super) async fn not_opened<T: AsyncRead + AsyncWrite + Unpin, N>(
+        &self,
+        link: &mut Link<T>,
+        opening: Opening,
+        known: &Known,
+        not: NotOpened,
+        grid: AnswerGrid,
+    ) -> Result<N, TmsEnd> {
+        match not {
+            NotOpened::NotProven => {
+                let reason = if opening.proof.good() { Reason::WrongSac1 } else { Reason::TerminalFailed };
+                grid.next().await;
+                refuse(link, opening.proof, reason).await
+            }
+            NotOpened::Operator => {
+                self.proven(&opening, known).await?;
+                let why = self.count_wrong_proof(&opening.proof, known).await?;
+                self.object(link, opening.proof, known, Reason::OperatorRefused { why }).await
+            }
+            NotOpened::Failed(failure) => {
+                grid.next().await;
+                fail(link, opening.proof, failure).await
+            }
+        }
+    }
+
+    /// The terminal has proved itself: what it told of itself is kept.
+    pub(super) async fn proven(&self, opening: &Opening, known: &Known) -> Result<(), TmsEnd> {
+        let kept = self.keep_refusals(&known.terminal.sn, "TMS_HELLO", &opening.told).await;
+        Ok(kept.map_err(Failure::from)?)
+    }
+
+    /// Refuses a proven terminal, and writes why.
+    pub(super) async fn object<T: AsyncRead + AsyncWrite + Unpin, N>(
+        &self,
+        link: &mut Link<T>,
+        proof: Proof,
+        known: &Known,
+        reason: impl Into<Fault<Reason>>,
+    ) -> Result<N, TmsEnd> {
+        let (fault, sn) = (reason.into(), known.terminal.sn.as_str());
+        let detail = json!({ "transaction": proof.transaction().code().to_string(),
+            "slot": proof.transaction().slot().map(wire::Slot::index), "reason": fault.reason.to_string() });
+        let refused = event("tms.refused", sn, sn, detail);
+        self.store.audit_append(refused).await.map_err(Failure::from)?;
+        // By SRC where there is one for it, else by ERROR.
+        if fault.reason.src().is_some() { refuse(link, proof, fault.reason).await } else { Err(fault.into()) }
+    }
+
+    /// A right proof of an operator counts, unless he was locked meanwhile.
+    pub(super) async fn pass_operator(&self, proof: &Proof, known: &Known) -> Result<Option<Reason>, TmsEnd> {
+        let Some((id, _)) = proof.operator() else { return Ok(None) };
+        if !self.store.operator_passed(id.as_str()).await.map_err(Failure::from)? {
+            return Ok(Some(Reason::OperatorRefused { why: format!("operator {id} is locked") }));
+        }
+        let detail = json!({ "terminal": known.terminal.sn.as_str() });
+        let passed = event("tms.operator-proved", known.terminal.sn.as_str(), id.as_str(), detail);
+        self.store.audit_append(passed).await.map_err(Failure::from)?;
+        Ok(None)
+    }
+
+    /// Counts an operator's wrong proof, and says what is wrong.
+    async fn count_wrong_proof(&self, proof: &Proof, known: &Known) -> Result<String, TmsEnd> {
+        let Some((id, _)) = proof.operator() else { return Ok("no operator is named".into()) };
+        let sn = known.terminal.sn.as_str();
+        let failed = event("tms.operator-failed", sn, id.as_str(), json!({ "terminal": sn }));
+        let failures = self.store.operator_failed(id.as_str(), failed).await.map_err(Failure::from)?;
+        if failures == OPERATOR_FAILURES {
+            let alarm = event("alarm.operator-locked", sn, id.as_str(), json!({ "terminal": sn }));
+            self.store.audit_append(alarm).await.map_err(Failure::from)?;
+        }
+        Ok(match failures {
+            0 => format!("operator {id} is not known"),
+            below if below < OPERATOR_FAILURES => format!("the proof of operator {id} is wrong"),
+            _ => format!("operator {id} is locked after {OPERATOR_FAILURES} wrong proofs"),
+        })
+    }
+}
+
+/// What speaks against a session, whatever the proof.
+fn objection(opening: &Opening, known: &Known, operator: Option<&Operator>) -> Option<Reason> {
+    let proof = &opening.proof;
+    if proof.operator_demanded() && proof.operator().is_none() {
+        return Some(Reason::OperatorRefused { why: "none is named, and the acquirer demands one".into() });
+    }
+    if let Some(operator) = operator.filter(|operator| operator.locked) {
+        return Some(Reason::OperatorRefused { why: format!("operator {} is locked", operator.id) });
+    }
+    if opening.suite != Suite::TDES {
+        return Some(Reason::SuiteNotSupported { suite: opening.suite });
+    }
+    other_make(known, proof.identification())
+}
+
+/// Ends a session by SRC in TMS_KEY.
+pub(super) async fn refuse<T: AsyncRead + AsyncWrite + Unpin, N>(
+    link: &mut Link<T>,
+    proof: Proof,
+    reason: Reason,
+) -> Result<N, TmsEnd> {
+    link.send(&proof.refuse(reason.src().unwrap_or(Src::SystemError))?).await?;
+    Err(TmsEnd::Refused(reason))
+}
+
+pub(super) async fn fail<T: AsyncRead + AsyncWrite + Unpin, N>(
+    link: &mut Link<T>,
+    proof: Proof,
+    failure: Failure,
+) -> Result<N, TmsEnd> {
+    link.send(&proof.refuse(Src::SystemError)?).await?;
+    Err(TmsEnd::Failed(failure))
+}
