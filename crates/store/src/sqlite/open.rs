@@ -183,14 +183,17 @@ fn migration_error(error: &refinery::Error) -> StoreError {
     StoreError::UnknownLayout(error.to_string())
 }
 
-/// Makes a file as the first version of this program left it, for the test of migrations.
+/// Makes a file as an earlier version of this program left it, for the test of migrations.
 #[cfg(test)]
-pub(super) fn first_layout(path: &Path) -> Connection {
+pub(super) fn earlier_layout(path: &Path, version: i32) -> Connection {
     create_private(path).unwrap();
     let mut connection = Connection::open(path).unwrap();
     set(&connection, "journal_mode", "WAL").unwrap();
     set(&connection, "foreign_keys", "ON").unwrap();
     connection.pragma_update(None, "application_id", APPLICATION_ID).unwrap();
-    embedded::migrations::runner().set_target(refinery::Target::Version(1)).run(&mut connection).unwrap();
+    embedded::migrations::runner()
+        .set_target(refinery::Target::Version(version))
+        .run(&mut connection)
+        .unwrap();
     connection
 }

@@ -61,6 +61,14 @@ impl Writer {
     }
 }
 
+#[cfg(test)]
+impl Writer {
+    /// How many acts wait in the queue.
+    pub(super) fn waiting(&self) -> usize {
+        self.queue.as_ref().map_or(0, |queue| queue.max_capacity() - queue.capacity())
+    }
+}
+
 impl Drop for Writer {
     fn drop(&mut self) {
         self.queue = None;

@@ -1,7 +1,14 @@
 //! A file of an earlier version, with data in it.
 
 use super::*;
-use crate::{DeviceStore, NewCertificate, NewRksWorkKey, NewWorkKey, PutPending, TkRecord, WorkKeyState};
+use crate::{
+    DeviceStore, HostStore, LoadedKey, NewCertificate, NewRksWorkKey, NewWorkKey, PutPending, PutWorking,
+    TkRecord, WorkKeyState, WorkingKind, WorkingOutcome,
+};
+
+/// The second layout has two more columns with defaults.
+const OLD_WORK_KEYS: &str = "INSERT INTO work_keys
+    (certificate_sha256, private_block, spki, state, created_at) VALUES";
 
 const FIRST_DATA: &str = "
 INSERT INTO acquirers VALUES ('acq', 'First', 1);
@@ -20,7 +27,7 @@ INSERT INTO tmks VALUES (2, 'SN-1', 3, 'pending', 'SN-1', 'D0096TWO', x'000002',
 async fn a_file_of_the_first_layout_keeps_its_data_and_takes_what_is_new() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("store.sqlite");
-    open::first_layout(&path).execute_batch(FIRST_DATA).unwrap();
+    open::earlier_layout(&path, 1).execute_batch(FIRST_DATA).unwrap();
     for _ in 0..2 {
         let store = SqliteStore::open(&path, SqliteOptions::default()).unwrap();
         let first = store.terminal(&"SN-1".parse().unwrap()).await.unwrap().unwrap();
@@ -72,6 +79,78 @@ async fn a_file_of_the_first_layout_keeps_its_data_and_takes_what_is_new() {
     );
 }
 
+/// What flows A to D left: a device with a DIK2 and one with a DMK, working keys in use and waiting, and one that is gone.
+const SECOND_DATA: &str = "
+INSERT INTO collections VALUES (2, x'0101010101010101010101010101010101010101010101010101010101010101', x'30', 'CN=Olga',
+    '0A', 'acq', 'KLD-7', 1, 2);
+INSERT INTO kld_reports VALUES (2, zeroblob(32), 'KLD-7', 'run-1', 1, 2);
+INSERT INTO dik1s VALUES ('batch', 'acq', NULL, NULL, 'D0096DIK1', x'000007', 1);
+INSERT INTO devices VALUES
+    ('SN-1', 'SN-1', 'batch', x'000008', zeroblob(32), 'D0064FACTOR', NULL, NULL, 2, 9, 1, 3, 4),
+    ('SN-2', 'PP-2', NULL, NULL, NULL, NULL, 'D0096DMK', x'000009', 2, 9, 0, 3, 4);
+INSERT INTO working_keys VALUES (3, 'SN-2', 5, 'pik', 'pending', 'D0080PIK', x'00000A', 6, 6);
+UPDATE working_keys SET state = 'active', changed_at = 8 WHERE id = 3;
+INSERT INTO working_keys VALUES (4, 'SN-2', 5, 'mak', 'pending', 'D0080MAK', x'00000B', 7, 7);
+INSERT INTO working_keys VALUES (41, 'SN-2', 6, 'mak', 'pending', 'D0080OLD', x'00000C', 7, 7);
+DELETE FROM working_keys WHERE id = 41;
+INSERT INTO refusals VALUES (1, 'SN-1', 'lid', 'open', NULL, 5, 'rks');
+";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_of_the_second_layout_keeps_its_devices_and_working_keys() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("store.sqlite");
+    let old = open::earlier_layout(&path, 2);
+    old.execute_batch(FIRST_DATA.replace("INSERT INTO work_keys VALUES", OLD_WORK_KEYS).as_str()).unwrap();
+    old.execute_batch(SECOND_DATA).unwrap();
+    drop(old);
+    let (first, second): (Serial, Serial) = ("SN-1".parse().unwrap(), "SN-2".parse().unwrap());
+    let (slot, other_slot) = (Slot::new(5).unwrap(), Slot::new(6).unwrap());
+    for _ in 0..2 {
+        let store = SqliteStore::open(&path, SqliteOptions::default()).unwrap();
+        let device = store.device(&first).await.unwrap().unwrap();
+        let identity = device.identity.unwrap();
+        assert_eq!((identity.dik1.as_str(), identity.kcv, device.dmk), ("batch", [0, 0, 8].into(), None));
+        assert_eq!((device.kld.as_str(), device.run.as_str(), device.compromised), ("KLD-7", "run-1", true));
+        let device = store.device(&second).await.unwrap().unwrap();
+        assert_eq!((device.dmk.unwrap().block.as_str(), device.loaded_at), ("D0096DMK", 9));
+        let mak = store.working_slot(&second, slot, WorkingKind::Mak).await.unwrap();
+        assert_eq!((mak.active, mak.pending.map(|key| key.id)), (None, Some(4)));
+        let found = store.active_working(vec![(second.clone(), slot, WorkingKind::Pik)]).await.unwrap();
+        let pik = found[0].as_ref().unwrap();
+        assert_eq!((pik.key.id, pik.key_serial.as_str(), pik.activated_at, pik.uses), (3, "PP-2", 8, 0));
+        assert_eq!(store.refusals(None, 10).await.unwrap().len(), 1);
+        assert_eq!(store.overview().await.unwrap().collections, 1);
+    }
+    // The id of a key that is gone is not used again, though no row bears it.
+    let store = SqliteStore::open(&path, SqliteOptions::default()).unwrap();
+    let put = PutWorking {
+        sn: second.clone(),
+        slot: other_slot,
+        kind: WorkingKind::Mak,
+        block: "D".into(),
+        kcv: [0, 0, 13].into(),
+    };
+    let stored = store.put_working_pending(put, event("working-key.made")).await.unwrap();
+    assert!(matches!(stored, WorkingOutcome::Stored(key) if key.id == 42));
+    assert_eq!(
+        store.confirm_loaded(vec![LoadedKey::Working(4)], event("confirmed")).await,
+        Ok(ConfirmOutcome::Activated)
+    );
+    drop(store);
+    let raw = Connection::open(&path).unwrap();
+    let broken: i64 =
+        raw.query_row("SELECT count(*) FROM pragma_foreign_key_check", [], |row| row.get(0)).unwrap();
+    let left: i64 = raw
+        .query_row(
+            "SELECT count(*) FROM sqlite_sequence WHERE name LIKE 'working_keys%' OR name LIKE 'devices%'",
+            [],
+            |row| row.get(0),
+        )
+        .unwrap();
+    assert_eq!((broken, left), (0, 1));
+}
+
 /// What the layout itself refuses, whatever a later version of this program does.
 #[test]
 fn the_layouts_own_rules_hold() {
@@ -82,7 +161,17 @@ fn the_layouts_own_rules_hold() {
         "INSERT INTO collection_windows (request_digest, sn, asked_by, asked_by_serial, opened_by,
             opened_by_serial, opened_at, expires_at) VALUES (zeroblob(32), 'SN', 'A', '1', 'B', '2', 1, 9);
          UPDATE collection_windows SET used_at = 2, fingerprint = '0';
-         INSERT INTO dik1s VALUES ('d', 'acq', NULL, NULL, 'D', x'01', 1);",
+         INSERT INTO dik1s VALUES ('d', 'acq', NULL, NULL, 'D', x'01', 1);
+         INSERT INTO vendors VALUES ('V', 'V', '[]', '{}', 0, 0, 1, 1);
+         INSERT INTO packages (id, vendor, name, version, kind, models, size, sha256, certificate, intermediates,
+            signature, requires, path, published_at, withdrawn_at)
+            VALUES (1, 'V', 'app', '1.0.0', 1, '[]', 9, zeroblob(32), x'', x'', x'', '[]', 'p', 1, 5);
+         INSERT INTO files VALUES ('V', 'p', 9, zeroblob(32), 1);
+         INSERT INTO deployments (id, vendor, package, target, starts_at, stages, stage, failures_percent, at_least,
+            allow_downgrade, state, created_at, created_by)
+            VALUES (1, 'V', 1, '{}', 1, '[]', 0, 10, 5, 0, 'cancelled', 1, 'A');
+         INSERT INTO zone_keys VALUES (1, 'Z', 'active', 'tdes', 'D', x'01', 1, 1);
+         UPDATE zone_keys SET state = 'retired';",
     )
     .unwrap();
     for (refused, why) in [
@@ -99,10 +188,23 @@ fn the_layouts_own_rules_hold() {
             "CHECK",
         ),
         (
-            "INSERT INTO working_keys (sn, slot, kind, state, block, kcv, created_at, changed_at)
-             VALUES ('SN', 1, 'pik', 'active', 'D', x'01', 1, 1)",
+            "INSERT INTO working_keys (sn, slot, kind, state, key_serial, block, kcv, created_at, changed_at)
+             VALUES ('SN', 1, 'pik', 'active', 'SN', 'D', x'01', 1, 1)",
             "starts as pending",
         ),
+        (
+            "INSERT INTO devices (sn, key_serial, dmk, dmk_kcv, report, import, loaded_at, created_at, changed_at)
+             VALUES ('SN', 'SN', 'D', x'01', 1, 1, 1, 1, 1)",
+            "CHECK",
+        ),
+        ("UPDATE estate_version SET version = version", "only rises"),
+        ("UPDATE packages SET sha256 = randomblob(32)", "keeps its content"),
+        ("UPDATE packages SET withdrawn_at = NULL", "for good"),
+        ("UPDATE files SET size = 8", "never changed"),
+        ("UPDATE deployments SET package = 2", "make another"),
+        ("UPDATE deployments SET state = 'running'", "stays so"),
+        ("UPDATE deployments SET installed = 1", "CHECK"),
+        ("UPDATE zone_keys SET state = 'active'", "active to retired"),
     ] {
         let error = raw.execute_batch(refused).unwrap_err().to_string();
         assert!(error.contains(why), "{refused}: {error}");

@@ -32,9 +32,17 @@ async fn queued_acts_share_one_commit() {
     let bench = bench();
     let (hold, held) = std::sync::mpsc::channel::<()>();
     let holder = bench.store.clone();
+    let (begin, begun) = std::sync::mpsc::channel::<()>();
     let holding = tokio::spawn(async move {
-        holder.act(move |_| held.recv().map_err(|e| StoreError::Database(e.to_string()))).await
+        holder
+            .act(move |_| {
+                let _ = begin.send(());
+                held.recv().map_err(|e| StoreError::Database(e.to_string()))
+            })
+            .await
     });
+    // The held group has begun, so that none of the others is in it.
+    begun.recv().unwrap();
     let (tx_counts, counts) = std::sync::mpsc::channel();
     let mut tasks = Vec::new();
     for _ in 0..20 {
@@ -52,8 +60,9 @@ async fn queued_acts_share_one_commit() {
                 .await
         }));
     }
-    // All are waiting: none has been answered, since the writer is held.
-    tokio::time::sleep(Duration::from_millis(100)).await;
+    while bench.store.shared.writer.waiting() < tasks.len() {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
     hold.send(()).unwrap();
     holding.await.unwrap().unwrap();
     for task in tasks {
