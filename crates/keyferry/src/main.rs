@@ -55,6 +55,10 @@ enum Command {
     #[command(subcommand)]
     Terminal(commands::terminal::Terminal),
     #[command(subcommand)]
+    Tms(commands::tms::Tms),
+    #[command(subcommand)]
+    Host(commands::host::Host),
+    #[command(subcommand)]
     Audit(commands::audit::Audit),
     Calc(commands::calc::Calc),
 }
@@ -71,6 +75,8 @@ fn main() -> ExitCode {
         Command::Kld(kld) => kld.run(),
         Command::Station(station) => station.run(),
         Command::Terminal(terminal) => terminal.run(),
+        Command::Tms(tms) => tms.run(),
+        Command::Host(host) => host.run(),
         Command::Audit(audit) => audit.run(),
         Command::Calc(calc) => calc.run(),
     };

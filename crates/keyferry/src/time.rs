@@ -22,3 +22,8 @@ pub(crate) fn text(seconds: i64) -> String {
         .and_then(|at| at.format(&Rfc3339).ok())
         .unwrap_or_else(|| seconds.to_string())
 }
+
+/// Unix seconds of a time that a person wrote as RFC 3339.
+pub(crate) fn parse(text: &str) -> Option<i64> {
+    OffsetDateTime::parse(text, &Rfc3339).ok().map(OffsetDateTime::unix_timestamp)
+}

@@ -25,7 +25,7 @@ pub(crate) enum Ca {
     Root(Root),
     /// Issue a certificate for a request (PKCS #10).
     Issue(Issue),
-    /// Issue a TLS server's certificate for a request.
+    /// Issue a TLS server's or client's certificate for a request.
     Tls(Tls),
     /// Make a card: a PIN-protected key file with its certificate.
     Card(Card),
@@ -86,7 +86,7 @@ pub(crate) struct Issue {
     out: PathBuf,
 }
 
-/// Issue a TLS server's certificate.
+/// Issue a TLS server's or client's certificate.
 #[derive(Args)]
 pub(crate) struct Tls {
     #[command(flatten)]
@@ -94,9 +94,12 @@ pub(crate) struct Tls {
     /// The request, PKCS #10 in PEM or DER.
     #[arg(long)]
     request: PathBuf,
-    /// Host name or address; may be repeated.
-    #[arg(long = "server-name", value_name = "NAME", required = true)]
+    /// Host name or address of a server; may be repeated.
+    #[arg(long = "server-name", value_name = "NAME", required_unless_present = "client")]
     names: Vec<String>,
+    /// For a client, such as a POSP: the common name in the request is what the server knows it by.
+    #[arg(long, conflicts_with = "names")]
+    client: bool,
     /// Days that it is valid.
     #[arg(long, default_value_t = 397, value_parser = days())]
     days: u32,
@@ -104,6 +107,10 @@ pub(crate) struct Tls {
     #[arg(long)]
     out: PathBuf,
 }
+
+/// Roles whose key a person holds.
+const PEOPLE: [Role; 4] =
+    [Role::Operator, Role::Administrator, Role::PackageSigning, Role::RepairAuthorisation];
 
 /// Make a card.
 #[derive(Args)]
@@ -116,7 +123,7 @@ pub(crate) struct Card {
     /// The organisation.
     #[arg(long)]
     organisation: Option<String>,
-    /// operator, administrator or repair-authorisation.
+    /// operator, administrator, package-signing or repair-authorisation.
     #[arg(long, value_parser = role)]
     role: Role,
     /// Days that its certificate is valid.
@@ -230,8 +237,12 @@ impl Tls {
         let request = read_request(&self.request)?;
         let names = self.names.iter().map(|name| name.parse()).collect::<Result<Vec<ServerName>, _>>()?;
         let mut ca = self.folder.open()?;
-        let certificate =
-            ca.tls_server(&request.subject, &request.spki, &names, self.days, time::now_seconds())?;
+        let (subject, spki, now) = (&request.subject, &request.spki, time::now_seconds());
+        let certificate = if self.client {
+            ca.tls_client(subject, spki, self.days, now)?
+        } else {
+            ca.tls_server(subject, spki, &names, self.days, now)?
+        };
         write(&self.out, &certificate.pem(), 0o644)?;
         issued(&certificate, &self.out);
         Ok(())
@@ -240,9 +251,10 @@ impl Tls {
 
 impl Card {
     fn run(self) -> Result<()> {
-        if !matches!(self.role, Role::Operator | Role::Administrator | Role::RepairAuthorisation) {
+        if !PEOPLE.contains(&self.role) {
             bail!(
-                "cards are for operators, administrators and repair authorisations; use `keyferry ca issue` for {}",
+                "cards are for people who sign: {}; use `keyferry ca issue` for {}",
+                PEOPLE.map(Role::word).join(", "),
                 self.role.word()
             );
         }

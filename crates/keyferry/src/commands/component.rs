@@ -2,10 +2,10 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail};
 use clap::{Args, Subcommand, ValueEnum};
-use hsm::KeyBlock;
+use hsm::{KeyBlock, commands::ZoneAlgorithm};
 use hsm_soft::{
     Offline,
-    components::{self, COMPONENT_LEN, Ceremony, Target},
+    components::{self, AES_COMPONENT_LEN, Ceremony, Target},
 };
 use serde::{Deserialize, Serialize};
 use wire::{Kcv, Serial, Slot};
@@ -51,7 +51,7 @@ struct Which {
 
 /// What a key from components will be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[serde(rename_all = "kebab-case")]
 pub(crate) enum Kind {
     /// The key between a KLD and the KMS.
     Exchange,
@@ -59,6 +59,10 @@ pub(crate) enum Kind {
     Tmk,
     /// A device master key.
     Dmk,
+    /// A zone master key, TDES: protects keys that travel between this system and another's.
+    ZoneMaster,
+    /// A zone master key, AES-256.
+    ZoneMasterAes,
 }
 
 /// Type one component.
@@ -74,10 +78,10 @@ pub(crate) struct Enter {
     /// Who types it.
     #[arg(long)]
     person: String,
-    /// The check value on the sheet, 6 hex digits.
+    /// The check value on the sheet: 6 hex digits, 10 for an AES key.
     #[arg(long)]
     check_value: Kcv,
-    /// Read the component, 48 hex digits, from this file (mode 0600) instead of asking for it.
+    /// Read the component, 48 hex digits (64 for an AES key), from this file (mode 0600) instead of asking for it.
     #[arg(long, value_name = "FILE")]
     component_file: Option<PathBuf>,
     /// Where its key block goes.
@@ -95,7 +99,7 @@ pub(crate) struct Combine {
     /// A component's file; once for each part.
     #[arg(long = "component", value_name = "FILE", required = true)]
     components: Vec<PathBuf>,
-    /// The key's check value, 6 hex digits, from whoever made the components.
+    /// The key's check value, 6 hex digits (10 for an AES key), from whoever made the components.
     #[arg(long)]
     check_value: Kcv,
     /// Where the key goes: a JSON file with its key block, which opens in this HSM only.
@@ -132,13 +136,19 @@ impl Enter {
         let ceremony = self.which.ceremony()?;
         let hsm = open(&self.folder)?;
         let typed = Source::file(self.component_file).read(&format!("component {}", self.part))?;
-        let component = components::Component {
-            part: self.part,
-            person: self.person,
-            clear: bytes(&typed)?,
-            check_value: tdes(self.check_value)?,
-        };
-        let block = components::enter(&hsm, &ceremony, &component)?;
+        let (part, person, clear) = (self.part, self.person, bytes(&typed)?);
+        let block = match self.check_value {
+            Kcv::Tdes(check_value) => components::enter(
+                &hsm,
+                &ceremony,
+                &components::Component { part, person, clear, check_value },
+            ),
+            Kcv::Aes(check_value) => components::enter(
+                &hsm,
+                &ceremony,
+                &components::Component { part, person, clear, check_value },
+            ),
+        }?;
         write(&self.out, block.as_str(), 0o600)?;
         say!("component {} of {}: {}", self.part, ceremony.of, self.out.display());
         Ok(())
@@ -155,15 +165,20 @@ impl Combine {
             blocks.push(KeyBlock::from_text(text.trim().to_owned()));
         }
         let hsm = open(&self.folder)?;
-        let key = components::combine(&hsm, &ceremony, &blocks, tdes(self.check_value)?)?;
-        let kcv = Kcv::Tdes(key.kcv).to_string();
+        let (kcv, block) = (
+            self.check_value.to_string(),
+            match self.check_value {
+                Kcv::Tdes(check_value) => components::combine(&hsm, &ceremony, &blocks, check_value)?.block,
+                Kcv::Aes(check_value) => components::combine(&hsm, &ceremony, &blocks, check_value)?.block,
+            },
+        );
         let combined = CombinedKey {
             name: ceremony.name,
             kind: self.which.kind,
             pin_pad: self.which.pin_pad.map(|serial| serial.to_string()),
             slot: self.which.slot,
             kcv: kcv.clone(),
-            block: key.block.into(),
+            block: block.into(),
         };
         write(&self.out, &serde_json::to_string_pretty(&combined)?, 0o600)?;
         say!("key {} with check value {kcv}: {}", combined.name, self.out.display());
@@ -179,7 +194,9 @@ impl Which {
             (Kind::Exchange, None, None) => Target::Exchange,
             (Kind::Tmk, Some(pin_pad), Some(slot)) => Target::Tmk { pin_pad, slot: Slot::new(slot)?.index() },
             (Kind::Dmk, Some(pin_pad), None) => Target::Dmk { pin_pad },
-            _ => bail!("a TMK needs --pin-pad and --slot, a DMK --pin-pad, an exchange key neither"),
+            (Kind::ZoneMaster, None, None) => Target::ZoneMaster { algorithm: ZoneAlgorithm::Tdes },
+            (Kind::ZoneMasterAes, None, None) => Target::ZoneMaster { algorithm: ZoneAlgorithm::Aes },
+            _ => bail!("a TMK needs --pin-pad and --slot, a DMK --pin-pad, other keys neither"),
         };
         Ok(Ceremony {
             name: self.name.clone(),
@@ -202,7 +219,7 @@ pub(super) fn open(folder: &Folder) -> Result<Offline> {
 
 /// The bytes of typed hex digits; spaces between groups are allowed.
 fn bytes(typed: &str) -> Result<Zeroizing<Vec<u8>>> {
-    let mut bytes = Zeroizing::new(Vec::with_capacity(COMPONENT_LEN));
+    let mut bytes = Zeroizing::new(Vec::with_capacity(AES_COMPONENT_LEN));
     let mut high = None;
     for digit in typed.chars().filter(|c| !c.is_whitespace()) {
         let Some(digit) = digit.to_digit(16).and_then(|digit| u8::try_from(digit).ok()) else {
@@ -211,7 +228,7 @@ fn bytes(typed: &str) -> Result<Zeroizing<Vec<u8>>> {
         match high.take() {
             None => high = Some(digit),
             // Longer than its capacity it would leave a copy behind.
-            Some(_) if bytes.len() == COMPONENT_LEN => bail!("more than 48 digits: check the sheet"),
+            Some(_) if bytes.len() == AES_COMPONENT_LEN => bail!("more than 64 digits: check the sheet"),
             Some(high) => bytes.push(high << 4 | digit),
         }
     }
@@ -219,13 +236,6 @@ fn bytes(typed: &str) -> Result<Zeroizing<Vec<u8>>> {
         bail!("an odd number of digits: check the sheet");
     }
     Ok(bytes)
-}
-
-fn tdes(kcv: Kcv) -> Result<[u8; 3]> {
-    match kcv {
-        Kcv::Tdes(kcv) => Ok(kcv),
-        Kcv::Aes(_) => bail!("a check value has 6 hex digits"),
-    }
 }
 
 #[cfg(test)]
@@ -238,7 +248,7 @@ mod tests {
     fn a_component_is_typed_in_groups_of_digits() {
         assert_eq!(**bytes("01 23\t45 ab CD").unwrap(), [0x01, 0x23, 0x45, 0xAB, 0xCD]);
         assert_eq!(bytes(&"0123456789ABCDEF".repeat(3)).unwrap().len(), 24);
-        for typed in ["0", "0G", "012", &"01".repeat(25)] {
+        for typed in ["0", "0G", "012", &"01".repeat(33)] {
             assert!(bytes(typed).is_err(), "{typed}");
         }
     }

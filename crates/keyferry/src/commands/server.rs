@@ -66,6 +66,9 @@ impl Server {
         tracing::info!(terminals = %running.terminal_port, https = %running.https, "serving");
         say!("terminal port {}", running.terminal_port);
         say!("https {}", running.https);
+        if let Some(posp) = running.posp {
+            say!("posp {posp}");
+        }
 
         let lost = tokio::select! {
             _ = interrupted.recv() => false,

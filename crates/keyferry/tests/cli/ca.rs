@@ -220,11 +220,40 @@ fn a_card_is_an_encrypted_key_with_its_certificate() {
     }
     let mut card = estate.ca(&["card", "--subject", "X", "--role", "kms-work"]);
     card.arg("--pin-file").arg(estate.secret("operator-pin")).arg("--out").arg(estate.folder().join("x.pem"));
-    run(&mut card).refused_with("cards are for operators, administrators and repair authorisations");
+    run(&mut card).refused_with(
+        "cards are for people who sign: operator, administrator, package-signing, repair-authorisation",
+    );
     let mut card = estate.ca(&["card", "--subject", "X", "--role", "operator"]);
     card.arg("--pin-file")
         .arg(estate.secret("operator-pin"))
         .arg("--out")
         .arg(estate.path("cards/operator.pem"));
     run(&mut card).refused_with("exists; nothing was changed");
+}
+
+#[test]
+fn a_tls_client_is_certified_by_its_common_name() {
+    let estate = Estate::new();
+    let request = request(estate.folder(), "posp-1", "2048");
+    let certificate = estate.path("posp.pem");
+    let tls = |arguments: &[&str]| {
+        run(estate
+            .ca(&[&["tls"], arguments].concat())
+            .arg("--request")
+            .arg(&request)
+            .arg("--out")
+            .arg(&certificate))
+    };
+    tls(&["--client"]).good();
+    let root = text(&estate.path("ca/root.pem"));
+    openssl(["verify", "-purpose", "sslclient", "-CAfile", &root, &text(&certificate)]).good();
+    assert_ne!(
+        openssl(["verify", "-purpose", "sslserver", "-CAfile", &root, &text(&certificate)]).code,
+        Some(0)
+    );
+    fs::remove_file(&certificate).unwrap();
+    // Neither server nor client, and both.
+    assert_eq!(tls(&[]).code, Some(2));
+    assert_eq!(tls(&["--client", "--server-name", "localhost"]).code, Some(2));
+    assert!(!certificate.exists());
 }

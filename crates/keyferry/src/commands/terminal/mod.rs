@@ -1,6 +1,8 @@
 mod care;
+mod line;
 mod listen;
 mod remote;
+mod transact;
 
 use std::{
     fs,
@@ -8,7 +10,7 @@ use std::{
     path::PathBuf,
     process::ExitCode,
     sync::atomic::{AtomicBool, Ordering},
-    time::{Duration, Instant},
+    time::Instant,
 };
 
 use anyhow::{Context, Result};
@@ -16,10 +18,11 @@ use clap::{Args, Subcommand};
 use pki::{Certificate, Role};
 use serde_json::{Value, json};
 use terminal::{
-    CutAfter, Link, NewTerminal, Settings, Step, Terminal as Device, TrustedRoot, collect, download_over,
-    tls::TlsClient,
+    CutAfter, NewTerminal, Settings, Step, Terminal as Device, TrustedRoot, collect, download_over,
 };
 use wire::{ModelId, Serial, Slot, VendorId};
+
+use line::Server;
 
 use crate::{show, time};
 
@@ -35,6 +38,9 @@ pub(crate) enum Terminal {
     Listen(listen::Listen),
     Rks(remote::Rks),
     Ask(remote::Ask),
+    SignIn(transact::SignIn),
+    Pin(transact::EnterPin),
+    Mac(transact::MakeMac),
     Sensor(care::Sensor),
     InstallRoot(care::InstallRoot),
     Retire(care::Retire),
@@ -91,15 +97,11 @@ pub(crate) struct Collect {
 pub(crate) struct Download {
     /// The terminal's folder.
     folder: PathBuf,
-    /// The server's terminal port.
-    #[arg(long, default_value = "127.0.0.1:7801")]
-    server: String,
+    #[command(flatten)]
+    server: Server,
     /// The slot to fill, 0–99.
     #[arg(long, value_parser = slot)]
     slot: Slot,
-    /// Use TLS 1.3 and trust this root, PEM.
-    #[arg(long, value_name = "FILE")]
-    tls_root: Option<PathBuf>,
     /// Cut the line after this message, to see what happens: hello, challenge, reply, key, confirm, done.
     #[arg(long, value_parser = step)]
     cut_after: Option<Step>,
@@ -127,6 +129,9 @@ impl Terminal {
             Self::Listen(listen) => listen.run()?,
             Self::Rks(rks) => rks.run()?,
             Self::Ask(ask) => ask.run()?,
+            Self::SignIn(sign_in) => sign_in.run()?,
+            Self::Pin(pin) => pin.run()?,
+            Self::Mac(mac) => mac.run()?,
             Self::Sensor(sensor) => sensor.run()?,
             Self::InstallRoot(install) => install.run()?,
             Self::Retire(retire) => retire.run()?,
@@ -207,19 +212,9 @@ impl Collect {
 impl Download {
     fn run(self) -> Result<()> {
         let mut device = Device::open(&self.folder)?;
-        let stream = terminal::connect(self.server.as_str())
-            .with_context(|| format!("cannot connect to {}; is the server running there?", self.server))?;
-        let cut = self.cut_after.map(CutAfter);
+        let link = self.server.link()?;
         let began = Instant::now();
-        let done = match &self.tls_root {
-            None => download_over(&mut device, Link::new(stream), self.slot, cut).map(|(done, _)| done),
-            Some(root) => {
-                let root = read_certificate(root)?;
-                let host = self.server.rsplit_once(':').map_or(self.server.as_str(), |(host, _)| host);
-                let tls = TlsClient::new([&root])?.connect(stream, host, Duration::from_secs(10))?;
-                download_over(&mut device, Link::new(tls), self.slot, cut).map(|(done, _)| done)
-            }
-        }?;
+        let (done, _) = download_over(&mut device, link, self.slot, self.cut_after.map(CutAfter))?;
         if self.json {
             let ms = began.elapsed().as_secs_f64() * 1000.0;
             say!("{}", json!({ "slot": done.slot.index(), "kcv": done.kcv.to_string(), "ms": ms }));

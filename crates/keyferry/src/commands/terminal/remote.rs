@@ -1,24 +1,13 @@
 //! Keys from a distance besides the TMK download: the remote key server, and asking to be collected.
 
-use std::{path::PathBuf, time::Duration};
+use std::path::PathBuf;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use clap::Args;
-use terminal::{Link, Terminal as Device, ask_over, rks_load, tls::TlsClient};
-use wire::{Slot, limits};
+use terminal::{Terminal as Device, ask_over, rks_load};
+use wire::Slot;
 
-use super::{read_certificate, slot};
-
-/// Where the server is.
-#[derive(Args)]
-pub(crate) struct Server {
-    /// The server's terminal port.
-    #[arg(long = "server", value_name = "HOST:PORT", default_value = "127.0.0.1:7801")]
-    address: String,
-    /// Use TLS 1.3 and trust this root, PEM.
-    #[arg(long, value_name = "FILE")]
-    tls_root: Option<PathBuf>,
-}
+use super::{line::Server, slot};
 
 /// Fetch keys from the remote key server by the device's identity (DIK2).
 #[derive(Args)]
@@ -44,14 +33,7 @@ pub(crate) struct Ask {
 impl Rks {
     pub(crate) fn run(self) -> Result<()> {
         let mut device = Device::open(&self.folder)?;
-        let stream = self.server.connect()?;
-        let loaded = match self.server.tls()? {
-            None => rks_load(&mut device, Link::new(stream), &self.slots)?.0,
-            Some((tls, host)) => {
-                let stream = tls.connect(stream, &host, HANDSHAKE)?;
-                rks_load(&mut device, Link::new(stream), &self.slots)?.0
-            }
-        };
+        let (loaded, _) = rks_load(&mut device, self.server.link()?, &self.slots)?;
         for kcv in &loaded.kcvs {
             say!("key with check value {kcv}");
         }
@@ -63,31 +45,8 @@ impl Rks {
 impl Ask {
     pub(crate) fn run(self) -> Result<()> {
         let mut device = Device::open(&self.folder)?;
-        let stream = self.server.connect()?;
-        let answer = match self.server.tls()? {
-            None => ask_over(&mut device, Link::new(stream))?.0,
-            Some((tls, host)) => {
-                let stream = tls.connect(stream, &host, HANDSHAKE)?;
-                ask_over(&mut device, Link::new(stream))?.0
-            }
-        };
+        let (answer, _) = ask_over(&mut device, self.server.link()?)?;
         say!("collected, fingerprint {}; the KMS must show the same", answer.fingerprint);
         Ok(())
-    }
-}
-
-const HANDSHAKE: Duration = Duration::from_secs(limits::IDLE_SECONDS);
-
-impl Server {
-    fn connect(&self) -> Result<std::net::TcpStream> {
-        terminal::connect(self.address.as_str())
-            .with_context(|| format!("cannot connect to {}; is the server running there?", self.address))
-    }
-
-    fn tls(&self) -> Result<Option<(TlsClient, String)>> {
-        let Some(root) = &self.tls_root else { return Ok(None) };
-        let root = read_certificate(root)?;
-        let host = self.address.rsplit_once(':').map_or(self.address.as_str(), |(host, _)| host);
-        Ok(Some((TlsClient::new([&root])?, host.to_owned())))
     }
 }
