@@ -1,4 +1,6 @@
-//! Flows B and C against the worked values of the wire (`vectors/tdes-suite.json`): the HSM's side of each.
+//! Flows B, C, E and F against the worked values of the wire (`vectors/tdes-suite.json`): the HSM's side of each.
+
+mod sessions;
 
 use std::path::Path;
 

@@ -4,14 +4,16 @@
 
 use hsm::{
     KeyBlock, Refusal,
-    commands::{Held, ImportLoaded, Imported, Load, LoadTerminal, Reply, Request},
+    commands::{
+        Held, ImportLoaded, Imported, Load, LoadTerminal, MakeZoneKey, Reply, Request, ZoneAlgorithm,
+    },
 };
 use keyferry_hsm_soft::{
     Duty, HsmSoftError, Offline, SoftHsm,
     components::{Ceremony, Combined, Component, ComponentRefusal, Target, combine, enter},
     create,
 };
-use paycrypto::{TdesKey, hygiene::PoorKey};
+use paycrypto::{AesKey, TdesKey, hygiene::PoorKey};
 use zeroize::Zeroizing;
 
 const PASSPHRASE: &str = "only for this test";
@@ -270,5 +272,78 @@ fn a_sum_with_another_check_value_is_refused() {
     let room = Room::new();
     let blocks = room.all(&exchange(2));
     let outcome = combine(&room.hsm, &exchange(2), &blocks, [0; 3]);
+    assert_eq!(refusal(outcome), ComponentRefusal::KeyCheckValue);
+}
+
+fn zone_master(algorithm: ZoneAlgorithm) -> Ceremony {
+    let target = Target::ZoneMaster { algorithm };
+    Ceremony { name: "ISSUER-1".into(), target, ..exchange(2) }
+}
+
+fn aes_component(part: u8, person: &str, key: &AesKey) -> Component<5> {
+    let clear = Zeroizing::new(key.expose().to_vec());
+    Component { part, person: person.into(), clear, check_value: key.kcv() }
+}
+
+#[test]
+fn people_make_a_zone_master_key_of_either_cipher() {
+    let room = Room::new();
+    let tdes = zone_master(ZoneAlgorithm::Tdes);
+    assert_eq!(room.combine(&tdes, &room.all(&tdes)).unwrap().kcv, room.key(2).kcv());
+
+    let aes = zone_master(ZoneAlgorithm::Aes);
+    let typed = [(); 2].map(|()| AesKey::generate32().unwrap());
+    let blocks: Vec<_> = (1..)
+        .zip(&typed)
+        .map(|(part, key)| {
+            let person = PEOPLE[usize::from(part) - 1];
+            enter(&room.hsm, &aes, &aes_component(part, person, key)).unwrap()
+        })
+        .collect();
+    let sum: Vec<u8> = (0..32).map(|at| typed[0].expose()[at] ^ typed[1].expose()[at]).collect();
+    let sum = AesKey::from_bytes(&sum).unwrap();
+    let made = combine(&room.hsm, &aes, &blocks, sum.kcv()).unwrap();
+    assert_eq!(made.kcv, sum.kcv());
+
+    // A component of it is no component of a TDES key, and none is a key.
+    let mixed = combine(&room.hsm, &tdes, &[room.enter(&tdes, 1), blocks[1].clone()], [0; 3]);
+    assert!(matches!(mixed, Err(HsmSoftError::Refused(Refusal::WrongUse { .. }))));
+    let hsm = SoftHsm::open(room.folder.path(), PASSPHRASE, vec![]).unwrap();
+    let make = |under: &KeyBlock| {
+        let (under, owner, zone) = (under.clone(), "ACQ".into(), "ISSUER-1".into());
+        hsm.handle(Request::MakeZoneKey(MakeZoneKey { under, owner, zone, algorithm: ZoneAlgorithm::Aes }))
+    };
+    assert!(matches!(make(&made.block), Ok(Reply::MakeZoneKey(_))));
+    assert!(matches!(make(&blocks[0]), Err(Refusal::WrongUse { .. })));
+}
+
+#[test]
+fn a_mistyped_aes_component_is_refused() {
+    let room = Room::new();
+    let aes = zone_master(ZoneAlgorithm::Aes);
+    let key = AesKey::generate32().unwrap();
+    let good = aes_component(1, "Ada", &key);
+    let short =
+        Component { clear: Zeroizing::new(key.expose()[..24].to_vec()), ..aes_component(1, "Ada", &key) };
+    assert_eq!(refusal(enter(&room.hsm, &aes, &short)), ComponentRefusal::Length { found: 24, wanted: 32 });
+    let mut changed = key.expose().to_vec();
+    changed[5] ^= 0x10;
+    let changed = Component { clear: Zeroizing::new(changed), ..aes_component(1, "Ada", &key) };
+    assert_eq!(refusal(enter(&room.hsm, &aes, &changed)), ComponentRefusal::CheckValue);
+    let three = Component { part: 1, person: "Ada".into(), clear: good.clear.clone(), check_value: [0; 3] };
+    let outcome = enter(&room.hsm, &aes, &three);
+    assert_eq!(refusal(outcome), ComponentRefusal::CheckValueLength { found: 3 });
+    let five =
+        Component { part: 1, person: "Ada".into(), clear: room.component(1).clear, check_value: [0; 5] };
+    let outcome = enter(&room.hsm, &exchange(2), &five);
+    assert_eq!(refusal(outcome), ComponentRefusal::CheckValueLength { found: 5 });
+
+    let first = enter(&room.hsm, &aes, &good).unwrap();
+    let same = enter(&room.hsm, &aes, &aes_component(2, "Grace", &key)).unwrap();
+    let outcome = combine(&room.hsm, &aes, &[first.clone(), same], [0; 5]);
+    assert_eq!(refusal(outcome), ComponentRefusal::EqualComponents);
+    let other = AesKey::generate32().unwrap();
+    let second = enter(&room.hsm, &aes, &aes_component(2, "Grace", &other)).unwrap();
+    let outcome = combine(&room.hsm, &aes, &[first, second], [0; 5]);
     assert_eq!(refusal(outcome), ComponentRefusal::KeyCheckValue);
 }

@@ -2,7 +2,7 @@ use hsm::{Refusal, commands::MAX_FRAME};
 use paycrypto::{blocks::CONTEXT_BYTES, digest};
 
 /// Optional block `11` after `said`: all frames, and the texts of the blocks before it in the same message.
-pub(super) fn context(said: &[u8]) -> [u8; CONTEXT_BYTES] {
+pub(crate) fn context(said: &[u8]) -> [u8; CONTEXT_BYTES] {
     let hash = digest::sha256(said);
     std::array::from_fn(|index| hash.get(index).copied().unwrap_or_default())
 }

@@ -38,6 +38,8 @@ pub(crate) use answer_tms::{answer_tms, strangers as strangers_dmk};
 pub(crate) use check_answer::check_answer;
 pub(crate) use check_collected::check_collected;
 pub(crate) use check_work_key::check_work_key;
+#[cfg(test)]
+pub(crate) use context::context;
 pub(crate) use dik1::{export_dik1, import_dik1, make_dik1, strangers as strangers_dik1};
 pub(crate) use export_held::export_held;
 pub(crate) use import_loaded::import_loaded;
