@@ -8,14 +8,17 @@ use keyferry_flows::{
     local_load::{self, LoadPad},
     repair,
     rks_load::{self, IdentityPad},
+    sign_in::{self, SignInPad},
     tmk_download::{
         DownloadPad, PadRefusal,
         kms::{Confirm, ExpectHello},
         terminal::Start,
     },
+    tms_download::{Data, Done, Fetch, Inventory, Next, Plan, Request, sealed::unseal},
+    tms_session::{self, Identification, OperatorPassword, PadProof, TmsPad, Transaction, terminal::Keyed},
 };
 use proptest::{collection::vec, prelude::*};
-use wire::{Device, Fields, Frame, Kcv, MessageType, Serial, Slot, Tag};
+use wire::{BcdTime, Device, Fields, Frame, Kcv, MessageType, SData, Serial, Slot, TData, Tag};
 
 /// A PIN pad that says yes to everything, so that the role itself is what refuses.
 struct Yes;
@@ -80,6 +83,59 @@ impl IdentityPad for Yes {
     fn forget(&mut self) {}
 }
 
+impl TmsPad for Yes {
+    fn tms_begin(&mut self, when: Option<BcdTime>) -> Result<TData, LoadRefusal> {
+        Ok(TData::new([1; 4], when))
+    }
+
+    fn tms_prove(
+        &mut self,
+        _: &Frame,
+        _: &Frame,
+        operator: Option<&OperatorPassword<'_>>,
+    ) -> Result<PadProof, LoadRefusal> {
+        Ok(PadProof { sac_1: [2; 4], operator: operator.map(|_| [3; 32]) })
+    }
+
+    fn tms_keys(&mut self, _: &Frame, _: &Frame) -> Result<Option<Kcv>, LoadRefusal> {
+        Ok(Some(Kcv::Tdes([3; 3])))
+    }
+
+    fn tms_done(&mut self, _: &Frame, _: &Frame) -> Result<(), LoadRefusal> {
+        Ok(())
+    }
+
+    fn tms_seal(&mut self, inner: &[u8]) -> Result<Vec<u8>, LoadRefusal> {
+        Ok(inner.to_vec())
+    }
+
+    fn tms_open(&mut self, sealed: &[u8]) -> Result<Vec<u8>, LoadRefusal> {
+        Ok(sealed.to_vec())
+    }
+
+    fn tms_blocks_left(&self) -> u64 {
+        1 << 20
+    }
+
+    fn tms_forget(&mut self) {}
+}
+
+impl SignInPad for Yes {
+    fn sign_in_begin(&mut self, _: Slot, _: u8) -> Result<([u8; 8], Kcv), LoadRefusal> {
+        Ok(([1; 8], Kcv::Tdes([3; 3])))
+    }
+
+    fn sign_in_keys(&mut self, _: &Frame, _: &Frame) -> Result<[u8; 8], LoadRefusal> {
+        Ok([4; 8])
+    }
+
+    fn sign_in_done(&mut self, _: &Frame, _: &Frame) -> Result<Vec<Kcv>, LoadRefusal> {
+        Ok(vec![Kcv::Tdes([3; 3]); 2])
+    }
+
+    fn sign_in_forget(&mut self) {}
+}
+
 /// Frames of the types that the roles know, with fields that they look for, mostly of the right length, or any bytes.
 fn frame() -> impl Strategy<Value = Frame> {
     let known = prop::sample::select(vec![
@@ -103,11 +159,51 @@ fn frame() -> impl Strategy<Value = Frame> {
         (Tag::REPAIR_CHALLENGE, 16),
         (Tag::REPAIR_EXPIRY, 6),
         (Tag::SIGNATURE, 256),
+        (Tag::KCV, 3),
+        (Tag::VENDOR_ID, 5),
+        (Tag::MODEL_ID, 5),
+        (Tag::DWK_MODE, 1),
+        (Tag::TAC_1, 4),
+        (Tag::DWK_1, 16),
+        (Tag::SAC_1, 4),
+        (Tag::RESULT, 1),
+        (Tag::OPERATOR_ID, 5),
+        (Tag::OPERATOR_PROOF, 32),
+        (Tag::OPERATOR_DEMANDED, 1),
+        (Tag::PACKAGE_NAME, 5),
+        (Tag::OFFSET, 8),
+        (Tag::LENGTH_WANTED, 4),
+        (Tag::DATA, 5),
+        (Tag::SEALED_MESSAGE, 24),
+        (Tag::MESSAGE_MAC, 8),
+        (Tag::MORE, 1),
+        (Tag::STATUS, 5),
+    ]);
+    // Fields with few right values, each mostly right.
+    let special = prop::sample::select(vec![
+        (Tag::TMS_VERSION, &b"01.00"[..]),
+        (Tag::TMS_VERSION, b"02.00"),
+        (Tag::TRANSACTION_CODE, b"0001"),
+        (Tag::TRANSACTION_CODE, b"0002"),
+        (Tag::TRANSACTION_CODE, b"0009"),
+        (Tag::STAGE, &[1]),
+        (Tag::STAGE, &[2]),
+        (Tag::STAGE, &[3]),
+        (Tag::STAGE, &[4]),
+        (Tag::SRC, b"00"),
+        (Tag::SRC, b"06"),
+        (Tag::T_DATA, &[0; 10]),
+        (Tag::S_DATA, &[0x80, 0, 0, 0, 0, 0, 0, 0, 0, 0]),
+        (Tag::PACKAGE_VERSION, b"1.2.0"),
+        (Tag::PACKAGE_KIND, &[1]),
     ]);
     let value = prop_oneof![Just(0x30_u8), Just(0x41), Just(0), Just(1), Just(0xFF)];
     let field = (known, value, 0_usize..20);
-    let fields = vec(field, 0..24).prop_map(|drawn| {
+    let fields = (vec(field, 0..40), vec(special, 0..16)).prop_map(|(drawn, special)| {
         let mut fields = Fields::new();
+        for (tag, value) in special {
+            let _ = fields.push(tag, value);
+        }
         for ((tag, length), value, odd) in drawn {
             let length = if odd == 0 { length + 1 } else { length };
             let _ = fields.push(tag, &vec![value; length]);
@@ -118,6 +214,13 @@ fn frame() -> impl Strategy<Value = Frame> {
             entry.push(Tag::KEY_BLOCK, b"B").unwrap();
         }
         fields.push_template(Tag::KEY_ENTRY, entry).unwrap();
+        if fields.get(Tag::PACKAGE_KIND).is_some() {
+            let mut package = Fields::new();
+            package.push(Tag::PACKAGE_NAME, b"pay-app").unwrap();
+            package.push(Tag::PACKAGE_VERSION, b"1.2.0").unwrap();
+            package.push(Tag::PACKAGE_KIND, &[1]).unwrap();
+            fields.push_template(Tag::PACKAGE_ENTRY, package).unwrap();
+        }
         fields
     });
     let kind = prop::sample::select(vec![
@@ -142,6 +245,19 @@ fn frame() -> impl Strategy<Value = Frame> {
         MessageType::RepairAsk,
         MessageType::RepairChallenge,
         MessageType::Repair,
+        MessageType::TmsHello,
+        MessageType::TmsChallenge,
+        MessageType::TmsProof,
+        MessageType::TmsKey,
+        MessageType::TmsInventory,
+        MessageType::TmsPlan,
+        MessageType::TmsGet,
+        MessageType::TmsData,
+        MessageType::TmsReport,
+        MessageType::Sealed,
+        MessageType::SignIn,
+        MessageType::WorkingKeys,
+        MessageType::SignInConfirm,
         MessageType::Error,
     ]);
     let formed = (kind, fields).prop_map(|(kind, fields)| Frame::new(kind, &fields).unwrap());
@@ -232,12 +348,85 @@ fn asked(frames: &[Frame; 3]) -> Option<()> {
     state.on_frame(&frames[1]).ok()?.done().ok().map(drop)
 }
 
+fn identification() -> Identification {
+    let [vendor, model] = ["AAAAA"; 2];
+    let device = Device::built_in(Serial::parse("AAAAA").unwrap());
+    Identification { vendor: vendor.parse().unwrap(), model: model.parse().unwrap(), device }
+}
+
+/// Gives the frames to a terminal that wants a key, and to one that wants packages.
+fn tms_terminal(frames: &[Frame; 3]) -> Option<()> {
+    for transaction in
+        [Transaction::ProgramDownload, Transaction::KeyDownload { slot: Slot::new(0).unwrap() }]
+    {
+        let start = tms_session::terminal::Start::new(identification(), transaction, None);
+        let (_, state) = start.begin(&mut Yes).ok()?;
+        let operator = OperatorPassword { id: "op7".parse().unwrap(), password: b"secret" };
+        let (_, state) = state.on_frame(&mut Yes, &frames[0], Some(&operator)).ok()?;
+        if let Keyed::Key { expect, .. } = state.on_frame(&mut Yes, &frames[1]).ok()? {
+            expect.on_frame(&mut Yes, &frames[2]).ok()?;
+        }
+    }
+    Some(())
+}
+
+fn tms(frames: &[Frame; 3]) -> Option<()> {
+    let hello = tms_session::tms::ExpectHello::new().on_frame(&frames[0]).ok()?;
+    let (_, state) = hello.challenge([0; 4], &SData::new([0; 4], None), "B", true).ok()?;
+    let proof = state.on_frame(&frames[1]).ok()?;
+    if proof.transaction() == Transaction::ProgramDownload {
+        return proof.open_program("B").ok().map(drop);
+    }
+    let (_, state) = proof.open_key("B", "B", Kcv::Tdes([3; 3])).ok()?;
+    match state.on_frame(&frames[2]).ok()? {
+        tms_session::tms::Confirm::Opened(confirmed) => confirmed.done().ok().map(drop),
+        tms_session::tms::Confirm::WrongCheckValue(fault) => fault.answer().map(drop),
+    }
+}
+
+/// What both sides make of an opened payload.
+fn sealed_phase(frame: &Frame) {
+    let inner = unseal(frame).unwrap_or_else(|_| frame.payload().to_vec());
+    match Request::read(&inner) {
+        Ok(Request::Get(get)) => drop((get.length(7), get.clone().answer(7, vec![0; 7]), get.not_offered())),
+        Ok(Request::Inventory(inventory)) => drop(Inventory::from_payload(&inventory.to_payload().unwrap())),
+        Ok(Request::Report(report)) => drop((report.to_payload(), report.answer())),
+        Err(fault) => drop(fault.answer()),
+    }
+    let _ = (Plan::from_payload(&inner), Done::from_payload(&inner));
+    let Ok(data) = Data::from_payload(&inner) else { return };
+    let id = wire::PackageId {
+        name: data.name.clone(),
+        version: data.version.clone(),
+        kind: wire::PackageKind::Application,
+    };
+    let mut fetch = Fetch::new(&wire::Manifest { id, size: u64::MAX, sha256: [0; 32] }, data.offset);
+    if let Next::Get(_) = fetch.next(5, 1 << 20) {
+        let _ = fetch.on_data(data);
+    }
+}
+
+fn signing_in(frames: &[Frame; 3]) -> Option<()> {
+    let (_, state) =
+        sign_in::terminal::Start::new(device(), Slot::new(0).unwrap(), 0).begin(&mut Yes).ok()?;
+    let (_, state) = state.on_frame(&mut Yes, &frames[0]).ok()?;
+    state.on_frame(&mut Yes, &frames[1]).ok().map(drop)
+}
+
+fn host(frames: &[Frame; 3]) -> Option<()> {
+    let asked = sign_in::host::ExpectSignIn::new().on_frame(&frames[0]).ok()?;
+    let (_, state) = asked.deliver(&["P".into(), "M".into()]).ok()?;
+    state.on_frame(&frames[1]).ok()?.done([0; 8]).ok().map(drop)
+}
+
 proptest! {
     #[test]
     fn every_role_takes_any_frames(frames in [frame(), frame(), frame()]) {
         let _ = (terminal(&frames), kms(&frames));
         let _ = (loaded_terminal(&frames), kld(&frames), rks_device(&frames), rks(&frames));
         let _ = (repaired(&frames), repair_station(&frames), asking(&frames), asked(&frames));
+        let _ = (tms_terminal(&frames), tms(&frames), signing_in(&frames), host(&frames));
+        frames.iter().for_each(sealed_phase);
         let _ = local_load::messages::SignedFields::read(frames[0].payload());
         for frame in &frames {
             if let Ok(ask) = collect_terminal::Ask::read(frame) {
