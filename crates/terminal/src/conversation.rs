@@ -3,7 +3,9 @@
 
 use std::cell::RefCell;
 
-use flows::{Fault, HasCode, collect, local_load, repair, rks_load, tmk_download};
+use flows::{
+    Fault, HasCode, collect, local_load, repair, rks_load, sign_in, tmk_download, tms_download, tms_session,
+};
 use wire::{ErrorMessage, Fields, Frame, error_frame, error_frame_with_refusals};
 
 use crate::refusals::ChainedRefusal;
@@ -53,7 +55,16 @@ macro_rules! not_permitted {
     )*};
 }
 
-not_permitted!(collect::Reason, local_load::Reason, repair::Reason, rks_load::Reason, tmk_download::Reason);
+not_permitted!(
+    collect::Reason,
+    local_load::Reason,
+    repair::Reason,
+    rks_load::Reason,
+    sign_in::Reason,
+    tmk_download::Reason,
+    tms_download::Reason,
+    tms_session::Reason
+);
 
 /// Why a flow stopped: a fault has an answer, a link may have one by its code.
 pub(crate) enum Stop<R: HasCode> {

@@ -2,15 +2,18 @@
 
 use flows::local_load::LoadPad;
 use flows::rks_load::IdentityPad;
+use flows::sign_in::SignInPad;
 use flows::tmk_download::DownloadPad;
 use flows::tmk_download::messages::TkReply;
 use flows::tmk_download::terminal::Start;
+use flows::tms_session::TmsPad;
 use paycrypto::keys::Tmk;
 use pki::Role;
 use proptest::prelude::*;
 use wire::Frame;
 
 use crate::testing::peers::{Rks, accepted, checked, frame, kld_key, load, rks_keys, tlv};
+use crate::testing::session_peers::{Host, Tms, confirm, hello, sign_in};
 use crate::testing::{estate, slot};
 use crate::{PinPad, collect};
 
@@ -151,5 +154,84 @@ proptest! {
         let pad = terminal.pad();
         prop_assert!(pad.slots().iter().any(|status| status.kcv == old || status.previous == Some(old)));
         prop_assert_eq!(pad.identity().unwrap().kcv, dik2);
+    }
+
+    #[test]
+    fn any_frames_at_any_state_of_a_session_with_the_tms(
+        frames in proptest::collection::vec(payload(), 4),
+        changes in proptest::collection::vec((any::<usize>(), any::<u8>()), 1..4),
+        garbage in proptest::collection::vec(any::<u8>(), 0..100),
+        depth in 0..6_usize,
+        wants in prop_oneof![Just(None), Just(Some(9))],
+    ) {
+        let (mut terminal, _) = estate().full_terminal();
+        let mut tms = Tms::of(&mut terminal);
+        let old = load(&mut terminal, &Tmk::generate().unwrap(), "SN-1001/03", None).unwrap();
+        let dmk = terminal.pad().dmk();
+        let pad = terminal.pad_mut();
+        let frames: Vec<Frame> =
+            frames.iter().map(|payload| Frame::from_payload(payload).unwrap()).collect();
+
+        let hello = hello(&pad.tms_begin(None).unwrap().bytes(), wants);
+        let challenge = tms.challenge(&hello);
+        if depth == 0 {
+            let _ = pad.tms_prove(&frames[0], &frames[1], None);
+        } else if depth == 1 {
+            let _ = pad.tms_prove(&hello, &changed(&challenge, &changes), None);
+        } else {
+            let proof = tms.proof(&pad.tms_prove(&hello, &challenge, None).unwrap().sac_1);
+            let key = match wants {
+                Some(_) => tms.tmk_key(&Tmk::generate().unwrap(), "SN-1001/09"),
+                None => tms.program_key(),
+            };
+            let _ = match depth {
+                2 => pad.tms_keys(&frames[0], &key),
+                3 => pad.tms_keys(&proof, &frames[1]),
+                4 => pad.tms_keys(&proof, &changed(&key, &changes)),
+                _ => pad.tms_keys(&proof, &key),
+            };
+            let _ = if wants.is_some() { pad.tms_done(&frames[2], &frames[3]) } else { Ok(()) };
+        }
+        // Nothing that is not sealed with the session's keys opens, and it ends the session.
+        prop_assert!(pad.tms_open(&garbage).is_err());
+        prop_assert!(pad.tms_seal(&garbage).is_err());
+        let slots = pad.slots();
+        prop_assert!(slots.iter().any(|status| status.kcv == old && status.previous.is_none()));
+        prop_assert!(slots.iter().all(|status| status.slot == slot(3) || !status.done));
+        prop_assert_eq!(pad.dmk(), dmk);
+    }
+
+    #[test]
+    fn any_frames_at_any_state_of_a_sign_in(
+        frames in proptest::collection::vec(payload(), 4),
+        changes in proptest::collection::vec((any::<usize>(), any::<u8>()), 1..4),
+        depth in 0..5_usize,
+    ) {
+        let (mut terminal, _) = estate().full_terminal();
+        let host = Host::new(&Tmk::generate().unwrap());
+        load(&mut terminal, &host.tmk, "SN-1001/03", None).unwrap();
+        let pad = terminal.pad_mut();
+        let frames: Vec<Frame> =
+            frames.iter().map(|payload| Frame::from_payload(payload).unwrap()).collect();
+
+        let (rnd1, kcv) = pad.sign_in_begin(slot(3), 0).unwrap();
+        let said = sign_in(3, &rnd1, kcv.as_bytes());
+        let keys = host.working_keys(&said, "SN-1001/03");
+        let good = host.done(&said);
+        match depth {
+            0 => { let _ = pad.sign_in_keys(&frames[0], &keys); }
+            1 => { let _ = pad.sign_in_keys(&said, &frames[1]); }
+            2 => { let _ = pad.sign_in_keys(&said, &changed(&keys, &changes)); }
+            _ => { pad.sign_in_keys(&said, &keys).unwrap(); }
+        }
+        let own = confirm(&host.confirmed(&said));
+        let done = if depth == 3 { changed(&good, &changes) } else { frames[3].clone() };
+        let is_done = done.bytes() == good.bytes();
+        // Without its own confirm and the true DONE no key is worked with.
+        let taken = pad.sign_in_done(&own, &done).is_ok();
+        prop_assert!(!taken || is_done || depth == 3);
+        prop_assert_eq!(pad.slots()[0].working.pik.is_some(), taken);
+        prop_assert!(pad.sign_in_done(&own, &good).is_err());
+        prop_assert_eq!(pad.slots()[0].kcv, kcv);
     }
 }

@@ -18,6 +18,7 @@ pub mod collect;
 pub mod listen;
 pub mod package;
 pub mod refusals;
+pub mod sign_in;
 pub mod serial;
 pub mod storage;
 #[cfg(feature = "tls")]

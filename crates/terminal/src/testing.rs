@@ -3,6 +3,7 @@
 
 pub(crate) mod line;
 pub(crate) mod peers;
+pub(crate) mod session_peers;
 
 use std::sync::{Mutex, OnceLock};
 

@@ -41,6 +41,14 @@ pub(super) struct Begun {
     kcv: Kcv,
 }
 
+#[cfg(test)]
+impl Begun {
+    /// Puts another Rnd1 in, for worked values.
+    pub(super) fn set_rnd1(&mut self, rnd1: [u8; RANDOM]) {
+        self.rnd1 = rnd1;
+    }
+}
+
 /// With which TMK of the slot.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Which {
@@ -216,15 +224,21 @@ impl SoftPad {
         for key in &named {
             refuse_twin(*key, self.state.held_beside(Some(slot)).into_iter().chain(named.iter().copied()))?;
         }
-        let with_kcv: Vec<_> = named.iter().map(|(used_as, _)| used_as).zip(keys.kcvs()).collect();
-        for (at, (used_as, kcv)) in with_kcv.iter().enumerate() {
-            if let Some((other, _)) = with_kcv.iter().skip(at + 1).find(|(_, other)| other == kcv) {
-                let why = format!("the {used_as} and the {other} have the same check value");
-                return Err(PadRefusal::KeyRefused { why });
-            }
-        }
-        Ok(())
+        let uses: Vec<KeyUse> = named.iter().map(|(used_as, _)| *used_as).collect();
+        refuse_equal_kcvs(&uses, &keys.kcvs())
     }
+}
+
+/// Refuses two keys with one check value, by name.
+pub(super) fn refuse_equal_kcvs(uses: &[KeyUse], kcvs: &[Kcv]) -> Result<(), PadRefusal> {
+    for (at, (used_as, kcv)) in uses.iter().zip(kcvs).enumerate() {
+        let mut others = uses.iter().zip(kcvs).skip(at + 1);
+        if let Some((other, _)) = others.find(|(_, other)| *other == kcv) {
+            let why = format!("the {used_as} and the {other} have the same check value");
+            return Err(PadRefusal::KeyRefused { why });
+        }
+    }
+    Ok(())
 }
 
 fn tmk(keys: &SlotKeys, which: Which) -> Option<&Tmk> {

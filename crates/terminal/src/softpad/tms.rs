@@ -23,7 +23,7 @@ use crate::PinPad;
 use crate::life_cycle::Milestone;
 
 /// Blocks that a session key protects at most, both directions together (SP 800-67 revision 2; 2-wire.md section 7).
-const MAX_BLOCKS: u64 = 1 << 20;
+pub(super) const MAX_BLOCKS: u64 = 1 << 20;
 /// Bytes of a block.
 const BLOCK: usize = 8;
 
@@ -70,6 +70,12 @@ impl Seal {
         }
         self.blocks += blocks;
         Ok(())
+    }
+
+    /// As if this many blocks were gone.
+    #[cfg(test)]
+    pub(super) fn set_blocks(&mut self, blocks: u64) {
+        self.blocks = blocks;
     }
 
     fn seal(&mut self, inner: &[u8]) -> Result<Vec<u8>, PadRefusal> {

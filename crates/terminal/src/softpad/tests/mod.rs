@@ -4,7 +4,9 @@ mod identity;
 mod life;
 mod load;
 mod power_cut;
+mod sign_in;
 mod tamper;
+mod tms;
 mod transaction;
 
 use flows::tmk_download::messages::{Done, KeyConfirm, TkChallenge, TkHello, TkKey, TkReply};
