@@ -68,7 +68,7 @@ impl ProtocolError {
 
 impl<R: HasCode> Fault<R> {
     /// The ERROR for the peer, with the code's own text: an exact reason could tell a stranger something. Nothing after
-    /// an ERROR from the peer.
+    /// an ERROR from the peer, or another end of its own.
     pub fn answer(&self) -> Option<Frame> {
         self.answer_with(self.code.text())
     }

@@ -4,16 +4,19 @@
 use alloc::{string::String, vec::Vec};
 
 use wire::{
-    Device, Fields, Frame, Malformed, MessageType, ModelId, OperatorId, SData, Serial, Slot, Src, Stage,
-    Suite, TData, Tag, TmsVersion, TransactionCode, VendorId,
+    Fields, Frame, Malformed, MessageType, OperatorId, SData, Src, Stage, Suite, TData, Tag, TmsVersion,
+    TransactionCode,
 };
 
+use super::identification::vendor_and_model;
 use crate::{
     ProtocolError,
     fault::{expect, write},
     loading::key_block,
     refusal_record,
 };
+
+pub use super::identification::{Identification, Named, Transaction};
 
 /// Bytes of TAC_1 and SAC_1.
 pub const MAC: usize = 4;
@@ -27,94 +30,6 @@ const RESULT_GOOD: u8 = 0x00;
 const RESULT_FAILED: u8 = 0x01;
 /// A field that says yes by being there (DF3F).
 const YES: u8 = 0x01;
-
-/// What a terminal wants of a session (DF33 and, with 0001, DF04).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Transaction {
-    /// `0001`: a TMK into this slot.
-    KeyDownload {
-        /// The slot to fill.
-        slot: Slot,
-    },
-    /// `0002`: packages.
-    ProgramDownload,
-}
-
-impl Transaction {
-    /// Its code.
-    pub fn code(self) -> TransactionCode {
-        match self {
-            Self::KeyDownload { .. } => TransactionCode::KeyDownload,
-            Self::ProgramDownload => TransactionCode::ProgramDownload,
-        }
-    }
-
-    /// The slot to fill, in a key download.
-    pub fn slot(self) -> Option<Slot> {
-        match self {
-            Self::KeyDownload { slot } => Some(slot),
-            Self::ProgramDownload => None,
-        }
-    }
-}
-
-/// Who a terminal says it is, to a TMS.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Identification {
-    /// The vendor (DF30).
-    pub vendor: VendorId,
-    /// The model (DF31).
-    pub model: ModelId,
-    /// Terminal and PIN pad (DF02, DF03).
-    pub device: Device,
-}
-
-/// What the three later messages repeat of TMS_HELLO: DF30, DF31, DF02 and DF32.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Named {
-    /// The vendor (DF30).
-    pub vendor: VendorId,
-    /// The model (DF31).
-    pub model: ModelId,
-    /// The terminal (DF02).
-    pub sn: Serial,
-    /// The version (DF32).
-    pub version: TmsVersion,
-}
-
-impl Named {
-    fn read(fields: &Fields) -> Result<Named, Malformed> {
-        let (vendor, model) = vendor_and_model(fields)?;
-        let sn = Serial::from_bytes(fields.required(Tag::SERIAL)?)?;
-        Ok(Named { vendor, model, sn, version: fields.tms_version()? })
-    }
-
-    fn push(&self, fields: &mut Fields) -> Result<(), Malformed> {
-        fields.push(Tag::VENDOR_ID, self.vendor.as_bytes())?;
-        fields.push(Tag::MODEL_ID, self.model.as_bytes())?;
-        fields.push(Tag::SERIAL, self.sn.as_bytes())?;
-        fields.push(Tag::TMS_VERSION, &self.version.bytes())
-    }
-
-    /// That this is what TMS_HELLO said. A TMS that does not speak the hello's version may name its own.
-    ///
-    /// # Errors
-    /// [`Malformed::FieldValue`] with the first field that differs.
-    pub fn expect(&self, hello: &Named, src: Src) -> Result<(), Malformed> {
-        let version = self.version == hello.version || src == Src::VersionNotSupported;
-        for (same, tag) in [
-            (self.vendor == hello.vendor, Tag::VENDOR_ID),
-            (self.model == hello.model, Tag::MODEL_ID),
-            (self.sn == hello.sn, Tag::SERIAL),
-            (version, Tag::TMS_VERSION),
-        ] {
-            if !same {
-                return Err(Malformed::FieldValue { tag });
-            }
-        }
-        Ok(())
-    }
-}
 
 /// TMS_HELLO: terminal → TMS.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -405,12 +320,6 @@ fn transaction(fields: &Fields) -> Result<Result<Transaction, [u8; TransactionCo
         Some(TransactionCode::ProgramDownload) => Ok(Transaction::ProgramDownload),
         None => Err(digits),
     })
-}
-
-fn vendor_and_model(fields: &Fields) -> Result<(VendorId, ModelId), Malformed> {
-    let missing = |tag| Malformed::MissingField { tag };
-    let vendor = fields.vendor()?.ok_or(missing(Tag::VENDOR_ID))?;
-    Ok((vendor, fields.model()?.ok_or(missing(Tag::MODEL_ID))?))
 }
 
 fn push_stage_and_src(fields: &mut Fields, stage: Stage, refused: Option<Src>) -> Result<(), Malformed> {

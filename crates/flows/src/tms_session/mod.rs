@@ -41,6 +41,7 @@
 //! authenticated, and there is no forward secrecy (3-hardened.md).
 
 mod error;
+mod identification;
 pub mod messages;
 mod pad;
 pub mod terminal;

@@ -1,0 +1,127 @@
+//! A PIN pad for whole roles under any frames.
+
+use keyferry_flows::{
+    PadRefusal as LoadRefusal,
+    local_load::LoadPad,
+    rks_load::IdentityPad,
+    sign_in::SignInPad,
+    tmk_download::{DownloadPad, PadRefusal},
+    tms_session::{OperatorPassword, PadProof, TmsPad},
+};
+use wire::{BcdTime, Frame, Kcv, Slot, TData};
+
+/// A PIN pad that says yes to everything, so that the role itself is what refuses.
+pub(crate) struct Yes;
+
+impl DownloadPad for Yes {
+    fn start(&mut self, _: Slot) -> Result<[u8; 8], PadRefusal> {
+        Ok([1; 8])
+    }
+
+    fn challenge(&mut self, _: &Frame, _: &Frame) -> Result<[u8; 8], PadRefusal> {
+        Ok([2; 8])
+    }
+
+    fn key(&mut self, _: &Frame, _: &Frame) -> Result<Kcv, PadRefusal> {
+        Ok(Kcv::Tdes([3; 3]))
+    }
+
+    fn done(&mut self, _: &Frame, _: &Frame) -> Result<(), PadRefusal> {
+        Ok(())
+    }
+}
+
+impl LoadPad for Yes {
+    type Key = ();
+
+    fn accept(&mut self, (): &(), _: &Frame) -> Result<Vec<u8>, LoadRefusal> {
+        Ok(vec![1; 256])
+    }
+
+    fn load(&mut self, _: &Frame, _: &Frame) -> Result<Kcv, LoadRefusal> {
+        Ok(Kcv::Tdes([3; 3]))
+    }
+
+    fn loaded(&mut self, _: &Frame, _: &Frame) -> Result<(), LoadRefusal> {
+        Ok(())
+    }
+}
+
+impl IdentityPad for Yes {
+    type Key = ();
+
+    fn begin(&mut self, _: Slot) -> Result<(), LoadRefusal> {
+        Ok(())
+    }
+
+    fn factor(&mut self, (): &(), _: &Frame, _: &Frame) -> Result<Vec<u8>, LoadRefusal> {
+        Ok(vec![1; 256])
+    }
+
+    fn proof(&mut self, _: &Frame, _: &Frame) -> Result<Vec<u8>, LoadRefusal> {
+        Ok(vec![2; 256])
+    }
+
+    fn keys(&mut self, _: &Frame, _: &Frame) -> Result<Vec<Kcv>, LoadRefusal> {
+        Ok(vec![Kcv::Tdes([3; 3])])
+    }
+
+    fn done(&mut self, _: &Frame, _: &Frame) -> Result<(), LoadRefusal> {
+        Ok(())
+    }
+
+    fn forget(&mut self) {}
+}
+
+impl TmsPad for Yes {
+    fn tms_begin(&mut self, when: Option<BcdTime>) -> Result<TData, LoadRefusal> {
+        Ok(TData::new([1; 4], when))
+    }
+
+    fn tms_prove(
+        &mut self,
+        _: &Frame,
+        _: &Frame,
+        operator: Option<&OperatorPassword<'_>>,
+    ) -> Result<PadProof, LoadRefusal> {
+        Ok(PadProof { sac_1: [2; 4], operator: operator.map(|_| [3; 32]) })
+    }
+
+    fn tms_keys(&mut self, _: &Frame, _: &Frame) -> Result<Option<Kcv>, LoadRefusal> {
+        Ok(Some(Kcv::Tdes([3; 3])))
+    }
+
+    fn tms_done(&mut self, _: &Frame, _: &Frame) -> Result<(), LoadRefusal> {
+        Ok(())
+    }
+
+    fn tms_seal(&mut self, inner: &[u8]) -> Result<Vec<u8>, LoadRefusal> {
+        Ok(inner.to_vec())
+    }
+
+    fn tms_open(&mut self, sealed: &[u8]) -> Result<Vec<u8>, LoadRefusal> {
+        Ok(sealed.to_vec())
+    }
+
+    fn tms_blocks_left(&self) -> u64 {
+        1 << 20
+    }
+
+    fn tms_forget(&mut self) {}
+}
+
+impl SignInPad for Yes {
+    fn sign_in_begin(&mut self, _: Slot, _: u8) -> Result<([u8; 8], Kcv), LoadRefusal> {
+        Ok(([1; 8], Kcv::Tdes([3; 3])))
+    }
+
+    fn sign_in_keys(&mut self, _: &Frame, _: &Frame) -> Result<[u8; 8], LoadRefusal> {
+        Ok([4; 8])
+    }
+
+    fn sign_in_done(&mut self, _: &Frame, _: &Frame) -> Result<Vec<Kcv>, LoadRefusal> {
+        Ok(vec![Kcv::Tdes([3; 3]); 2])
+    }
+
+    fn sign_in_forget(&mut self) {}
+}
