@@ -145,6 +145,8 @@ CREATE TABLE deployments (
 ) STRICT;
 
 CREATE INDEX running_deployments ON deployments (vendor, id) WHERE state = 'running';
+CREATE INDEX deployments_with_an_end ON deployments (ends_at)
+    WHERE ends_at IS NOT NULL AND state IN ('running', 'paused');
 
 CREATE TRIGGER deployments_end_once BEFORE UPDATE OF state ON deployments
 WHEN OLD.state IN ('cancelled', 'finished')

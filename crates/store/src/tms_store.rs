@@ -95,6 +95,10 @@ pub trait TmsStore: Send + Sync + 'static {
         vendor: &str,
     ) -> impl Future<Output = Result<Vec<Deployment>, StoreError>> + Send;
 
+    /// Deployments, running or paused, whose time is over at `now` (Unix milliseconds), those that ended first in front,
+    /// at most [`limits::PAGE`](crate::limits::PAGE): a single indexed read.
+    fn deployments_over(&self, now: i64) -> impl Future<Output = Result<Vec<Deployment>, StoreError>> + Send;
+
     /// Changes a deployment's state if it is one of `from`, and says whether this did it.
     fn set_deployment_state(
         &self,

@@ -83,6 +83,10 @@ impl TmsStore for SqliteStore {
         self.readers().short(|db| reads::deployments::running(db, vendor))
     }
 
+    async fn deployments_over(&self, now: i64) -> Result<Vec<Deployment>, StoreError> {
+        self.readers().long(move |db| reads::deployments::over(db, now)).await
+    }
+
     async fn set_deployment_state(
         &self,
         id: i64,

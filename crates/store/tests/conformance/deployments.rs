@@ -82,11 +82,46 @@ pub async fn only_a_vendors_own_package_that_stands_is_deployed(store: &impl Sto
         let outcome = store.put_deployment(refused, event("deployment.started")).await;
         assert_eq!(outcome, Err(StoreError::NoSuchPackage(id)));
     }
-    let never = StopRule { failures_percent: 101, at_least: 0 };
-    let never = NewDeployment { stop_at: never, ..deployment(other) };
-    let outcome = store.put_deployment(never, event("deployment.started")).await;
-    assert!(matches!(outcome, Err(StoreError::Invalid(_))), "{outcome:?}");
     assert_eq!(events(store).await, before);
+}
+
+pub async fn numbers_that_no_plan_follows_are_refused(store: &impl Store) {
+    let app = published(store).await;
+    let before = events(store).await;
+    let window = Window { start_minute: 0, end_minute: 1_440, utc_offset_minutes: 0 };
+    for refused in [
+        NewDeployment { stop_at: StopRule { failures_percent: 101, at_least: 0 }, ..deployment(app) },
+        NewDeployment { stages: vec![Stage { percent: 101, successes: 0 }], ..deployment(app) },
+        NewDeployment { window: Some(window), ..deployment(app) },
+        NewDeployment {
+            window: Some(Window { start_minute: 1_440, end_minute: 0, ..window }),
+            ..deployment(app)
+        },
+    ] {
+        let outcome = store.put_deployment(refused, event("deployment.started")).await;
+        assert!(matches!(outcome, Err(StoreError::Invalid(_))), "{outcome:?}");
+    }
+    assert_eq!(events(store).await, before);
+}
+
+pub async fn deployments_whose_time_is_over_are_found(store: &impl Store) {
+    use DeploymentState::{Cancelled, Finished, Paused, Running};
+    let app = published(store).await;
+    let mut ids = Vec::new();
+    for until in [Some(NOW + 9), None, Some(NOW + 5), Some(NOW + 7), Some(NOW + 10)] {
+        let new = NewDeployment { until, ..deployment(app) };
+        ids.push(store.put_deployment(new, event("deployment.started")).await.unwrap());
+    }
+    store.set_deployment_state(ids[2], &[Running], Paused, event("deployment.paused")).await.unwrap();
+    store.set_deployment_state(ids[3], &[Running], Cancelled, event("deployment.cancelled")).await.unwrap();
+    let over = async |now| {
+        let found = store.deployments_over(now).await.unwrap();
+        found.into_iter().map(|deployment| deployment.id).collect::<Vec<_>>()
+    };
+    assert_eq!(over(NOW + 4).await, Vec::<i64>::new());
+    assert_eq!(over(NOW + 9).await, [ids[2], ids[0]]);
+    store.set_deployment_state(ids[2], &[Paused], Finished, event("deployment.finished")).await.unwrap();
+    assert_eq!(over(NOW + 9).await, [ids[0]]);
 }
 
 pub async fn states_change_from_what_was_seen(store: &impl Store) {

@@ -15,7 +15,7 @@ fn dik1(label: &str, scope: Dik1Scope) -> NewDik1 {
     NewDik1 { label: label.into(), acquirer: "acq".into(), scope, block: "D0096DIK1".into(), kcv: kcv(7) }
 }
 
-fn tmk(index: u8, n: u32) -> ReportedKey {
+pub fn tmk(index: u8, n: u32) -> ReportedKey {
     ReportedKey::Tmk { slot: slot(index), block: format!("D0096KLD{n}"), kcv: kcv(n) }
 }
 
@@ -24,17 +24,17 @@ fn dik2(n: u8) -> ReportedKey {
     ReportedKey::Dik2 { dik1: "batch".into(), factor_digest: [n; 32], factor, kcv: kcv(n.into()) }
 }
 
-fn dmk(n: u32) -> ReportedKey {
+pub fn dmk(n: u32) -> ReportedKey {
     ReportedKey::Dmk { block: format!("D0096DMK{n}"), kcv: kcv(n) }
 }
 
-fn loaded(serial: &str, keys: Vec<ReportedKey>) -> ReportedTerminal {
+pub fn loaded(serial: &str, keys: Vec<ReportedKey>) -> ReportedTerminal {
     let device = Device::built_in(sn(serial));
     ReportedTerminal { device, keys, failed: None, refused: None }
 }
 
 /// A report of run `n`, which closed `n` milliseconds after [`NOW`].
-fn report(n: u8, terminals: Vec<ReportedTerminal>) -> KldReport {
+pub fn report(n: u8, terminals: Vec<ReportedTerminal>) -> KldReport {
     KldReport {
         content_digest: [n; 32],
         digest: [n ^ 0x80; 32],

@@ -72,6 +72,8 @@ macro_rules! suite {
                 a_stage_goes_on_from_what_was_seen,
                 an_inventory_is_kept_and_written_over,
                 an_offer_counts_once,
+                deployments_whose_time_is_over_are_found,
+                numbers_that_no_plan_follows_are_refused,
                 many_stops_at_once_stop_once,
                 only_a_vendors_own_package_that_stands_is_deployed,
                 states_change_from_what_was_seen,
@@ -146,6 +148,7 @@ macro_rules! suite {
                 keys_of_the_rks_and_of_sign_ins_share_a_slot,
                 old_keys_work_until_the_new_ones_are_confirmed,
                 uses_are_counted,
+                what_a_kld_loads_drops_sign_ins,
             },
             slots::{
                 a_confirmed_key_confirms_again_without_change,

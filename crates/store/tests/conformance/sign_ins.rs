@@ -5,6 +5,7 @@ use keyferry_store::{
     Store, StoreError, WorkingKind, WorkingOutcome, limits,
 };
 
+use super::devices::{dmk, loaded, report, tmk as tmk_of_kld};
 use super::{
     NOW, administrator, approval, built_in, event, events, external, import, kcv, one_terminal, package,
     pending, slot, sn, waiting,
@@ -188,6 +189,36 @@ pub async fn a_new_tk_drops_sign_ins(store: &impl Store) {
     let id = waiting(store, 3, external("SN-1", "PP-9", 3)).await;
     store.approve_replacement(approval(id, 3, administrator()), event("approved")).await.unwrap();
     assert_eq!((pending_one(store).await, active(store).await), (None, [None; 3]));
+}
+
+/// 2-wire.md section 4, Confirming: another DIK2 or DMK drops what waits; a TMK that a KLD loaded drops what waits in its
+/// slot, where the terminal now holds another key.
+pub async fn what_a_kld_loads_drops_sign_ins(store: &impl Store) {
+    let tmk = with_tmk(store).await;
+    let second = pending(store, "SN-1", 1, 2).await;
+    let both = async || {
+        begin(store, keys(tmk.id, 2, 10)).await;
+        begin(store, SignInKeys { slot: slot(1), ..keys(second.id, 2, 20) }).await;
+    };
+    let waits = async || {
+        let other = store.pending_sign_in(&sn("SN-1"), slot(1)).await.unwrap();
+        (pending_one(store).await.is_some(), other.is_some())
+    };
+    let load = async |n: u8, key| {
+        let report = report(n, vec![loaded("SN-1", vec![key])]);
+        store.import_kld_report(report, event("kld.reported")).await.unwrap();
+    };
+    both().await;
+    load(2, tmk_of_kld(0, 8)).await;
+    assert_eq!(waits().await, (false, true));
+    let tmk = store.slot(&sn("SN-1"), slot(0)).await.unwrap().active.unwrap();
+    begin(store, keys(tmk.id, 2, 30)).await;
+    assert_eq!(waits().await, (true, true));
+    load(3, dmk(9)).await;
+    assert_eq!(waits().await, (false, false));
+    begin(store, keys(tmk.id, 2, 40)).await;
+    load(4, dmk(9)).await;
+    assert_eq!(waits().await, (true, false), "the same DMK changes nothing");
 }
 
 pub async fn keys_of_the_rks_and_of_sign_ins_share_a_slot(store: &impl Store) {

@@ -6,7 +6,9 @@ use serde_json::json;
 use super::super::error::Db;
 use super::super::writer::Tx;
 use super::{at_most, to_json, vendors, with_facts};
-use crate::{DeploymentState, Event, NewDeployment, StoreError, limits};
+use crate::{DeploymentState, Event, NewDeployment, StoreError, Window, limits};
+
+const MINUTES_OF_A_DAY: u16 = 24 * 60;
 
 pub(in crate::sqlite) fn put(
     tx: &Tx<'_>,
@@ -14,9 +16,7 @@ pub(in crate::sqlite) fn put(
     event: &Event,
 ) -> Result<i64, StoreError> {
     at_most("who starts a deployment", event.actor.len(), limits::EVENT_TEXT)?;
-    if deployment.stop_at.failures_percent > 100 {
-        return Err(StoreError::Invalid("a deployment stops at 0 to 100 percent of failures"));
-    }
+    check(deployment)?;
     let target = to_json("a deployment's target", &deployment.target, limits::JSON)?;
     let stages = to_json("a deployment's stages", &deployment.stages, limits::JSON)?;
     let window = deployment
@@ -53,6 +53,23 @@ pub(in crate::sqlite) fn put(
     let id = id.ok_or(StoreError::NoSuchPackage(deployment.package))?;
     tx.append(&with_facts(event, json!({ "deployment": id, "package": deployment.package })))?;
     Ok(id)
+}
+
+/// Refuses numbers that no plan could follow.
+fn check(deployment: &NewDeployment) -> Result<(), StoreError> {
+    if deployment.stop_at.failures_percent > 100 {
+        return Err(StoreError::Invalid("a deployment stops at 0 to 100 percent of failures"));
+    }
+    if deployment.stages.iter().any(|stage| stage.percent > 100) {
+        return Err(StoreError::Invalid("a stage of a deployment has 0 to 100 percent of its terminals"));
+    }
+    let in_a_day = |window: Window| window.start_minute.max(window.end_minute) < MINUTES_OF_A_DAY;
+    if deployment.window.is_some_and(|window| !in_a_day(window)) {
+        return Err(StoreError::Invalid(
+            "a deployment's window is told in minutes after midnight, 0 to 1439",
+        ));
+    }
+    Ok(())
 }
 
 pub(in crate::sqlite) fn set_state(

@@ -38,6 +38,16 @@ pub(in crate::sqlite) fn running(db: &Connection, vendor: &str) -> Result<Vec<De
         .db()
 }
 
+pub(in crate::sqlite) fn over(db: &Connection, now: i64) -> Result<Vec<Deployment>, StoreError> {
+    let page = limits::PAGE;
+    db.prepare_cached(&format!(
+        "{DEPLOYMENT} WHERE ends_at <= ?1 AND ends_at IS NOT NULL AND state IN ('running', 'paused')
+         ORDER BY ends_at LIMIT {page}"
+    ))
+    .and_then(|mut s| s.query_map([now], deployment_row)?.collect())
+    .db()
+}
+
 fn deployment_row(row: &Row<'_>) -> rusqlite::Result<Deployment> {
     Ok(Deployment {
         id: row.get(0)?,

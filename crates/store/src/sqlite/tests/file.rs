@@ -1,6 +1,7 @@
 //! Opening: whose file it is, who may read it, what is in it.
 
 use super::*;
+use crate::{TmsStore, Vendor};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_file_and_its_side_files_are_private() {
@@ -107,4 +108,25 @@ async fn a_store_that_someone_writes_to_is_opened_and_read() {
     let second = SqliteStore::open(&bench.path, options).unwrap();
     assert_eq!(second.acquirers().await.unwrap().len(), 1);
     assert_eq!(second.audit_append(event("login")).await, Err(StoreError::Busy));
+}
+
+/// A server notices what the command line changes in a process of its own.
+#[tokio::test(flavor = "multi_thread")]
+async fn another_process_raises_the_estates_version() {
+    let bench = bench();
+    let before = bench.store.estate_version().await.unwrap();
+    let other = SqliteStore::open(&bench.path, SqliteOptions::default()).unwrap();
+    let vendor = Vendor {
+        id: "ACME".into(),
+        name: String::new(),
+        models: vec![],
+        roots: vec![],
+        repository: "{}".into(),
+        approval_required: false,
+        operator_required: false,
+        created_at: NOW,
+    };
+    other.put_vendor(vendor, event("vendor")).await.unwrap();
+    assert!(bench.store.estate_version().await.unwrap() > before);
+    assert_eq!(bench.store.vendors().await.unwrap().len(), 1);
 }
