@@ -23,6 +23,7 @@ pub mod serial;
 pub mod storage;
 #[cfg(feature = "tls")]
 pub mod tls;
+pub mod tms;
 pub mod transaction;
 
 mod ask;

@@ -18,6 +18,8 @@ use super::{AreaError, FileName, PackageStorage, Room};
 const FOLDER_MODE: u32 = 0o700;
 /// Mode of every file.
 const FILE_MODE: u32 = 0o600;
+/// Room on the disk that packages leave alone, bytes: the terminal's own state must always find some.
+const RESERVE: u64 = 1 << 20;
 /// What a file is called while it is written to replace another one.
 const NEW: &str = ".new";
 
@@ -49,6 +51,14 @@ impl FolderPackages {
 
     fn file(&self, room: Room, name: &FileName) -> PathBuf {
         self.room(room).join(name.as_str())
+    }
+
+    /// Refuses to take the last room.
+    fn leave_room(&self, path: &Path, bytes: &[u8]) -> Result<(), AreaError> {
+        let disk = rustix::fs::statvfs(&self.path).map_err(|error| failed("look at", path)(error.into()))?;
+        let left = disk.f_bavail.saturating_mul(disk.f_frsize);
+        let needed = RESERVE.saturating_add(u64::try_from(bytes.len()).unwrap_or(u64::MAX));
+        if left < needed { Err(AreaError::Full { path: path.to_owned() }) } else { Ok(()) }
     }
 
     /// Removes what a power cut left behind before it was renamed: nothing depends on it.
@@ -99,6 +109,7 @@ impl PackageStorage for FolderPackages {
 
     fn write(&mut self, room: Room, name: &FileName, offset: u64, bytes: &[u8]) -> Result<(), AreaError> {
         let path = self.file(room, name);
+        self.leave_room(&path, bytes)?;
         let written = OpenOptions::new()
             .write(true)
             .create(true)

@@ -52,6 +52,8 @@ pub(super) struct Selection {
     trial: Option<Trial>,
     /// A failed start that the TMS was not told of.
     failed: Option<FailedStart>,
+    /// Whether anything else changed that it was not told of.
+    untold: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -80,7 +82,7 @@ impl Selection {
     /// The other area as the current one, not started yet. Of a failed start before nothing is lost.
     pub(super) fn switched(&self, packages: Vec<PackageId>) -> Selection {
         let trial = Some(Trial { begun: false, packages });
-        Selection { second: !self.second, trial, failed: self.failed.clone() }
+        Selection { second: !self.second, trial, failed: self.failed.clone(), untold: true }
     }
 
     /// Reads it; none in storage that was never used.
@@ -141,12 +143,17 @@ impl Areas {
         self.selection.failed.as_ref()
     }
 
-    /// The TMS knows of the failed start.
+    /// Whether the TMS was not told of the last change.
+    pub(crate) fn is_untold(&self) -> bool {
+        self.selection.untold
+    }
+
+    /// The TMS knows what is installed, and of a failed start.
     pub(crate) fn told(&mut self) -> Result<(), AreaError> {
-        if self.selection.failed.is_none() {
+        if !self.selection.untold {
             return Ok(());
         }
-        self.select(Selection { failed: None, ..self.selection.clone() })
+        self.select(Selection { failed: None, untold: false, ..self.selection.clone() })
     }
 
     /// Makes a selection the one that holds, on the disk first.
@@ -165,7 +172,7 @@ impl Areas {
         let failed = FailedStart { packages, why: why.chars().take(MAX_WHY).collect() };
         let before = installed::load_or_empty(self.storage.as_ref(), self.selection.other())?;
         let second = !self.selection.second;
-        self.select(Selection { second, trial: None, failed: Some(failed.clone()) })?;
+        self.select(Selection { second, trial: None, failed: Some(failed.clone()), untold: true })?;
         self.installed = before;
         hook(&self.running()).map_err(|why| AreaError::Start { why })?;
         Ok(Started::Returned(failed))
@@ -179,6 +186,7 @@ struct Stored {
     second: bool,
     trial: Option<StoredTrial>,
     failed: Option<StoredFailure>,
+    untold: bool,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -209,6 +217,7 @@ impl Stored {
                 .map(|trial| StoredTrial { begun: trial.begun, packages: ids(&trial.packages) }),
             failed: (selection.failed.as_ref())
                 .map(|failed| StoredFailure { packages: ids(&failed.packages), why: failed.why.clone() }),
+            untold: selection.untold,
         }
     }
 
@@ -222,7 +231,8 @@ impl Stored {
             Some(failed) => Some(FailedStart { packages: ids(failed.packages)?, why: failed.why }),
             None => None,
         };
-        (self.version == VERSION).then_some(Selection { second: self.second, trial, failed })
+        let selection = Selection { second: self.second, trial, failed, untold: self.untold };
+        (self.version == VERSION).then_some(selection)
     }
 }
 

@@ -14,10 +14,11 @@ mod version;
 
 use serde::{Deserialize, Serialize};
 
+pub use content::MAX_PACKAGE;
 pub use merge::merge;
 pub use refusal::PackageRefusal;
 
-pub(crate) use content::check as check_content;
+pub(crate) use content::{check as check_content, check_size};
 pub(crate) use origin::check as check_origin;
 pub(crate) use set::{Arrived, install};
 pub(crate) use version::{Change, check as check_version};

@@ -24,6 +24,17 @@ pub enum PackageRefusal {
     /// The content is not the one that was signed.
     #[error("the content has another hash than the one that was signed: publish it again")]
     Hash,
+    /// It is larger than a package may be.
+    #[error("{size} bytes are more than the {most} that a package of its kind may have")]
+    Size {
+        /// Its bytes.
+        size: u64,
+        /// What is allowed.
+        most: u64,
+    },
+    /// The disk has no room for it; what came of it is kept.
+    #[error("this terminal has no room for it: free some, and it goes on where it stood")]
+    NoRoom,
     /// It is older than what is installed.
     #[error("version {installed} is installed, and this terminal takes no older one")]
     Older {
@@ -90,6 +101,8 @@ impl PackageRefusal {
             PackageRefusal::Signature { .. } => "signature",
             PackageRefusal::NotApproved | PackageRefusal::Approval { .. } => "approval",
             PackageRefusal::Hash => "hash",
+            PackageRefusal::Size { .. } => "size",
+            PackageRefusal::NoRoom => "room",
             PackageRefusal::Older { .. } => "older",
             PackageRefusal::Changed => "changed",
             PackageRefusal::Kind { .. } => "kind",

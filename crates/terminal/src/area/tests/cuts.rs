@@ -28,7 +28,12 @@ fn power_cut_at_every_act_leaves_the_old_set_or_the_new_one() {
         disk.power_back(survives);
 
         let mut areas = Areas::open(disk.clone()).unwrap();
-        areas.start(&mut |running| Ok(drop(version(*running)))).unwrap();
+        areas
+            .start(&mut |running| {
+                let _ = version(*running);
+                Ok(())
+            })
+            .unwrap();
         let now = version(areas.running()).unwrap();
         assert!(now == "1.0.0" || now == "2.0.0", "cut after {cut}: {now}");
         seen[usize::from(now == "2.0.0")] += 1;

@@ -31,6 +31,7 @@ struct State {
     acts: usize,
     acts_left: usize,
     bytes_left: usize,
+    reserve: bool,
 }
 
 /// The disk; clones are the same one.
@@ -41,7 +42,8 @@ impl Disk {
     pub(crate) fn new() -> Disk {
         let (live, safe) = (Names::new(), Names::new());
         let inodes = Vec::new();
-        let state = State { inodes, live, safe, acts: 0, acts_left: usize::MAX, bytes_left: usize::MAX };
+        let (acts, acts_left, bytes_left, reserve) = (0, usize::MAX, usize::MAX, false);
+        let state = State { inodes, live, safe, acts, acts_left, bytes_left, reserve };
         Disk(Arc::new(Mutex::new(state)))
     }
 
@@ -58,6 +60,12 @@ impl Disk {
     /// Lets so many more bytes be written.
     pub(crate) fn full_after(&self, bytes: usize) {
         self.0.lock().unwrap().bytes_left = bytes;
+    }
+
+    /// As [`full_after`](Disk::full_after), but small files that are replaced find room, as a folder's reserve gives it.
+    pub(crate) fn full_but_for_the_reserve_after(&self, bytes: usize) {
+        self.full_after(bytes);
+        self.0.lock().unwrap().reserve = true;
     }
 
     /// Ends a power cut.
@@ -166,7 +174,9 @@ impl PackageStorage for Disk {
 
     fn replace(&mut self, room: Room, name: &FileName, bytes: &[u8]) -> Result<(), AreaError> {
         self.act(|state| {
-            state.take_room(room, name, bytes)?;
+            if !state.reserve {
+                state.take_room(room, name, bytes)?;
+            }
             state.inodes.push(Inode { live: bytes.to_vec(), safe: bytes.to_vec() });
             let inode = state.inodes.len() - 1;
             state.live.insert((room, name.clone()), inode);

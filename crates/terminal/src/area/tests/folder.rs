@@ -14,7 +14,12 @@ fn a_folder_is_opened_as_it_was_left() {
     drop(areas);
     let mut areas = Areas::in_folder(terminal.path()).unwrap();
     assert!(areas.is_new());
-    areas.start(&mut |running| Ok(assert_eq!(version(*running).as_deref(), Some("2.0.0")))).unwrap();
+    areas
+        .start(&mut |running| {
+            assert_eq!(version(*running).as_deref(), Some("2.0.0"));
+            Ok(())
+        })
+        .unwrap();
     let [(next, content), _] = pair("3.0.0");
     let mut part = areas.part(&next).unwrap();
     areas.append(&mut part, &content[..50]).unwrap();

@@ -14,7 +14,12 @@ fn with_version_1() -> (Disk, Areas) {
 fn new_storage_holds_nothing_and_starts() {
     let mut areas = Areas::in_memory().unwrap();
     assert_eq!(
-        areas.start(&mut |running| Ok(assert_eq!(running.installed().count(), 0))).unwrap(),
+        areas
+            .start(&mut |running| {
+                assert_eq!(running.installed().count(), 0);
+                Ok(())
+            })
+            .unwrap(),
         Started::AsBefore
     );
     assert_eq!(version(areas.running()), None);
@@ -79,12 +84,22 @@ fn power_lost_during_the_first_start_returns() {
         let (disk, mut areas) = with_version_1();
         switch(&mut areas, &pair("2.0.0")).unwrap();
         let off = disk.clone();
-        areas.start(&mut |_| Ok(off.cut_after(0))).unwrap_err();
+        areas
+            .start(&mut |_| {
+                off.cut_after(0);
+                Ok(())
+            })
+            .unwrap_err();
         drop(areas);
         disk.power_back(survives);
         let mut areas = Areas::open(disk).unwrap();
         let mut started = None;
-        let Started::Returned(failed) = areas.start(&mut |running| Ok(started = version(*running))).unwrap()
+        let Started::Returned(failed) = areas
+            .start(&mut |running| {
+                started = version(*running);
+                Ok(())
+            })
+            .unwrap()
         else {
             panic!("did not return")
         };
@@ -122,7 +137,9 @@ fn an_area_that_ran_before_and_fails_is_told_and_stays() {
 
 #[test]
 fn a_damaged_selection_is_named() {
-    for bytes in [&b"{"[..], br#"{"version":9,"second":false,"trial":null,"failed":null}"#, b""] {
+    for bytes in
+        [&b"{"[..], br#"{"version":9,"second":false,"trial":null,"failed":null,"untold":false}"#, b""]
+    {
         let (mut disk, areas) = with_version_1();
         drop(areas);
         disk.replace(Room::Selection, &FileName::new("selection.json").unwrap(), bytes).unwrap();

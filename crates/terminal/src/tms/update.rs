@@ -1,0 +1,336 @@
+//! An update from its first contact to its report.
+
+use std::io;
+
+use flows::ProtocolError;
+use flows::tms_download::messages::{Done, Inventory, Plan, Report};
+use flows::tms_download::{Fault, Reason};
+use flows::tms_session::Transaction;
+use wire::{ErrorCode, Manifest, PackageId, PlanEntry};
+
+use super::fetch::{Fetched, Stopped, fetch};
+use super::line::{Cut, End, Line};
+use super::report::status;
+use super::session::{self, Opened, Session};
+use super::{Progress, TmsError, UpdateOptions, Updated};
+use crate::area::{AreaError, Areas, Started};
+use crate::conversation::Stop;
+use crate::package::{
+    Arrived, Change, PackageRefusal, check_content, check_origin, check_size, check_version, install,
+};
+use crate::{Link, PinPad, Stream, Terminal};
+
+/// Most plans in one update: far more than a fleet's terminals ever get, and an end to a TMS that always has more.
+pub(super) const MAX_ROUNDS: usize = 64;
+
+/// Blocks that an inventory or a report and its answer take at most, each the longest inner payload (2-wire.md section 7).
+const BLOCKS_OF_A_QUESTION: u64 = 2 * (65_500 / 8 + 1);
+
+/// Asks the TMS what to load, loads it, installs and starts it, and reports. `connect` is called for every session: once
+/// for each 8 MiB or so.
+///
+/// # Errors
+/// [`TmsError`]. Call it again: it goes on where it stood. A package that is refused is no error; see
+/// [`Updated::refused`].
+pub fn update<P: PinPad, S: Stream>(
+    terminal: &mut Terminal<P>,
+    areas: &mut Areas,
+    connect: &mut dyn FnMut() -> io::Result<Link<S>>,
+    options: UpdateOptions<'_>,
+) -> Result<Updated, TmsError> {
+    let cut = Cut::after(options.cut_after);
+    let mut run = Run { terminal, areas, connect, options, session: None, cut, done: Updated::default() };
+    let result = run.all();
+    run.hang_up();
+    result.map(|()| run.done)
+}
+
+struct Run<'r, 'o, P: PinPad, S> {
+    terminal: &'r mut Terminal<P>,
+    areas: &'r mut Areas,
+    connect: &'r mut dyn FnMut() -> io::Result<Link<S>>,
+    options: UpdateOptions<'o>,
+    session: Option<Session<S>>,
+    cut: Cut,
+    done: Updated,
+}
+
+impl<P: PinPad, S: Stream> Run<'_, '_, P, S> {
+    fn all(&mut self) -> Result<(), TmsError> {
+        // An area that a power cut kept from its first start.
+        if self.areas.is_new() {
+            self.start(&mut Vec::new())?;
+        }
+        if self.areas.is_untold() {
+            let mut refused = Vec::new();
+            if let Some(failed) = self.areas.failed_start() {
+                let why = PackageRefusal::Start { why: failed.why.clone() };
+                refused.extend(failed.packages.iter().map(|id| (id.clone(), why.clone())));
+            }
+            self.report(&refused)?;
+        }
+        for _ in 0..MAX_ROUNDS {
+            let plan = self.plan()?;
+            let installed_before = self.done.installed.len();
+            if !plan.entries.is_empty() {
+                self.carry_out(plan.entries)?;
+            }
+            // A TMS that has more after nothing could be installed would only say the same again.
+            if !plan.more || self.done.installed.len() == installed_before {
+                return Ok(());
+            }
+        }
+        Err(TmsError::TooManyPlans)
+    }
+
+    /// The inventory, answered by a plan.
+    fn plan(&mut self) -> Result<Plan, TmsError> {
+        let installed = self.areas.installed().cloned().collect();
+        let inventory = Inventory { installed, status: status(&self.terminal.pad, &[]) };
+        let answer = self.ask(&inventory.to_payload())?;
+        Plan::from_payload(&answer).map_err(|error| self.refuse(error))
+    }
+
+    fn carry_out(&mut self, entries: Vec<PlanEntry>) -> Result<(), TmsError> {
+        let mut refused = Vec::new();
+        let wanted = self.judge(entries, &mut refused)?;
+        self.areas.keep_only(&wanted)?;
+        let mut missing = 0_u64;
+        for manifest in &wanted {
+            missing = missing.saturating_add(manifest.size.saturating_sub(self.areas.part(manifest)?.have()));
+        }
+        self.tell(Progress::Planned { packages: wanted.len(), bytes: missing });
+        let (mut set, mut kept) = (Vec::new(), Vec::new());
+        for manifest in wanted {
+            match self.fetch(&manifest)? {
+                Ok(arrived) => set.push(arrived),
+                Err(refusal) => {
+                    self.refuse_package(&mut refused, manifest.id.clone(), refusal.clone());
+                    kept.extend((refusal == PackageRefusal::NoRoom).then_some(manifest));
+                }
+            }
+        }
+        let told = refused.len();
+        let new = install(self.areas, set, &mut refused)?;
+        for (package, why) in refused.iter().skip(told) {
+            self.tell(Progress::Refused { package, why });
+        }
+        if !new.is_empty() {
+            self.tell(Progress::Starting { packages: &new });
+            self.start(&mut refused)?;
+        }
+        // What is installed is in its area; what cannot be would only lie here.
+        self.areas.keep_only(&kept)?;
+        self.report(&refused)?;
+        self.done.refused.append(&mut refused);
+        Ok(())
+    }
+
+    /// What is to be loaded of a plan.
+    fn judge(
+        &mut self,
+        entries: Vec<PlanEntry>,
+        refused: &mut Vec<(PackageId, PackageRefusal)>,
+    ) -> Result<Vec<Manifest>, TmsError> {
+        let at = self.terminal.time()?;
+        let mut wanted: Vec<Manifest> = Vec::new();
+        for entry in entries {
+            let id = &entry.manifest.id;
+            let installed = self.areas.find(&id.name).map(|installed| &installed.manifest);
+            let device = &self.terminal.device;
+            let verdict = if wanted.iter().any(|other| other.id.name == id.name) {
+                Err(PackageRefusal::Twice)
+            } else {
+                check_version(&entry.manifest, installed, &device.settings.packages).and_then(|change| {
+                    match change {
+                        Change::None => Ok(Change::None),
+                        Change::Load => check_origin(&entry, device, at)
+                            .and_then(|()| check_size(&entry.manifest))
+                            .map(|()| Change::Load),
+                    }
+                })
+            };
+            match verdict {
+                Ok(Change::None) => {}
+                Ok(Change::Load) => wanted.push(entry.manifest),
+                Err(refusal) => self.refuse_package(refused, entry.manifest.id, refusal),
+            }
+        }
+        Ok(wanted)
+    }
+
+    /// A whole and right package, through as many sessions as it takes.
+    fn fetch(&mut self, manifest: &Manifest) -> Result<Result<Arrived, PackageRefusal>, TmsError> {
+        // Whether a session was just opened for this file.
+        let mut fresh = false;
+        loop {
+            // What is here already needs no session.
+            let part = self.areas.part(manifest)?;
+            if part.is_whole() {
+                self.areas.touch(&part)?;
+                return self.check(manifest, part);
+            }
+            self.open()?;
+            let Some(session) = self.session.as_mut() else { continue };
+            let (progress, bytes) = (&mut self.options.progress, &mut self.done.bytes);
+            let mut have = part.have();
+            let on_part = &mut |now: u64| {
+                *bytes = bytes.saturating_add(now.saturating_sub(have));
+                have = now;
+                if let Some(progress) = progress {
+                    progress(Progress::Received { package: &manifest.id, have, size: manifest.size });
+                }
+            };
+            match fetch(session, &mut self.terminal.pad, self.areas, manifest, on_part) {
+                Ok(Fetched::Whole(part)) => return self.check(manifest, part),
+                Ok(Fetched::NewSession { came }) => {
+                    self.hang_up();
+                    if came == 0 && fresh {
+                        return Err(TmsError::Busy);
+                    }
+                    fresh = true;
+                }
+                Ok(Fetched::NotGiven { why }) => {
+                    self.hang_up();
+                    return Ok(Err(PackageRefusal::NotGiven { why }));
+                }
+                Err(Stopped::Areas(AreaError::Full { .. })) => return Ok(Err(PackageRefusal::NoRoom)),
+                Err(Stopped::Areas(error)) => return Err(error.into()),
+                Err(Stopped::End(end)) => return Err(self.fail(end)),
+            }
+        }
+    }
+
+    fn check(
+        &mut self,
+        manifest: &Manifest,
+        part: crate::area::Part,
+    ) -> Result<Result<Arrived, PackageRefusal>, TmsError> {
+        match check_content(self.areas, &part, manifest)? {
+            Ok(()) => Ok(Ok(Arrived { manifest: manifest.clone(), part })),
+            Err(refusal) => {
+                self.areas.discard(&part)?;
+                Ok(Err(refusal))
+            }
+        }
+    }
+
+    /// The first start of a new area.
+    fn start(&mut self, refused: &mut Vec<(PackageId, PackageRefusal)>) -> Result<(), TmsError> {
+        let started = match &mut self.options.start {
+            Some(hook) => self.areas.start(*hook),
+            None => self.areas.start(&mut |_| Ok(())),
+        };
+        match started? {
+            Started::AsBefore => {}
+            Started::New { packages } => self.done.installed.extend(packages),
+            Started::Returned(failed) => {
+                for id in &failed.packages {
+                    let why = PackageRefusal::Start { why: failed.why.clone() };
+                    self.refuse_package(refused, id.clone(), why);
+                }
+                self.done.returned = Some(failed);
+            }
+        }
+        Ok(())
+    }
+
+    fn report(&mut self, refused: &[(PackageId, PackageRefusal)]) -> Result<(), TmsError> {
+        let report = Report {
+            installed: self.areas.installed().cloned().collect(),
+            good: refused.is_empty(),
+            status: status(&self.terminal.pad, refused),
+            // They went with TMS_HELLO.
+            refusals: Vec::new(),
+        };
+        let answer = self.ask(&report.to_payload())?;
+        if let Err(error) = Done::from_payload(&answer) {
+            return Err(self.refuse(error));
+        }
+        Ok(self.areas.told()?)
+    }
+
+    /// Asks in the open session, or in a new one when it has done what it may.
+    fn ask(&mut self, question: &Result<Vec<u8>, ProtocolError>) -> Result<Vec<u8>, TmsError> {
+        let question = match question {
+            Ok(question) => question,
+            Err(error) => return Err(self.refuse(error.clone())),
+        };
+        if self.terminal.pad.tms_blocks_left() < BLOCKS_OF_A_QUESTION {
+            self.hang_up();
+        }
+        self.open()?;
+        let Some(session) = self.session.as_mut() else { return Err(TmsError::Busy) };
+        match session.ask(&mut self.terminal.pad, question) {
+            Ok(answer) => Ok(answer),
+            Err(end) => Err(self.fail(end)),
+        }
+    }
+
+    /// Opens a session unless one is open.
+    fn open(&mut self) -> Result<(), TmsError> {
+        if self.session.is_some() {
+            return Ok(());
+        }
+        let link = (self.connect)().map_err(TmsError::Connect)?;
+        let line = Line { link, cut: std::mem::take(&mut self.cut) };
+        let operator = self.options.operator.as_ref();
+        match session::open(self.terminal, line, Transaction::ProgramDownload, operator) {
+            Ok((Opened::Session, line)) => {
+                self.session = Some(Session { line });
+                self.done.sessions = self.done.sessions.saturating_add(1);
+                self.tell(Progress::Session { number: self.done.sessions });
+                Ok(())
+            }
+            Ok((Opened::Key(_), _)) => Err(session::other_transaction()),
+            Err((error, cut)) => {
+                self.cut = cut;
+                Err(error)
+            }
+        }
+    }
+
+    fn hang_up(&mut self) {
+        if let Some(session) = self.session.take() {
+            self.cut = session.close(&mut self.terminal.pad);
+        }
+    }
+
+    /// What the TMS said cannot be taken: it is told, and the session is over.
+    fn refuse(&mut self, error: ProtocolError) -> TmsError {
+        if let ProtocolError::Peer(message) = &error
+            && message.known_code() == Some(ErrorCode::Busy)
+        {
+            self.hang_up();
+            return TmsError::Busy;
+        }
+        self.fail(End::Stop(Stop::Fault(Fault::from(error))))
+    }
+
+    fn fail(&mut self, end: End<Reason>) -> TmsError {
+        match self.session.take() {
+            Some(session) => {
+                let (error, cut) = session.fail(&mut self.terminal.pad, end);
+                self.cut = cut;
+                error
+            }
+            None => end.quietly(),
+        }
+    }
+
+    fn refuse_package(
+        &mut self,
+        refused: &mut Vec<(PackageId, PackageRefusal)>,
+        package: PackageId,
+        why: PackageRefusal,
+    ) {
+        self.tell(Progress::Refused { package: &package, why: &why });
+        refused.push((package, why));
+    }
+
+    fn tell(&mut self, progress: Progress<'_>) {
+        if let Some(hears) = &mut self.options.progress {
+            hears(progress);
+        }
+    }
+}
