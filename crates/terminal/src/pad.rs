@@ -8,8 +8,8 @@ use flows::local_load::LoadPad;
 use flows::repair::messages::CHALLENGE;
 use flows::rks_load::IdentityPad;
 use flows::sign_in::SignInPad;
-use flows::tms_session::TmsPad;
 use flows::tmk_download::{self, DownloadPad};
+use flows::tms_session::TmsPad;
 use paycrypto::digest::sha256;
 use paycrypto::rsa::PublicKey;
 use pki::{Role, Verified};
@@ -31,12 +31,7 @@ use crate::{Clock, LifeCycle, TransactionPad};
 ///
 /// Everything that changes state returns only when the state survives a power cut.
 pub trait PinPad:
-    DownloadPad
-    + LoadPad<Key = CheckedKey>
-    + IdentityPad<Key = CheckedKey>
-    + TmsPad
-    + SignInPad
-    + TransactionPad
+    DownloadPad + LoadPad<Key = CheckedKey> + IdentityPad<Key = CheckedKey> + TmsPad + SignInPad + TransactionPad
 {
     /// Its serial, to which its keys belong: the terminal's own when it is built in.
     fn serial(&self) -> &Serial;
@@ -272,7 +267,7 @@ pub struct SlotStatus {
     pub done: bool,
     /// Check value of the key before it, kept until the new one has worked once.
     pub previous: Option<Kcv>,
-    /// Check values of the working keys that the RKS brought for it.
+    /// Check values of its working keys, from a sign-in or from the RKS.
     pub working: WorkingStatus,
 }
 

@@ -36,6 +36,9 @@ pub struct Status {
     /// DMK, if it is there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dmk: Option<PlaceReport>,
+    /// How many PINs it would encrypt now: at most 120, and 120 an hour on average.
+    #[serde(default)]
+    pub pins_left: u32,
     /// What it refused, and why.
     #[serde(default)]
     pub refusals: RefusalsReport,
@@ -68,7 +71,7 @@ pub struct SlotReport {
     /// Check value of the key before it, which stays until the new one has worked once.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub previous_kcv: Option<String>,
-    /// Check value of its PIK, where the RKS brought one.
+    /// Check value of its PIK, once a sign-in or the RKS brought one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pik_kcv: Option<String>,
     /// Check value of its MAK.
@@ -143,6 +146,7 @@ impl Status {
                 .collect(),
             dik2: pad.identity().map(place),
             dmk: pad.dmk().map(place),
+            pins_left: pad.pins_left(),
             refusals: refusals(pad.refusals()),
             settings: device.settings.clone(),
             last_known_time: device.last_known_time(),

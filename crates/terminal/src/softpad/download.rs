@@ -94,6 +94,7 @@ impl DownloadPad for SoftPad {
         let TkChallenge { crnd1, rnd2 } = TkChallenge::read(challenge).map_err(unreadable)?;
         let tk = self.tk_for(slot)?;
         if !tk.auk().answers(rnd1, &crnd1) {
+            self.deny("TK_CHALLENGE 0005", "Crnd1 is wrong", "");
             return Err(PadRefusal::ServerNotProven);
         }
         let crnd2 = tk.auk().answer(rnd2);
@@ -116,10 +117,18 @@ impl DownloadPad for SoftPad {
         let tk = self.tk_for(slot)?;
         let place = Place::new(self.serial().clone(), slot).to_string();
         let tmk = blocks::unwrap_tmk(tk.tek(), &block, &place, transcript.context().as_bytes())
-            .map_err(|refusal| PadRefusal::KeyRefused { why: refusal.to_string() })?;
-        if let Some(why) = twin((KeyUse::Tmk, tmk.expose()), self.state.held_beside(Some(slot))) {
-            return Err(PadRefusal::KeyRefused { why });
-        }
+            .map_err(|refusal| refusal.to_string())
+            .and_then(|tmk| {
+                let held = self.state.held_beside(Some(slot));
+                twin((KeyUse::Tmk, tmk.expose()), held).map_or(Ok(tmk), Err)
+            });
+        let tmk = match tmk {
+            Ok(tmk) => tmk,
+            Err(why) => {
+                self.deny("TK_KEY 0007", &why, "");
+                return Err(PadRefusal::KeyRefused { why });
+            }
+        };
         let kcv = Kcv::Tdes(tmk.kcv());
         // A broken download brings the pending key again: it is there already.
         if !self.state.slots.get(&slot).is_some_and(|keys| keys.tmk.holds(&tmk)) {

@@ -132,7 +132,8 @@ impl IdentityPad for SoftPad {
             return Err(not_permitted("there is no DIK2"));
         };
         let opened = blocks::unwrap_token(&identity.dik2, &at_tk1, &place, transcript.context().as_bytes())
-            .map_err(|refusal| not_proven(refusal.to_string()))?;
+            .map_err(|refusal| not_proven(refusal.to_string()));
+        let opened = self.recorded("RKS_TOKEN", opened)?;
         let proof = opened.prove().map_err(failed)?;
         let df22 = key.oaep_encrypt(proof.clear()).map_err(failed)?;
         transcript.push(token);
@@ -150,28 +151,8 @@ impl IdentityPad for SoftPad {
             return Err(not_permitted("RKS_PROOF does not say what this PIN pad gave"));
         }
         transcript.push(proof);
-        let RksKeys { blocks, .. } = RksKeys::read(keys).map_err(unreadable)?;
-        let mut before: Vec<&str> = Vec::new();
-        let mut opened: Vec<(Slot, Opened)> = Vec::new();
-        for block in &blocks {
-            let slot = self.slot_of(block)?;
-            let key = self.open_key(&tk, block, slot, transcript.context_after(&before).as_bytes())?;
-            if opened.iter().any(|(other, held)| (*other, held.used_as()) == (slot, key.used_as())) {
-                return Err(refused(format!("two keys for slot {slot} and one use")));
-            }
-            opened.push((slot, key));
-            before.push(block);
-        }
-        for (slot, key) in &opened {
-            self.check_slot(*slot, &owner)?;
-            let with_tmk = self.state.slots.contains_key(slot)
-                || opened.iter().any(|(other, held)| other == slot && held.used_as() == Use::Tmk);
-            if !with_tmk {
-                return Err(refused(format!("a {:?} for slot {slot}, which has no TMK", key.used_as())));
-            }
-            let beside = opened.iter().filter(|(other, _)| other == slot).map(|(_, key)| key.named());
-            refuse_twin(key.named(), self.state.held_beside(Some(*slot)).into_iter().chain(beside))?;
-        }
+        let opened = self.open_all(&tk, &transcript, &owner, keys);
+        let opened = self.recorded("RKS_KEYS", opened)?;
         let places: Vec<_> = opened.iter().map(|(slot, key)| (*slot, key.used_as())).collect();
         let kcvs: Vec<_> = opened.iter().map(|(_, key)| key.kcv()).collect();
         // All of them or none: one change of state.
@@ -229,6 +210,39 @@ impl SoftPad {
     pub(super) fn check_slot(&mut self, slot: Slot, owner: &Owner) -> Result<(), Denied> {
         let held = self.state.slots.get(&slot).map(|keys| keys.owner);
         self.check_owner(held, owner, &format!("slot {slot}"))
+    }
+
+    /// Opens every key of RKS_KEYS, and looks at where each is to go.
+    fn open_all(
+        &mut self,
+        tk: &RksTk,
+        transcript: &Transcript,
+        owner: &Owner,
+        keys: &Frame,
+    ) -> Result<Vec<(Slot, Opened)>, PadRefusal> {
+        let RksKeys { blocks, .. } = RksKeys::read(keys).map_err(unreadable)?;
+        let mut before: Vec<&str> = Vec::new();
+        let mut opened: Vec<(Slot, Opened)> = Vec::new();
+        for block in &blocks {
+            let slot = self.slot_of(block)?;
+            let key = self.open_key(tk, block, slot, transcript.context_after(&before).as_bytes())?;
+            if opened.iter().any(|(other, held)| (*other, held.used_as()) == (slot, key.used_as())) {
+                return Err(refused(format!("two keys for slot {slot} and one use")));
+            }
+            opened.push((slot, key));
+            before.push(block);
+        }
+        for (slot, key) in &opened {
+            self.check_slot(*slot, owner)?;
+            let with_tmk = self.state.slots.contains_key(slot)
+                || opened.iter().any(|(other, held)| other == slot && held.used_as() == Use::Tmk);
+            if !with_tmk {
+                return Err(refused(format!("a {:?} for slot {slot}, which has no TMK", key.used_as())));
+            }
+            let beside = opened.iter().filter(|(other, _)| other == slot).map(|(_, key)| key.named());
+            refuse_twin(key.named(), self.state.held_beside(Some(*slot)).into_iter().chain(beside))?;
+        }
+        Ok(opened)
     }
 
     /// Opens a block by what it says it is.

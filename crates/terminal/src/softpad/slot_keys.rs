@@ -170,7 +170,7 @@ impl<K: BlockKey> Held<K> {
     }
 }
 
-/// A slot that was filled: its TMK, and the working keys that the RKS brought for it.
+/// A slot that was filled: its TMK, and its working keys, from a sign-in or from the RKS.
 pub(super) struct SlotKeys {
     pub(super) owner: Owner,
     pub(super) tmk: Held<Tmk>,

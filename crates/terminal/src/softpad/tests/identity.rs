@@ -58,6 +58,9 @@ fn refused(make: impl FnOnce(&Rks) -> Frame) -> PadRefusal {
     let proof = proven(&mut terminal, &mut rks).unwrap();
     let refusal = keys(&mut terminal, &proof, &make(&rks)).unwrap_err();
     assert!(terminal.pad().slots().is_empty());
+    if matches!(refusal, PadRefusal::KeyRefused { .. }) {
+        assert_eq!(terminal.pad().refusals().newest().unwrap().check, "RKS_KEYS 0007");
+    }
     refusal
 }
 
@@ -121,6 +124,20 @@ fn an_rks_that_does_not_know_dik2_is_0005() {
     let token = stranger.token(&factor);
     let refusal = terminal.pad_mut().proof(&factor, &token).unwrap_err();
     assert!(matches!(refusal, PadRefusal::ServerNotProven { .. }), "{refusal}");
+    assert_eq!(terminal.pad().refusals().newest().unwrap().check, "RKS_TOKEN 0005");
+}
+
+#[test]
+fn one_key_for_two_uses_is_0007_by_name() {
+    let refusal = refused(|rks| {
+        let pik = Pik::from_key(TdesKey::generate16().unwrap()).unwrap();
+        let mak = Mak::from_key(TdesKey::from_bytes(pik.expose()).unwrap()).unwrap();
+        let first = rks.block(&Tmk::generate().unwrap(), PLACE, &[]);
+        let second = rks.block(&pik, PLACE, &[&first]);
+        let third = rks.block(&mak, PLACE, &[&first, &second]);
+        rks_keys(&[&first, &second, &third], false)
+    });
+    assert_eq!(refusal, PadRefusal::KeyRefused { why: "the PIK is the same key as the MAK".into() });
 }
 
 #[test]

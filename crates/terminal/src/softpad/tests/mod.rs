@@ -395,3 +395,21 @@ fn a_tmk_that_is_the_tek_or_the_auk_is_0007_by_name() {
     }
     assert_only(&terminal, kcv);
 }
+
+#[test]
+fn a_challenge_or_key_that_is_refused_leaves_a_record() {
+    let (mut terminal, kms, _) = loaded();
+    let device = terminal.device().clone();
+    let pad = terminal.pad_mut();
+    let (hello, state) = Start::new(device, slot(3)).begin(pad).unwrap();
+    let stranger = Kms { tk: CheckedTk::generate().unwrap() };
+    state.on_frame(pad, &stranger.challenge(&hello).unwrap().0).unwrap_err();
+    assert_eq!(pad.refusals().newest().unwrap().check, "TK_CHALLENGE 0005");
+    let said = challenged(&mut terminal, &kms, 3);
+    let key = key_frame(&kms, &Tmk::generate().unwrap(), "SN-1001/04", &said);
+    terminal.pad_mut().key(&said.reply, &key).unwrap_err();
+    let record = terminal.pad().refusals().newest().unwrap();
+    let expected = ("TK_KEY 0007", "the key block belongs to another PIN pad or slot");
+    assert_eq!((record.check.as_str(), record.reading.as_str()), expected);
+    assert_eq!(terminal.pad().refusals().total(), 2);
+}
