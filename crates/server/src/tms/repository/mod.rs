@@ -1,19 +1,47 @@
 //! Where a vendor's files are: one interface for each vendor (1-systems.md E, step 6), configured and not compiled in.
+//!
+//! Three kinds: a folder, a repository of the vendor's read over HTTP, and a table of the database. Each is a
+//! [`Source`](source::Source) of blocks; what all need is done once, in [`blocks`]: a bounded cache, one request for
+//! many terminals that want the same block, a bound on requests at once, a time-out, a rest after failures, and noticing
+//! that a file has become another. So a slow or dead repository costs its own vendor's terminals an answer, and nobody
+//! else anything.
+//!
+//! [`conformance`] is what every implementation must fulfil, a new one too.
 
+mod blocks;
+pub mod conformance;
+mod database;
 mod folder;
+mod gate;
+mod http;
+mod path;
+mod settings;
+mod source;
 
-use std::{future::Future, path::PathBuf, pin::Pin, sync::Arc};
+#[cfg(test)]
+mod tests;
+
+use std::{future::Future, pin::Pin, sync::Arc};
 
 pub use bytes::Bytes;
-use serde::Deserialize;
 use store::Store;
+
+pub use settings::{OpenError, Settings};
+
+use blocks::Blocks;
+use database::Database;
+use folder::Folder;
+use http::Http;
+
+/// Most bytes that one read gives.
+pub const MAX_READ: usize = 1024 * 1024;
 
 /// A future of a repository's, whichever it is.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
-/// A vendor's files.
+/// A vendor's files. A path is relative, its parts separated by `/`.
 pub trait Repository: Send + Sync {
-    /// Bytes `offset..offset + len` of a file; fewer where it ends before.
+    /// Bytes `offset..offset + len` of a file; fewer where it ends before, and at most [`MAX_READ`].
     ///
     /// # Errors
     /// [`RepositoryError`].
@@ -29,7 +57,7 @@ pub trait Repository: Send + Sync {
 /// Why a repository gives nothing.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum RepositoryError {
-    /// There is no such file.
+    /// There is no such file, or the path is none that a repository has: with `..`, absolute, or over a symbolic link.
     #[error("the repository has no such file")]
     Missing,
     /// It cannot be reached, or does not answer as it should.
@@ -38,7 +66,7 @@ pub enum RepositoryError {
         /// What went wrong.
         why: String,
     },
-    /// The file is another one than it was before.
+    /// The file is another one than it was before. This is said once; later reads give the new one.
     #[error("the file has changed in the repository: publish it as a new version")]
     Changed,
     /// As many requests are under way as it may have at once.
@@ -46,35 +74,26 @@ pub enum RepositoryError {
     Busy,
 }
 
-/// Why a vendor's repository cannot be used at all.
-#[derive(Debug, thiserror::Error)]
-pub enum OpenError {
-    /// Its settings are not what they should be.
-    #[error("the vendor's repository settings are wrong: {0}")]
-    Settings(#[from] serde_json::Error),
+impl RepositoryError {
+    #[allow(clippy::needless_pass_by_value, reason = "so that `map_err` takes it")]
+    pub(super) fn unavailable(why: impl ToString) -> Self {
+        Self::Unavailable { why: why.to_string() }
+    }
 }
 
-/// How a vendor's repository is set.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(tag = "kind", rename_all = "lowercase", deny_unknown_fields)]
-pub enum Settings {
-    /// Files in a folder of this machine.
-    Folder {
-        /// The folder.
-        path: PathBuf,
-    },
-}
-
-/// Opens a vendor's repository as its settings (JSON) say.
+/// Opens a vendor's repository as its settings (JSON, [`Settings`]) say. Nothing is read yet. `vendor` and `store` are
+/// for the repository in the database. Must be called inside a runtime.
 ///
 /// # Errors
 /// [`OpenError`].
-pub fn open<S: Store>(
-    settings: &str,
-    _vendor: &str,
-    _store: Arc<S>,
-) -> Result<Arc<dyn Repository>, OpenError> {
-    Ok(match serde_json::from_str(settings)? {
-        Settings::Folder { path } => Arc::new(folder::Folder::new(path)),
+pub fn open<S: Store>(settings: &str, vendor: &str, store: Arc<S>) -> Result<Arc<dyn Repository>, OpenError> {
+    let settings = Settings::from_json(settings)?;
+    let limits = settings.limits();
+    Ok(match settings {
+        Settings::Folder { path, .. } => Arc::new(Blocks::new(Folder::new(path), limits)),
+        Settings::Http { url, ca, .. } => {
+            Arc::new(Blocks::new(Http::new(&url, ca.as_deref(), limits.timeout)?, limits))
+        }
+        Settings::Database { .. } => Arc::new(Blocks::new(Database::new(store, vendor), limits)),
     })
 }
