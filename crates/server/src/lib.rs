@@ -10,6 +10,7 @@ mod connections;
 mod flow_end;
 pub mod host;
 mod https;
+pub mod import;
 mod kms;
 mod link;
 mod refusals;
