@@ -139,7 +139,7 @@ macro_rules! suite {
                 a_later_sign_in_takes_an_earlier_ones_place,
                 a_new_tk_drops_sign_ins,
                 a_pending_tmk_becomes_active_with_its_sign_in,
-                a_sign_in_has_one_key_of_a_kind,
+                a_sign_in_has_keys_one_of_a_kind,
                 a_tmk_that_is_not_held_signs_nobody_in,
                 dropping_pending_keys_drops_sign_ins,
                 exactly_the_keys_that_were_sent_are_confirmed,

@@ -143,12 +143,14 @@ pub async fn a_tmk_that_is_not_held_signs_nobody_in(store: &impl Store) {
     assert_eq!(outcome, Err(StoreError::NoSuchTerminal(sn("SN-9"))));
 }
 
-pub async fn a_sign_in_has_one_key_of_a_kind(store: &impl Store) {
+pub async fn a_sign_in_has_keys_one_of_a_kind(store: &impl Store) {
     let tmk = with_tmk(store).await;
     let mut twice = keys(tmk.id, 2, 10);
     twice.keys[1].kind = WorkingKind::Pik;
-    let refused = store.begin_sign_in(twice, event("sign-in.answered")).await;
-    assert!(matches!(refused, Err(StoreError::Invalid(_))), "{refused:?}");
+    for refused in [twice, keys(tmk.id, 0, 10)] {
+        let outcome = store.begin_sign_in(refused, event("sign-in.answered")).await;
+        assert!(matches!(outcome, Err(StoreError::Invalid(_))), "{outcome:?}");
+    }
     let mut four = keys(tmk.id, 3, 10);
     four.keys.push(four.keys[0].clone());
     let refused = store.begin_sign_in(four, event("sign-in.answered")).await;

@@ -15,6 +15,9 @@ pub(in crate::sqlite) fn begin(
     event: &Event,
 ) -> Result<SignInOutcome, StoreError> {
     no_more("keys of a sign-in", keys.keys.len(), limits::SIGN_IN_KEYS)?;
+    if keys.keys.is_empty() {
+        return Err(StoreError::Invalid("a sign-in has a key at least"));
+    }
     for (n, key) in keys.keys.iter().enumerate() {
         at_most("a working key's block", key.block.len(), limits::KEY_BLOCK)?;
         if keys.keys.iter().take(n).any(|before| before.kind == key.kind) {

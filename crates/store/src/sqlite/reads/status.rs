@@ -13,7 +13,7 @@ pub(in crate::sqlite) fn overview(db: &Connection) -> Result<Overview, StoreErro
                               count(*) FILTER (WHERE state = 'active') AS active,
                               count(*) FILTER (WHERE state = 'retired') AS retired FROM tmks)
          SELECT (SELECT count(*) FROM acquirers), tks.n, tks.sealed, tks.blocks,
-                keys.pending, keys.active, keys.retired, (SELECT count(*) FROM collections 
+                keys.pending, keys.active, keys.retired, (SELECT count(*) FROM collections
                     WHERE id NOT IN (SELECT id FROM kld_reports UNION ALL SELECT id FROM estate_imports)),
                 (SELECT count(*) FROM replacements WHERE state = 'waiting'), (SELECT seq FROM audit_end)
          FROM tks, keys",
