@@ -24,6 +24,7 @@ mod self_test;
 pub mod serve;
 mod shamir;
 mod soft_hsm;
+mod stack;
 mod state;
 mod tickets;
 mod tms_tickets;

@@ -24,8 +24,9 @@ use hsm::{
     commands::Request,
     protocol::{self, Decoder, Outcome},
 };
+use zeroize::Zeroize;
 
-use crate::{HsmSoftError, SoftHsm};
+use crate::{HsmSoftError, SoftHsm, stack};
 
 /// Slow commands waiting at once; past that, reading waits.
 const POOL_QUEUE: usize = 4096;
@@ -116,12 +117,17 @@ fn converse(hsm: &SoftHsm, pool: &Pool, mut stream: UnixStream) -> io::Result<()
         }
         decoder.push(buffer.get(..read).unwrap_or_default());
         while let Some((id, request)) = decoder.take::<Request>().map_err(io::Error::other)? {
+            if request.holds_password() {
+                decoder.wipe_taken();
+                buffer.as_mut_slice().zeroize();
+            }
             if is_slow(&request) {
                 pool.submit(Job { id, request, writer: Arc::clone(&writer) });
             } else {
                 append(id, &hsm.handle(request), &mut answers)?;
             }
         }
+        stack::wipe();
         if !answers.is_empty() {
             write(&writer, &answers)?;
             answers.clear();
@@ -209,7 +215,9 @@ fn work(hsm: &SoftHsm, queue: &Mutex<Receiver<Job>>) {
         let job = queue.lock().unwrap_or_else(PoisonError::into_inner).recv();
         let Ok(Job { id, request, writer }) = job else { return };
         let mut answer = Vec::new();
-        if append(id, &hsm.handle(request), &mut answer).is_ok() {
+        let made = append(id, &hsm.handle(request), &mut answer);
+        stack::wipe();
+        if made.is_ok() {
             // A peer that is gone needs no answer.
             let _ = write(&writer, &answer);
         }

@@ -17,6 +17,7 @@ use tokio::{
     },
     sync::{Notify, oneshot},
 };
+use zeroize::Zeroize;
 
 use crate::{
     Command, Hsm, HsmError,
@@ -25,6 +26,8 @@ use crate::{
 };
 
 const READ_BYTES: usize = 64 * 1024;
+/// More than a command with a password in it takes.
+const PASSWORD_ROOM: usize = 4096;
 
 /// A connection to an HSM process. Cheap to clone; all clones share the connection.
 #[derive(Clone)]
@@ -45,6 +48,8 @@ struct Shared {
 struct State {
     waiting: HashMap<u64, oneshot::Sender<Outcome>>,
     outgoing: Vec<u8>,
+    /// A password is among them: they are wiped when they are written.
+    holds_password: bool,
     gone: bool,
 }
 
@@ -112,7 +117,13 @@ impl Hsm for Client {
             if state.gone {
                 return Err(HsmError::Gone);
             }
-            protocol::encode(id, &command.into_request(), &mut state.outgoing).map_err(|e| match e {
+            let request = command.into_request();
+            if request.holds_password() {
+                // Room beforehand: a vector that grows leaves its old bytes behind.
+                state.outgoing.reserve(PASSWORD_ROOM);
+                state.holds_password = true;
+            }
+            protocol::encode(id, &request, &mut state.outgoing).map_err(|e| match e {
                 protocol::ProtocolError::TooLarge(bytes) => HsmError::TooLarge(bytes),
                 _ => HsmError::WrongReply(C::NAME),
             })?;
@@ -144,18 +155,24 @@ impl Shared {
 async fn send(shared: Arc<Shared>, mut stream: OwnedWriteHalf) {
     let mut batch = Vec::new();
     loop {
+        let holds_password;
         {
             let mut state = shared.state();
             if state.gone {
                 return;
             }
             std::mem::swap(&mut batch, &mut state.outgoing);
+            holds_password = std::mem::take(&mut state.holds_password);
         }
         if batch.is_empty() {
             shared.something_to_send.notified().await;
             continue;
         }
-        if stream.write_all(&batch).await.is_err() {
+        let written = stream.write_all(&batch).await;
+        if holds_password {
+            batch.zeroize();
+        }
+        if written.is_err() {
             return shared.close();
         }
         batch.clear();

@@ -7,6 +7,7 @@
 //! [`Sensitive`](crate::Sensitive).
 
 use serde::{Serialize, de::DeserializeOwned};
+use zeroize::Zeroize;
 
 use crate::{Refusal, commands::Reply};
 
@@ -75,6 +76,13 @@ impl Decoder {
         self.bytes.extend_from_slice(bytes);
     }
 
+    /// Wipes the messages that were taken: one of them held what must not stay in memory.
+    pub fn wipe_taken(&mut self) {
+        if let Some(taken) = self.bytes.get_mut(..self.read) {
+            taken.zeroize();
+        }
+    }
+
     /// The next whole message, or `None` until more has come.
     ///
     /// # Errors
@@ -140,6 +148,19 @@ mod tests {
         let mut decoder = Decoder::default();
         decoder.push(&u32::try_from(MAX_MESSAGE + 1).unwrap().to_le_bytes());
         assert_eq!(decoder.take::<String>().unwrap_err(), ProtocolError::TooLarge(MAX_MESSAGE + 1));
+    }
+
+    #[test]
+    fn what_was_taken_can_be_wiped_and_what_follows_stays() {
+        let mut bytes = Vec::new();
+        encode(1, &"password", &mut bytes).unwrap();
+        encode(2, &"next", &mut bytes).unwrap();
+        let mut decoder = Decoder::default();
+        decoder.push(&bytes);
+        assert_eq!(decoder.take::<String>().unwrap(), Some((1, "password".into())));
+        decoder.wipe_taken();
+        assert!(!decoder.bytes.windows(8).any(|window| window == b"password"));
+        assert_eq!(decoder.take::<String>().unwrap(), Some((2, "next".into())));
     }
 
     #[test]

@@ -4,6 +4,8 @@ use std::{panic, thread};
 
 use hsm::{Refusal, commands::MAX_ITEMS};
 
+use crate::stack;
+
 /// From how many items on a second thread is worth starting: what it costs is that of some ten items.
 const WORTH_SPLITTING: usize = 64;
 
@@ -23,7 +25,12 @@ pub(super) fn in_halves<T: Sync, R: Send>(items: &[T], work: impl Fn(&[T]) -> Ve
     let (first, second) = items.split_at(items.len() / 2);
     thread::scope(|scope| {
         // Where no thread is to be had, this one does both.
-        let Ok(helper) = thread::Builder::new().spawn_scoped(scope, || work(second)) else {
+        let help = || {
+            let results = work(second);
+            stack::wipe();
+            results
+        };
+        let Ok(helper) = thread::Builder::new().spawn_scoped(scope, help) else {
             return work(items);
         };
         let mut results = work(first);

@@ -79,6 +79,14 @@ pub use translate_pins::{MAX_ITEMS, PinFormat, PinOutcome, PinRefusal, PinTransl
 
 use crate::HsmError;
 
+impl Request {
+    /// Whether a person's password is in it: the buffers that it passes are then wiped.
+    #[must_use]
+    pub fn holds_password(&self) -> bool {
+        matches!(self, Self::EnrolOperator(_))
+    }
+}
+
 /// The longest frame that a command takes, in bytes with its length (2-wire.md section 1).
 pub const MAX_FRAME: usize = 2 + 65_535;
 
