@@ -17,13 +17,17 @@ use std::{
     sync::{Arc, Mutex},
 };
 
+use base64ct::{Base64, Encoding};
 use keyblock::{Kbpk, Version};
+use pinblock::Format;
+use serde_json::{Value, json};
 use support::{
     canary::{Canaries, spellings, unseal},
     estate::{ESTATE, PASSPHRASE},
     https,
     line::connect,
     package::{approval, entry, entry_of, fingerprint, package, replacing, signed},
+    posp::{POSP, Posp, RawZone, aes_zone, bytes_of, item},
     raw::{Raw, confirm},
     rks::{RawDevice, hex, proof_of, report},
     tlv,
@@ -63,11 +67,15 @@ fn canary_no_clear_key_leaves_its_home() {
     canaries.add("the work key", &work.key[work.key.len() / 2..]);
 
     let world = World::new();
-    let seen = story(&world, &mut canaries);
+    // What a POSP itself sends and gets, and what is kept nowhere all the same.
+    let mut passing = Canaries::default();
+    let seen = story(&world, &mut canaries, &mut passing);
 
     let log = log.0.lock().unwrap();
     assert!(log.windows(5).any(|word| word == b"TRACE"), "the log is there");
     canaries.assert_absent("the log", &log);
+    passing.assert_absent("the log", &log);
+    passing.assert_absent_in_files(world.folder(), &[]);
     for (place, content) in &seen {
         canaries.assert_absent(place, content);
     }
@@ -77,9 +85,10 @@ fn canary_no_clear_key_leaves_its_home() {
 }
 
 /// Everything that servers do, the refusals too. Gives what came back, by where it came from.
-fn story(world: &World, canaries: &mut Canaries) -> Vec<(String, Vec<u8>)> {
+fn story(world: &World, canaries: &mut Canaries, passing: &mut Canaries) -> Vec<(String, Vec<u8>)> {
     let mut seen = Vec::new();
-    let server = world.start(&Options { rks: Some((vec![0, 1], true, 3)), ..Options::default() });
+    let more = format!("{POSP}[host]\ntdk = true\n");
+    let server = world.start(&Options { rks: Some((vec![0, 1], true, 3)), more, ..Options::default() });
     let terminals = [Raw::new("SN-1"), Raw::with_pin_pad("SN-2", "PP-2"), Raw::new("SN-1")];
     let mut same = Raw::new("SN-3");
     same.auk.clone_from(&same.tek);
@@ -118,6 +127,7 @@ fn story(world: &World, canaries: &mut Canaries) -> Vec<(String, Vec<u8>)> {
     }
 
     devices(&server, canaries, &mut seen);
+    host(&server, &terminals[1], canaries, passing, &mut seen);
 
     // Blocks swapped by hand: the HSM's refusals and the server's errors.
     world.sql().execute("UPDATE terminals SET tek = auk, auk = tek", []).unwrap();
@@ -174,6 +184,91 @@ fn devices(server: &Server, canaries: &mut Canaries, seen: &mut Vec<(String, Vec
     seen.push(("what a device with a weak TK received".into(), line.received().to_vec()));
 }
 
+/// Sign-in, PINs and MACs: what the terminal gets, what POSPs get, what is refused to both.
+fn host(
+    server: &Server,
+    terminal: &Raw,
+    canaries: &mut Canaries,
+    passing: &mut Canaries,
+    seen: &mut Vec<(String, Vec<u8>)>,
+) {
+    const PIN: &str = "927461038452";
+    const PAN: &str = "4929381746502837";
+    const DATA: &[u8] = b"field 4: 000000019900, field 7: 1120123456";
+    let tmk = terminal.download(server.terminals, 2).unwrap();
+    canaries.add("the TMK of the sign-in", &tmk.key);
+    let mut line = connect(server.terminals);
+    let cut = terminal.ask_working(&mut line, 2, &tmk).unwrap();
+    let mut wrong = cut.confirm();
+    *wrong.last_mut().unwrap() ^= 1;
+    line.send(&wrong);
+    line.end();
+    seen.push(("what a terminal with a wrong MAC received".into(), line.received().to_vec()));
+    let mut line = connect(server.terminals);
+    let working = terminal.sign_in(&mut line, 2, &tmk).unwrap();
+    seen.push(("what a terminal received at its sign-in".into(), line.received().to_vec()));
+    for (which, keys) in [("a cut sign-in", &cut), ("a sign-in", &working)] {
+        canaries.add(&format!("the PIK of {which}"), &keys.pik);
+        canaries.add(&format!("the MAK of {which}"), &keys.mak);
+        canaries.add(&format!("the TDK of {which}"), keys.tdk.as_ref().unwrap());
+    }
+
+    let zone = RawZone::import(server, "issuer-1");
+    canaries.add("a zone key", &zone.key);
+    canaries.add("a zone master key", &zone.master);
+    canaries.add("an AES zone key", &aes_zone(server, "issuer-aes"));
+    let (pin, pan) = (pinblock::Pin::new(PIN).unwrap(), pinblock::Pan::new(PAN).unwrap());
+    let clear = pinblock::encode(Format::Iso0, &pin, Some(&pan)).unwrap();
+    let digits: Vec<u8> =
+        (0..PAN.len()).step_by(2).map(|at| u8::from_str_radix(&PAN[at..at + 2], 16).unwrap()).collect();
+    canaries.add("a PIN", PIN.as_bytes());
+    canaries.add("a clear PIN block", clear.expose());
+    canaries.add("a PAN", PAN.as_bytes());
+    canaries.add("a PAN's digits", &digits);
+    let block = working.pin_block(Format::Iso0, PIN, PAN);
+    passing.add("a PIN block under PIK", &block);
+    passing.add("what a MAC was over", DATA);
+
+    let mut posp = Posp::connect(server);
+    let mut ask = |path: &str, body: &Value| {
+        let answer = posp.post(path, body);
+        seen.push((format!("the answer {} of {path}", answer.status), answer.body.clone().into_bytes()));
+        answer
+    };
+    let sn = &terminal.sn;
+    for (zone, to) in [("issuer-1", 0), ("issuer-1", 3), ("issuer-aes", 4)] {
+        let one = item(sn, 2, PAN, (0, to), &block, zone);
+        let answer = ask("/v1/pin/translate", &one);
+        assert_eq!(answer.status, 200, "{answer:?}");
+        passing.add("a PIN block under a zone key", &bytes_of(&answer.json["pin_block"]));
+        ask("/v1/pin/translate/batch", &json!({ "items": [one.clone(), one] }));
+    }
+    // Refusals: a bad block, format, PAN, zone, slot, and bodies that cannot be read.
+    let good = item(sn, 2, PAN, (0, 0), &block, "issuer-1");
+    for (name, value) in [
+        ("pin_block", json!("0011223344556677")),
+        ("from", json!(3)),
+        ("to", json!(1)),
+        ("pan", json!(format!("{PAN}{PAN}"))),
+        ("zone", json!("nowhere")),
+        ("slot", json!(5)),
+        ("slot", json!(PAN)),
+        ("from", json!(PAN)),
+        ("sn", json!(null)),
+        (PAN, json!(1)),
+    ] {
+        let mut bad = good.clone();
+        bad[name] = value;
+        assert_ne!(ask("/v1/pin/translate", &bad).status, 200);
+        ask("/v1/pin/translate/batch", &json!({ "items": [bad] }));
+    }
+    let data = Base64::encode_string(DATA);
+    let mac = ask("/v1/mac/generate", &json!({ "sn": sn, "slot": 2, "data": data })).json["mac"].clone();
+    for mac in [mac, json!("0011223344556677"), json!(data)] {
+        ask("/v1/mac/verify", &json!({ "sn": sn, "slot": 2, "data": data, "mac": mac }));
+    }
+}
+
 #[test]
 fn the_search_finds_a_key_in_every_spelling() {
     let key: Vec<u8> = (0x91..0xA9).collect();
@@ -188,7 +283,6 @@ fn the_search_finds_a_key_in_every_spelling() {
         format!("{key:?}").into_bytes(),
     ];
     for lead in 0..4 {
-        use base64ct::{Base64, Encoding};
         planted.push(Base64::encode_string(&[&vec![0x55; lead][..], &key, b"after"].concat()).into_bytes());
     }
     for content in planted {

@@ -185,6 +185,34 @@ impl Estate {
         Person { certificate, key: Arc::clone(&self.card_key) }
     }
 
+    /// A POSP with a client certificate.
+    pub(crate) fn posp(&self, common_name: &str) -> Person {
+        self.posp_valid(common_name, valid())
+    }
+
+    pub(crate) fn posp_valid(&self, common_name: &str, validity: Validity) -> Person {
+        let spki = self.other_card_key.spki_der();
+        let certificate = issue::tls_client(&self.issuer(), &name(common_name), spki, validity).unwrap();
+        Person { certificate, key: Arc::clone(&self.other_card_key) }
+    }
+
+    /// Somebody who has a TLS server's certificate.
+    pub(crate) fn tls_person(&self) -> Person {
+        let names = ["127.0.0.1".parse().unwrap()];
+        let spki = self.card_key.spki_der();
+        let certificate = issue::tls_server(&self.issuer(), &name("posp-1"), spki, valid(), &names).unwrap();
+        Person { certificate, key: Arc::clone(&self.card_key) }
+    }
+
+    /// A POSP whose certificate a root of the same name issued that nobody here knows.
+    pub(crate) fn foreign_posp(&self, common_name: &str) -> Person {
+        let root = issue::root(&name("Test root"), &*self.other_card_key, valid(), 1).unwrap();
+        let issuer = Issuer::new(&root, &*self.other_card_key).unwrap();
+        let spki = self.card_key.spki_der();
+        let certificate = issue::tls_client(&issuer, &name(common_name), spki, valid()).unwrap();
+        Person { certificate, key: Arc::clone(&self.card_key) }
+    }
+
     /// A TLS certificate whose key the HSM holds, and the key's block.
     pub(crate) fn tls_in_hsm(&self) -> (Certificate, String) {
         let command = MakeTlsKey { bits: 2048, subject: "Test server".into(), owner: ACQUIRER.into() };

@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use keyferry_server::{Config, Running, start};
+use keyferry_server::{Config, Running, StartError, start};
 use rusqlite::Connection;
 use serde_json::{Value, json};
 use store::{
@@ -38,6 +38,8 @@ pub(crate) struct Options {
     pub(crate) tls: bool,
     /// `[rks]`, if there is one: slots, whether working keys come along, keys per message.
     pub(crate) rks: Option<(Vec<u8>, bool, usize)>,
+    /// More sections of the configuration.
+    pub(crate) more: String,
 }
 
 impl Default for Options {
@@ -51,6 +53,7 @@ impl Default for Options {
             max_connections_per_address: 0,
             tls: false,
             rks: Some((vec![0, 1, 5], false, 8)),
+            more: String::new(),
         }
     }
 }
@@ -66,6 +69,7 @@ pub(crate) struct Server {
     running: Option<Running>,
     pub(crate) terminals: SocketAddr,
     pub(crate) https: SocketAddr,
+    pub(crate) posp: Option<SocketAddr>,
     pub(crate) store: Arc<SqliteStore>,
 }
 
@@ -117,6 +121,15 @@ impl World {
 
     /// With another way to the HSM.
     pub(crate) fn start_with_hsm(&self, options: &Options, socket: &Path) -> Server {
+        self.try_start_with_hsm(options, socket).unwrap()
+    }
+
+    /// A server that may not start.
+    pub(crate) fn try_start(&self, options: &Options) -> Result<Server, StartError> {
+        self.try_start_with_hsm(options, &ESTATE.socket())
+    }
+
+    fn try_start_with_hsm(&self, options: &Options, socket: &Path) -> Result<Server, StartError> {
         let path = self.folder.path().join("keyferry.toml");
         fs::write(&path, configuration(options)).unwrap();
         let config = Config::read(&path).unwrap();
@@ -125,10 +138,10 @@ impl World {
         let store = Arc::new(SqliteStore::open(&self.database(), SqliteOptions::default()).unwrap());
         let running = runtime.block_on(async {
             let hsm = hsm::Client::connect(socket).await.unwrap();
-            start(&config, Arc::clone(&store), hsm).await.unwrap()
-        });
-        let (terminals, https) = (running.terminal_port, running.https);
-        Server { runtime: Some(runtime), running: Some(running), terminals, https, store }
+            start(&config, Arc::clone(&store), hsm).await
+        })?;
+        let (terminals, https, posp) = (running.terminal_port, running.https, running.posp);
+        Ok(Server { runtime: Some(runtime), running: Some(running), terminals, https, posp, store })
     }
 
     /// All events so far.
@@ -169,6 +182,11 @@ impl World {
 }
 
 impl Server {
+    /// Runs something in the server's runtime.
+    pub(crate) fn block_on<T>(&self, work: impl Future<Output = T>) -> T {
+        self.runtime.as_ref().unwrap().block_on(work)
+    }
+
     /// Uploads these terminals in one package of the operator's.
     pub(crate) fn collect(&self, terminals: &[&Raw]) {
         if terminals.is_empty() {
@@ -244,7 +262,7 @@ async fn fill(database: &Path) {
 }
 
 fn configuration(options: &Options) -> String {
-    let Options { acquirer, slots: [first, last], replace_active, idle_seconds, tls, .. } = options;
+    let Options { acquirer, slots: [first, last], replace_active, idle_seconds, tls, more, .. } = options;
     let (most, most_per_address) = (options.max_connections, options.max_connections_per_address);
     let socket = ESTATE.socket();
     let rks = options.rks.as_ref().map_or(String::new(), |(slots, working_keys, keys_per_message)| {
@@ -286,6 +304,7 @@ path = "keyferry.db"
 roots = [{{ certificate = "root.pem", roles = ["operator", "administrator", "kms-work"] }}]
 crls = ["crl.pem"]
 
-{rks}"#
+{rks}
+{more}"#
     )
 }

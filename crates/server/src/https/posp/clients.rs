@@ -1,10 +1,16 @@
 //! The POSPs that are served, by the common name of their certificate, and how much each may ask at once.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use pki::Certificate;
 use rustls::pki_types::CertificateDer;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore},
+    time::timeout,
+};
+
+/// How long a request waits for its place.
+const WAIT: Duration = Duration::from_secs(1);
 
 /// Every client of `[posp].clients`.
 pub(crate) struct Clients(HashMap<String, Client>);
@@ -39,9 +45,9 @@ impl Client {
         &self.name
     }
 
-    /// A place for one request, if there is one.
-    pub(crate) fn enter(&self) -> Option<OwnedSemaphorePermit> {
-        Arc::clone(&self.places).try_acquire_owned().ok()
+    /// A place for one request, if there is one soon: a client that asks for a little much is slowed, not refused.
+    pub(crate) async fn enter(&self) -> Option<OwnedSemaphorePermit> {
+        timeout(WAIT, Arc::clone(&self.places).acquire_owned()).await.ok()?.ok()
     }
 }
 
@@ -49,15 +55,19 @@ impl Client {
 mod tests {
     use super::*;
 
-    #[test]
-    fn each_client_has_its_own_places() {
+    #[tokio::test]
+    async fn each_client_has_its_own_places() {
         let clients = Clients::new(&["posp-1".into(), "posp-2".into()], 2);
         let [one, two] = ["posp-1", "posp-2"].map(|name| clients.0.get(name).unwrap());
-        let held: Vec<_> = (0..2).map(|_| one.enter().unwrap()).collect();
-        assert!(one.clone().enter().is_none());
-        assert!(two.enter().is_some());
+        let held = [one.enter().await.unwrap(), one.enter().await.unwrap()];
+        assert!(one.clone().enter().await.is_none());
+        assert!(two.enter().await.is_some());
+        let waiting = tokio::spawn({
+            let one = one.clone();
+            async move { one.enter().await.is_some() }
+        });
         drop(held);
-        assert!(one.enter().is_some());
+        assert!(waiting.await.unwrap(), "a place that comes free");
         assert!(clients.of(None).is_none());
         assert!(clients.of(Some(&[CertificateDer::from(vec![0x30, 0])])).is_none());
     }

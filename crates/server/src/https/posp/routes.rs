@@ -83,7 +83,7 @@ async fn admit(Extension(peer): Extension<Peer>, request: Request, next: Next) -
         let text = "the certificate is good, but its common name is not in [posp] clients";
         return refuse(StatusCode::FORBIDDEN, "unknown-client", text);
     };
-    let Some(_place) = client.enter() else {
+    let Some(_place) = client.enter().await else {
         let text = "this client has as many requests in work as it may; wait for their answers";
         return refuse(StatusCode::TOO_MANY_REQUESTS, "busy", text);
     };
