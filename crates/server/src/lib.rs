@@ -211,6 +211,7 @@ pub enum CheckError {
 }
 
 async fn report_strangers<S: Store, H: Hsm>(kms: Arc<kms::Kms<S, H>>, mut stop: watch::Receiver<bool>) {
+    kms.end_deployments().await;
     // Not at once, as a plain interval: what is counted in the first minute belongs together.
     let mut every = tokio::time::interval_at(Instant::now() + STRANGERS_EVERY, STRANGERS_EVERY);
     loop {

@@ -52,18 +52,13 @@ impl<S: Store, H: Hsm> Kms<S, H> {
     }
 
     async fn try_end_deployments(&self) -> Result<(), StoreError> {
-        let now = now_ms();
-        for deployment in self.store.deployments(None).await? {
-            if progress::is_over(&deployment, now) {
-                let counts = &deployment.counts;
-                let detail = json!({ "vendor": deployment.vendor, "offered": counts.offered,
-                    "installed": counts.installed, "failed": counts.failed });
-                let event = event("tms.deployment-finished", "server", deployment.id.to_string(), detail);
-                let from = [DeploymentState::Running, DeploymentState::Paused];
-                self.store
-                    .set_deployment_state(deployment.id, &from, DeploymentState::Finished, event)
-                    .await?;
-            }
+        for deployment in self.store.deployments_over(now_ms()).await? {
+            let counts = &deployment.counts;
+            let detail = json!({ "vendor": deployment.vendor, "offered": counts.offered,
+                "installed": counts.installed, "failed": counts.failed });
+            let event = event("tms.deployment-finished", "server", deployment.id.to_string(), detail);
+            let (from, to) = ([DeploymentState::Running, DeploymentState::Paused], DeploymentState::Finished);
+            self.store.set_deployment_state(deployment.id, &from, to, event).await?;
         }
         Ok(())
     }

@@ -1,6 +1,6 @@
 //! Terminal management (1-systems.md E): sessions with terminals, what they get, and how deployments go on.
 //!
-//! [`plan`] and [`progress`] are pure. [`publish`](fn@publish) is what the command line calls; the rest serves terminals.
+//! [`plan`], [`progress`] and [`results`] are pure. [`publish`](fn@publish) is what the command line calls; the rest serves terminals.
 
 mod deployments;
 mod end;
@@ -16,6 +16,7 @@ mod publish;
 mod reports;
 pub mod repository;
 mod requests;
+pub mod results;
 mod sealed;
 pub mod status;
 

@@ -104,6 +104,11 @@ pub fn may_load(
     deployments.iter().filter(offered).any(|deployment| planner.leads_to(deployment.package, package))
 }
 
+/// Whether a package is this one, or required by it, or by what it requires.
+pub(super) fn leads_to(terminal: &TerminalView<'_>, packages: &[Package], first: i64, wanted: i64) -> bool {
+    Planner::new(terminal, packages).leads_to(first, wanted)
+}
+
 /// Which of the 10 000 buckets a terminal is in for a deployment: evenly spread, and another one in each deployment, so
 /// that it is not always the same terminals that try first.
 #[must_use]
@@ -324,7 +329,6 @@ impl<'a> Planner<'a> {
         Some((deployment, newest.0))
     }
 
-    /// Whether `wanted` is `first`, or required by it, or by what it requires.
     fn leads_to(&self, first: i64, wanted: i64) -> bool {
         let (mut seen, mut next) = (BTreeSet::new(), vec![first]);
         while let Some(id) = next.pop() {

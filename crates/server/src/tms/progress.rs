@@ -46,13 +46,6 @@ pub fn decide(deployment: &Deployment) -> Decision {
     Decision::Advance { from: deployment.stage, to: next }
 }
 
-/// Whether a deployment's time is over at `now` (Unix milliseconds): it offers nothing any more, paused or running.
-#[must_use]
-pub fn is_over(deployment: &Deployment, now: i64) -> bool {
-    matches!(deployment.state, DeploymentState::Running | DeploymentState::Paused)
-        && deployment.until.is_some_and(|until| until <= now)
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -107,16 +100,6 @@ mod tests {
             assert_eq!(decide(&Deployment { state, ..staged(0, 0, 9) }), Decision::Stay);
             assert_eq!(decide(&Deployment { state, ..staged(0, 9, 0) }), Decision::Stay);
         }
-    }
-
-    #[test]
-    fn a_deployment_is_over_at_its_end_and_not_before() {
-        let until = |until, state| Deployment { until, state, ..staged(0, 0, 0) };
-        assert!(!is_over(&until(None, DeploymentState::Running), i64::MAX));
-        assert!(!is_over(&until(Some(10), DeploymentState::Running), 9));
-        assert!(is_over(&until(Some(10), DeploymentState::Running), 10));
-        assert!(is_over(&until(Some(10), DeploymentState::Paused), 11));
-        assert!(!is_over(&until(Some(10), DeploymentState::Cancelled), 11));
     }
 
     proptest! {

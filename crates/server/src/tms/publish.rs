@@ -148,9 +148,7 @@ pub async fn publish<S: Store>(
     if vendor.approval_required && approver.is_none() {
         return Err(PublishError::NotApproved);
     }
-    if entry_bytes(manifest.name.as_str(), &signature, approval.as_ref()) > MAX_PLAN_BYTES {
-        return Err(PublishError::TooLong);
-    }
+    check_length(manifest.name.as_str(), &signature, approval.as_ref())?;
     let repository = repository::open(&vendor.repository, &vendor.id, Arc::clone(store))?;
     check_file(&*repository, manifest).await?;
 
@@ -220,6 +218,14 @@ fn check(
     Ok(leaf.subject().to_string())
 }
 
+fn check_length(
+    name: &str,
+    signature: &StoredSignature,
+    approval: Option<&StoredSignature>,
+) -> Result<(), PublishError> {
+    if entry_bytes(name, signature, approval) > MAX_PLAN_BYTES { Err(PublishError::TooLong) } else { Ok(()) }
+}
+
 async fn check_file(repository: &dyn Repository, manifest: &Manifest) -> Result<(), PublishError> {
     let unread = |source| PublishError::Read { path: manifest.path.clone(), source };
     let wanted = manifest.size;
@@ -242,4 +248,21 @@ async fn check_file(repository: &dyn Repository, manifest: &Manifest) -> Result<
 
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn certificates_that_no_plan_holds_are_too_long() {
+        let of = |length| StoredSignature {
+            certificate: vec![0; length],
+            intermediates: vec![0; 1_000],
+            signature: vec![0; 256],
+        };
+        assert!(check_length("app", &of(10_000), Some(&of(10_000))).is_ok());
+        let refused = check_length("app", &of(30_000), Some(&of(30_000)));
+        assert!(matches!(refused, Err(PublishError::TooLong)));
+    }
 }

@@ -7,7 +7,8 @@ use store::{OfferState, Store, TmsReport, TmsTerminal};
 
 use super::{
     estate::VendorEstate,
-    requests::{carried_out, clean, is_installed, names},
+    requests::{clean, names, view},
+    results::{self, results},
     sealed::{SealedEnd, Sealing},
 };
 use crate::{
@@ -17,9 +18,6 @@ use crate::{
 
 impl<S: Store, H: Hsm> Kms<S, H> {
     /// Keeps a report, and lets the deployments that it speaks of go on or stop.
-    ///
-    /// A report says of all packages at once whether it went well. What was offered and is installed now went well; of
-    /// what was offered and is not, the report's own result counts.
     pub(super) async fn answer_report(
         &self,
         sealing: &mut Sealing,
@@ -28,19 +26,10 @@ impl<S: Store, H: Hsm> Kms<S, H> {
         let status = clean(report.status.as_deref())?;
         let estate = self.vendor_estate(sealing).await?;
         let terminal = self.terminal_of(sealing).await?;
-        let installed = names(&report.installed);
-        let results: Vec<_> = terminal
-            .offers
-            .iter()
-            .filter(|offer| offer.state == OfferState::Offered)
-            .filter_map(|offer| match estate.package(offer.package) {
-                Some(package) if is_installed(&installed, package) => {
-                    Some((offer.deployment, OfferState::Installed))
-                }
-                _ if !report.good => Some((offer.deployment, OfferState::Failed)),
-                _ => None,
-            })
-            .collect();
+        let terminal = TmsTerminal { installed: names(&report.installed), ..terminal };
+        let refused = report.status.as_deref().and_then(results::refused);
+        let results = results(&view(sealing, &terminal), &estate.packages, report.good, refused.as_deref());
+        let installed = terminal.installed;
         let (answer, good, sn) = (report.answer()?, report.good, sealing.sn.clone());
         let detail = json!({ "good": good, "deployments": results.iter().map(told).collect::<Vec<_>>() });
         let event = event("tms.reported", sn.as_str(), sn.as_str(), detail);
@@ -53,12 +42,13 @@ impl<S: Store, H: Hsm> Kms<S, H> {
     /// Keeps an inventory. What it shows to be installed counts as reported: a report may have been lost.
     pub(super) async fn note_installed(
         &self,
+        sealing: &Sealing,
         terminal: &mut TmsTerminal,
         estate: &VendorEstate,
         status: Option<String>,
         at: i64,
     ) -> Result<(), SealedEnd> {
-        let results = carried_out(terminal, estate);
+        let results = results(&view(sealing, terminal), &estate.packages, true, None);
         let (sn, installed) = (terminal.sn.clone(), terminal.installed.clone());
         if results.is_empty() {
             return Ok(self.store.note_inventory(&sn, installed, status, at).await?);

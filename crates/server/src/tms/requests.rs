@@ -6,7 +6,7 @@ use flows::{
 };
 use hsm::Hsm;
 use serde_json::json;
-use store::{OfferState, Package, Store, StoredSignature, TmsTerminal};
+use store::{Package, Store, StoredSignature, TmsTerminal};
 use wire::{Malformed, PackageId, PackageKind, PackageSignature, PlanEntry, Tag};
 
 use super::{
@@ -37,7 +37,7 @@ impl<S: Store, H: Hsm> Kms<S, H> {
         let estate = self.vendor_estate(sealing).await?;
         let mut terminal = self.terminal_of(sealing).await?;
         terminal.installed = names(&inventory.installed);
-        self.note_installed(&mut terminal, &estate, status, now).await?;
+        self.note_installed(sealing, &mut terminal, &estate, status, now).await?;
         let view = view(sealing, &terminal);
         let planned = plan::plan(&view, &estate.packages, &estate.deployments, now);
         self.offer_packages(&terminal, &estate, &planned.entries).await?;
@@ -118,7 +118,7 @@ impl<S: Store, H: Hsm> Kms<S, H> {
     }
 }
 
-fn view<'a>(sealing: &'a Sealing, terminal: &'a TmsTerminal) -> TerminalView<'a> {
+pub(super) fn view<'a>(sealing: &'a Sealing, terminal: &'a TmsTerminal) -> TerminalView<'a> {
     TerminalView {
         sn: &terminal.sn,
         vendor: &sealing.vendor,
@@ -139,24 +139,6 @@ pub(super) fn clean(status: Option<&str>) -> Result<Option<String>, SealedEnd> {
 
 pub(super) fn names(installed: &[PackageId]) -> Installed {
     installed.iter().map(|id| (id.name.as_str().to_owned(), id.version.to_string(), id.kind.byte())).collect()
-}
-
-/// Whether a package is among those installed.
-pub(super) fn is_installed(installed: &Installed, package: &Package) -> bool {
-    installed.iter().any(|(name, version, _)| *name == package.name && *version == package.version)
-}
-
-/// The state of an offer that this inventory shows to be carried out.
-pub(super) fn carried_out(terminal: &TmsTerminal, estate: &VendorEstate) -> Vec<(i64, OfferState)> {
-    terminal
-        .offers
-        .iter()
-        .filter(|offer| offer.state == OfferState::Offered)
-        .filter(|offer| {
-            estate.package(offer.package).is_some_and(|package| is_installed(&terminal.installed, package))
-        })
-        .map(|offer| (offer.deployment, OfferState::Installed))
-        .collect()
 }
 
 fn plan_entry(package: &Package) -> Result<PlanEntry, SealedEnd> {

@@ -12,6 +12,8 @@ pub(crate) mod package;
 pub(crate) mod posp;
 pub(crate) mod raw;
 pub(crate) mod rks;
+pub(crate) mod shop;
 pub(crate) mod sign_in;
 pub(crate) mod tlv;
+pub(crate) mod tms;
 pub(crate) mod world;

@@ -18,6 +18,8 @@ use super::{
     source::{BLOCK, BLOCK_U64, Fetched, Identity, Permit, Source},
 };
 
+/// How long a request may go on after nobody waits for it any more.
+const AFTER: Duration = Duration::from_secs(1);
 /// Longest header of an answer, bytes.
 const MAX_HEADER: usize = 16 * 1024;
 
@@ -37,7 +39,8 @@ impl Http {
             .proxy(None)
             .http_status_as_error(false)
             .max_response_header_size(MAX_HEADER)
-            .timeout_global(Some(timeout))
+            // The gate gives up first and says so; this ends the work that goes on behind it.
+            .timeout_global(Some(timeout + AFTER))
             .accept_encoding("identity")
             .user_agent(concat!("keyferry/", env!("CARGO_PKG_VERSION")));
         let config = match ca {

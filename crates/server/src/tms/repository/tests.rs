@@ -3,6 +3,7 @@
 
 mod http;
 mod http_server;
+mod https;
 mod kinds;
 
 use std::sync::Arc;

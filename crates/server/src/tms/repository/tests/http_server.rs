@@ -9,9 +9,10 @@ use std::{
 };
 
 use tokio::{
-    io::{AsyncBufReadExt, AsyncWriteExt, BufReader},
-    net::{TcpListener, TcpStream},
+    io::{AsyncBufReadExt, AsyncRead, AsyncWrite, AsyncWriteExt, BufReader},
+    net::TcpListener,
 };
+use tokio_rustls::{TlsAcceptor, rustls::ServerConfig};
 
 /// How it answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,15 +63,31 @@ pub(super) struct Server {
 impl Server {
     /// A server of one file, at the path as it stands in a request.
     pub(super) async fn start(manner: Manner, path: &'static str, content: Vec<u8>) -> Self {
+        Self::begin(manner, path, content, None).await
+    }
+
+    /// The same over TLS.
+    pub(super) async fn start_tls(path: &'static str, content: Vec<u8>, tls: ServerConfig) -> Self {
+        Self::begin(Manner::Good, path, content, Some(TlsAcceptor::from(Arc::new(tls)))).await
+    }
+
+    async fn begin(manner: Manner, path: &'static str, content: Vec<u8>, tls: Option<TlsAcceptor>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let url = format!("http://{}/files", listener.local_addr().unwrap());
+        let scheme = if tls.is_some() { "https" } else { "http" };
+        let url = format!("{scheme}://{}/files", listener.local_addr().unwrap());
         let site = Arc::new(Mutex::new(Site { manner, path, content, tag: "\"one\"" }));
         let (asked, most, now) = <(Arc<AtomicUsize>, Arc<AtomicUsize>, Arc<AtomicUsize>)>::default();
         let all = (Arc::clone(&site), Arc::clone(&asked), Arc::clone(&most));
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
                 let (site, asked, most) = (Arc::clone(&all.0), Arc::clone(&all.1), Arc::clone(&all.2));
-                tokio::spawn(serve(stream, site, asked, most, Arc::clone(&now)));
+                let (now, tls) = (Arc::clone(&now), tls.clone());
+                tokio::spawn(async move {
+                    match tls {
+                        None => serve(stream, site, asked, most, now).await,
+                        Some(tls) => serve(tls.accept(stream).await.ok()?, site, asked, most, now).await,
+                    }
+                });
             }
         });
         Self { url, site, asked, most }
@@ -86,7 +103,7 @@ impl Server {
 }
 
 async fn serve(
-    stream: TcpStream,
+    stream: impl AsyncRead + AsyncWrite + Unpin,
     site: Arc<Mutex<Site>>,
     asked: Arc<AtomicUsize>,
     most: Arc<AtomicUsize>,
