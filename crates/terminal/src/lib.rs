@@ -2,14 +2,15 @@
 //!
 //! A [`Terminal`] is a device, a PIN pad, a board with sensors and a clock. [`listen::serve`] lets a station collect its
 //! TK or repair it, and a KLD load keys; [`ask_over`] has a server collect it, [`download()`] fetches a TMK from a KMS,
-//! [`rks_load`] keys from an RKS. They drive the pure roles of `flows` over blocking streams, which is what a terminal's
-//! firmware does. A simulator calls [`collect::answer`] and [`download()`] in one process, with
-//! [`Terminal::in_memory`].
+//! [`rks_load`] keys from an RKS, [`sign_in::sign_in`] working keys from the host, [`tms`] packages and a TMK from the TMS.
+//! They drive the pure roles of `flows` over blocking streams, which is what a terminal's firmware does. A simulator calls
+//! [`collect::answer`] and [`download()`] in one process, with [`Terminal::in_memory`].
 //!
 //! Between all that, and during it, the PIN pad watches its sensors ([`board`]); where a terminal is in its life, and what
 //! it may do there, is a table ([`LifeCycle`]). Why it refused is in a log ([`refusals`]).
 //!
-//! Clear keys exist in one place: behind [`PinPad`], here [`SoftPad`]. What it gives out of a key is its check value.
+//! Clear keys exist in one place: behind [`PinPad`], here [`SoftPad`]. What it gives out of a key is its check value,
+//! and what the key makes: PIN blocks, MACs, track cipher ([`transaction`]).
 //! Every change is sealed and stored before the message that depends on it leaves ([`storage`]).
 
 pub mod area;

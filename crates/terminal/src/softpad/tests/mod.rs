@@ -8,6 +8,7 @@ mod sign_in;
 mod tamper;
 mod tms;
 mod transaction;
+mod working_life;
 
 use flows::tmk_download::messages::{Done, KeyConfirm, TkChallenge, TkHello, TkKey, TkReply};
 use flows::tmk_download::terminal::Start;

@@ -20,10 +20,10 @@ const PAN: &str = "4111111111111111";
 
 /// A clock whose time somebody sets, and whose uptime nobody does.
 #[derive(Clone, Default)]
-struct Hands(Arc<Mutex<(i64, Duration)>>);
+pub(super) struct Hands(Arc<Mutex<(i64, Duration)>>);
 
 impl Hands {
-    fn set(&self, now: i64, uptime: u64) {
+    pub(super) fn set(&self, now: i64, uptime: u64) {
         *self.0.lock().unwrap() = (now, Duration::from_secs(uptime));
     }
 }
