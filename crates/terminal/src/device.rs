@@ -346,6 +346,31 @@ mod tests {
     }
 
     #[test]
+    fn a_root_signs_packages_or_approves_them_by_the_roles_it_has() {
+        let cases: [(&[Role], bool, bool); 6] = [
+            // As terminals were made before there were packages.
+            (&[Role::Mtms, Role::RepairAuthorisation], true, false),
+            (&[Role::Mtms, Role::RepairAuthorisation, Role::PackageSigning], true, false),
+            (&[Role::PackageSigning], true, false),
+            (&[Role::KmsWork, Role::Downloader, Role::RksWork], false, true),
+            (&[Role::RksWork, Role::PackageSigning], false, true),
+            (&[Role::Mtms], false, false),
+        ];
+        for (roles, signs, approves) in cases {
+            let root = TrustedRoot { certificate: estate().root.clone(), roles: roles.to_vec() };
+            let new = NewTerminal { roots: vec![root], ..estate().new_terminal() };
+            let device = DeviceState::new(new, 0).unwrap();
+            let allows = |trust: TrustList| trust.allows(&estate().root, Role::PackageSigning);
+            assert_eq!(
+                (allows(device.vendor_trust()), allows(device.approval_trust())),
+                (signs, approves),
+                "{roles:?}"
+            );
+            assert!(!device.vendor_trust().allows(&estate().root, Role::RepairAuthorisation));
+        }
+    }
+
+    #[test]
     fn a_version_to_come_is_refused() {
         let disk = Shared::new();
         drop(Terminal::new_in(disk.clone(), estate().new_terminal()).unwrap());

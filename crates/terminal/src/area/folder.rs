@@ -27,6 +27,7 @@ const NEW: &str = ".new";
 #[derive(Debug)]
 pub struct FolderPackages {
     path: PathBuf,
+    reserve: u64,
 }
 
 impl FolderPackages {
@@ -36,7 +37,7 @@ impl FolderPackages {
     /// [`AreaError::Io`], [`AreaError::Full`].
     pub fn open(path: &Path) -> Result<FolderPackages, AreaError> {
         make(path)?;
-        let folder = FolderPackages { path: path.to_owned() };
+        let folder = FolderPackages { path: path.to_owned(), reserve: RESERVE };
         for room in Room::ALL {
             make(&folder.room(room))?;
             folder.remove_half_written(room)?;
@@ -57,7 +58,7 @@ impl FolderPackages {
     fn leave_room(&self, path: &Path, bytes: &[u8]) -> Result<(), AreaError> {
         let disk = rustix::fs::statvfs(&self.path).map_err(|error| failed("look at", path)(error.into()))?;
         let left = disk.f_bavail.saturating_mul(disk.f_frsize);
-        let needed = RESERVE.saturating_add(u64::try_from(bytes.len()).unwrap_or(u64::MAX));
+        let needed = self.reserve.saturating_add(u64::try_from(bytes.len()).unwrap_or(u64::MAX));
         if left < needed { Err(AreaError::Full { path: path.to_owned() }) } else { Ok(()) }
     }
 
@@ -179,4 +180,24 @@ fn make(path: &Path) -> Result<(), AreaError> {
 
 fn failed<'a>(act: &'static str, path: &'a Path) -> impl FnOnce(io::Error) -> AreaError + 'a {
     move |source| AreaError::of(act, path.to_owned(), source)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_room_is_for_the_terminals_own_state() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut packages = FolderPackages::open(&folder.path().join("packages")).unwrap();
+        let name = FileName::new("part").unwrap();
+        packages.write(Room::Incoming, &name, 0, b"some").unwrap();
+        // As if the disk had less left than must stay.
+        packages.reserve = u64::MAX;
+        let refused = packages.write(Room::Incoming, &name, 4, b"more").unwrap_err();
+        assert!(matches!(refused, AreaError::Full { .. }), "{refused}");
+        assert_eq!(packages.length(Room::Incoming, &name).unwrap(), Some(4));
+        // Marks and lists are small, and say where everything stands: they may take of it.
+        packages.replace(Room::Incoming, &name, b"mark").unwrap();
+    }
 }

@@ -6,9 +6,9 @@
 //!                                                             └──► the area before, and the TMS is told
 //! ```
 //!
-//! A file that is only half here lies in `incoming`, with a mark of how much of it is safe ([`incoming`]). When every
+//! A file that is only half here lies in `incoming`, with a mark of how much of it is safe. When every
 //! package of a set is checked, the other area is filled with links to what stays and to what is new, made safe, and
-//! one replaced file switches over ([`selection`]). The first start is marked before it begins: whoever finds that mark
+//! one replaced file switches over. The first start is marked before it begins: whoever finds that mark
 //! after a power cut goes back. At every moment one area is whole, and it is the one that the selection names.
 //!
 //! Nothing here is secret, so nothing is sealed; signatures are checked before a package comes into an area.

@@ -10,6 +10,9 @@ const SUFFIX: &str = ".schema.json";
 /// The one dialect, which a schema may name in `$schema`.
 const DIALECT: &str = "https://json-schema.org/draft/2020-12/schema";
 
+/// Longest reason, characters: a schema may hold long lists.
+const MAX_WHY: usize = 200;
+
 /// The name of the data file that is the schema of these parameters; nothing when that would be no name.
 pub(super) fn name_of(parameters: &PackageName) -> Option<PackageName> {
     PackageName::parse(&format!("{}{SUFFIX}", parameters.as_str())).ok()
@@ -30,13 +33,17 @@ pub(super) fn check(name: &PackageName, schema: &[u8], document: &Value) -> Resu
     let validator = jsonschema::draft202012::options()
         .offline()
         .build(&schema)
-        .map_err(|error| refused(&format!("cannot be used: {}", error.masked())))?;
+        .map_err(|error| refused(&short(&format!("cannot be used: {}", error.masked()))))?;
     // The value stays out of the words: parameters may hold what is nobody's business.
     validator.validate(document).map_err(|error| {
         let place = error.instance_path().to_string();
         let place = if place.is_empty() { "the document".into() } else { place };
-        PackageRefusal::Invalid { why: format!("{place}: {}", error.masked()) }
+        PackageRefusal::Invalid { why: short(&format!("{place}: {}", error.masked())) }
     })
+}
+
+fn short(why: &str) -> String {
+    why.chars().take(MAX_WHY).collect()
 }
 
 /// `…/schema#` means the same.
@@ -89,6 +96,26 @@ mod tests {
             let refused = checked(&schema, &json!({}));
             assert!(matches!(refused, Err(PackageRefusal::Schema { .. })), "{schema}: {refused:?}");
         }
+    }
+
+    #[test]
+    fn a_schema_that_goes_in_circles_ends() {
+        for schema in [
+            json!({ "$ref": "#" }),
+            json!({ "allOf": [{ "$ref": "#" }] }),
+            json!({ "$ref": "#/$defs/a", "$defs": { "a": { "$ref": "#/$defs/b" }, "b": { "$ref": "#/$defs/a" } } }),
+            json!({ "$dynamicRef": "#x", "$dynamicAnchor": "x" }),
+        ] {
+            // Whether it is refused or means nothing is the library's to say: it must say something.
+            let _ = checked(&schema, &json!({ "a": 1 }));
+        }
+    }
+
+    #[test]
+    fn a_reason_is_short() {
+        let names: Vec<_> = (0..500).map(|number| format!("member{number}")).collect();
+        let refused = checked(&json!({ "enum": names }), &json!({})).unwrap_err();
+        assert!(refused.to_string().chars().count() < MAX_WHY + 100, "{refused}");
     }
 
     #[test]

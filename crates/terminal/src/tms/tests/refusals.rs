@@ -1,6 +1,9 @@
 //! Packages that are refused by name, while the others are installed.
 
+use std::cell::RefCell;
+
 use flows::tms_download::messages::Data;
+use proptest::prelude::*;
 use wire::ErrorCode;
 
 use super::server::Answer;
@@ -263,6 +266,31 @@ fn a_package_that_the_tms_does_not_give_costs_only_itself() {
     }));
     assert_eq!(refused((terminal, Arc::clone(&tms)), vec![app("1.0.0")]), [("app".to_owned(), "not-given")]);
     assert_eq!(tms.heard().hellos, 2, "after an ERROR both sides close");
+}
+
+/// A TMS is proven, and its software may be wrong all the same.
+#[test]
+fn answers_of_any_bytes_end_the_session_and_cost_nothing() {
+    let (terminal, tms) = terminal();
+    let both = RefCell::new((terminal, Areas::in_memory().unwrap()));
+    let update = || {
+        let (terminal, areas) = &mut *both.borrow_mut();
+        let updated = run(terminal, areas, &tms);
+        (updated, areas.installed().count())
+    };
+    let (entry, content) = app("1.0.0");
+    tms.offer(entry, &content);
+    proptest!(ProptestConfig::with_cases(64), |(bytes in proptest::collection::vec(any::<u8>(), 0..200))| {
+        for payload in [bytes.clone(), [&[1, 0x38], &bytes[..]].concat(), [&[1, 0x7F], &bytes[..]].concat()] {
+            tms.conduct().on_data = Some(Box::new(move |_, _| Answer::Bytes(payload.clone())));
+            // A sealed ERROR refuses the package; anything else ends the session.
+            let (updated, installed) = update();
+            prop_assert_eq!(updated.map_or(1, |updated| updated.refused.len()), 1);
+            prop_assert_eq!(installed, 0);
+        }
+    });
+    tms.conduct().on_data = None;
+    assert!(matches!(update(), (Ok(_), 1)));
 }
 
 #[test]

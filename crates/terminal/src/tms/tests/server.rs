@@ -31,6 +31,8 @@ pub(super) enum Answer {
     Replay,
     /// One bit of the sealed answer is another.
     Tampered(Data),
+    /// Any bytes at all, sealed.
+    Bytes(Vec<u8>),
 }
 
 /// What the TMS heard.
@@ -302,6 +304,7 @@ impl From<Answer> for Reply {
         match answer {
             Answer::Data(data) => Reply::of(data.to_payload()),
             Answer::Tampered(data) => Reply::Payload { payload: data.to_payload().unwrap(), tampered: true },
+            Answer::Bytes(payload) => Reply::Payload { payload, tampered: false },
             Answer::Error(code) => Reply::Error(code),
             Answer::Replay => Reply::Replay,
         }
