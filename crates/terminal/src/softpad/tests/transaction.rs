@@ -281,7 +281,7 @@ fn a_power_cut_gives_no_pin_back() {
         pin_block(terminal.pad_mut(), 3, Format::Iso0).unwrap();
         terminal = Terminal::open_from(disk.clone()).unwrap();
         terminal.set_clock(hands.clone());
-        assert_eq!(terminal.pad().pins_left(), left);
+        assert_eq!(terminal.status().pins_left, left);
     }
 }
 
