@@ -1,8 +1,11 @@
 //! Flows E and F: `flow_e` and `flow_f` of the worked values.
 
-use hsm::commands::{
-    AnswerTms, ConfirmSignIn, EnrolOperator, MacAnswer, MacItem, MakeWorkingKeys, OpenTms, OpenTmsSession,
-    OperatorClaim, PikLength, Reply, Request, SealTms, TerminalMacs,
+use hsm::{
+    Refusal,
+    commands::{
+        AnswerTms, ConfirmSignIn, EnrolOperator, MacAnswer, MacItem, MakeWorkingKeys, OpenTms,
+        OpenTmsSession, OperatorClaim, PikLength, Reply, Request, SealTms, TerminalMacs,
+    },
 };
 use keyblock::Header;
 use paycrypto::{
@@ -108,6 +111,11 @@ fn flow_e_takes_the_worked_proof_and_the_worked_operator() {
         transcript: b"frames".to_vec(),
         tmk: None,
     };
+    // The same proof to a stranger's ticket is worth nothing, were its DWK ever guessed.
+    let stranger = Challenge { dwk: worked.dwk(), counts: false, ..challenge };
+    let ticket = worked.hsm.tms_tickets.issue(PAD, OWNER, &stranger).unwrap();
+    let outcome = worked.hsm.handle(Request::OpenTmsSession(OpenTmsSession { ticket, ..command.clone() }));
+    assert_eq!(outcome.err(), Some(Refusal::NotProven));
     let session = reply!(&worked.hsm, OpenTmsSession, command);
     let context = paycrypto::digest::sha256(b"frames")[..16].try_into().unwrap();
     let key: SessionKey = blocks::unwrap(&worked.dwk(), &session.session_block, PLACE, &context).unwrap();

@@ -1,7 +1,8 @@
 //! HSM commands: whole acts, one small file each.
 //!
 //! A command says what it takes, what it gives and what it refuses. The set of [`Request`]s is the whole of what an
-//! HSM can be asked; none of them decrypts or encrypts what the caller likes.
+//! HSM can be asked; none of them decrypts or encrypts what the caller likes. What is a conversation by nature (sealed
+//! messages, MACs) is bound to one terminal, one direction and one use.
 
 mod answer_challenge;
 mod answer_stranger;
