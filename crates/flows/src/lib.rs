@@ -1,8 +1,9 @@
 //! The flows of Keyferry as pure roles: no socket, no clock, no runtime, no log.
 //!
-//! One folder per flow, every role of it inside. A role takes a frame and gives the next one; what it needs from
-//! outside (a PIN pad, an HSM, a store) it asks its driver for. Server, terminal, station, simulator and fuzzer run the
-//! same code.
+//! One folder per flow, every role of it inside: [`tmk_download`], [`collect`] and [`repair`] (A, D), [`local_load`] (B),
+//! [`rks_load`] (C), [`tms_session`] and [`tms_download`] (E), [`sign_in`] (F). A role takes a frame and gives the next
+//! one; what it needs from outside (a PIN pad, an HSM, a store) it asks its driver for. Server, terminal, station,
+//! simulator and fuzzer run the same code.
 //!
 //! A state is a struct that its own step consumes, named by what it waits for, and it carries what the checks before it
 //! yielded: a step cannot be skipped or done twice. A step that refuses gives a [`Fault`]: the exact reason for the

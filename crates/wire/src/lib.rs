@@ -4,6 +4,9 @@
 //! [`MessageType`] and [`Fields`]. Reading is strict: everything that 2-wire.md section 1 calls malformed is refused
 //! with a [`Malformed`] that names the defect, and nothing that a peer can send makes this crate panic.
 //!
+//! The values that fields hold are types that are checked when they are made: serials and slots, times, the parts of a
+//! session with a TMS ([`TData`], [`SData`], [`Src`]), packages and what a vendor signs of one ([`Manifest`]).
+//!
 //! The crate decides nothing about a conversation (that is `flows`) and opens no link. It needs only `alloc`, so that
 //! a terminal can use it.
 //!
