@@ -41,7 +41,7 @@ pub struct Posp {
     /// The largest request in MiB.
     #[serde(default = "default_body")]
     pub max_body_mib: usize,
-    /// Requests of one client that are worked on at once; more are answered 429.
+    /// Requests of one client that are worked on at once; more wait for a second and are then answered 429.
     #[serde(default = "default_requests")]
     pub max_requests_per_client: usize,
 }

@@ -13,5 +13,6 @@
 mod support;
 
 mod carried;
+mod product;
 mod refusals;
 mod sign_ins;

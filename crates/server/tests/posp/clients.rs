@@ -1,6 +1,7 @@
 //! Who is let in: certificates of the acquirer's root for clients, not revoked, with a name of the list.
 
 use pki::Role;
+use serde_json::json;
 
 use crate::{
     setting::Setting,
@@ -28,6 +29,16 @@ fn only_a_client_certificate_of_the_root_gets_through_the_handshake() {
     ] {
         assert!(Posp::connect_as(address, who.as_ref()).is_err(), "{what}");
     }
+    let Setting { world, server, posp, .. } = setting;
+    drop(posp);
+    server.stop();
+    let refused = world.events("posp.refused", "(no client)");
+    let mut counts: Vec<_> = refused
+        .iter()
+        .map(|event| (event.detail["reason"].as_str().unwrap(), &event.detail["count"]))
+        .collect();
+    counts.sort_unstable_by_key(|(reason, _)| *reason);
+    assert_eq!(counts, [("client certificate is refused", &json!(4)), ("no client certificate", &json!(1))]);
 }
 
 #[test]

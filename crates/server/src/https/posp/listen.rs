@@ -7,6 +7,7 @@ use hyper_util::{
     rt::{TokioIo, TokioTimer},
     service::TowerToHyperService,
 };
+use rustls::CertificateError;
 use store::Store;
 use tokio::{net::TcpListener, sync::watch, task::JoinSet, time::timeout};
 
@@ -28,6 +29,8 @@ const HEAD: Duration = Duration::from_secs(60);
 /// is noticed.
 const CONNECTION: Duration = Duration::from_secs(600);
 const DRAIN: Duration = Duration::from_secs(10);
+/// Stands for the subject of an audit event about a peer that is no client: no serial, which has other characters.
+const UNKNOWN: &str = "(no client)";
 
 /// The POSPs' listener and what every connection on it shares.
 pub(crate) struct PospPort<S, H> {
@@ -73,18 +76,24 @@ impl<S: Store, H: Hsm> PospPort<S, H> {
             // Answers are small and each is waited for.
             let _ = stream.set_nodelay(true);
             let tls = self.tls.acceptor(&self.kms.trust.crls());
+            let refused = self.kms.refused_posp.clone();
             let (clients, router, mut stop) = (Arc::clone(&self.clients), self.router.clone(), stop.clone());
             running.spawn(async move {
                 let _place = place;
                 let stream = match timeout(HANDSHAKE, tls.accept(stream)).await {
                     Ok(Ok(stream)) => stream,
                     Ok(Err(error)) => {
-                        tracing::warn!(%address, %error, "a POSP's TLS handshake failed");
+                        // Anybody can cause this line; the audit counts it.
+                        tracing::debug!(%address, %error, "a POSP's TLS handshake failed");
+                        refused.count(address, UNKNOWN, handshake_reason(&error));
                         return;
                     }
                     Err(_) => return,
                 };
                 let client = clients.of(stream.get_ref().1.peer_certificates());
+                if client.is_none() {
+                    refused.count(address, UNKNOWN, "its common name is not on the list");
+                }
                 let router = router.layer(Extension(Peer { client, address }));
                 let connection = http1::Builder::new()
                     .timer(TokioTimer::new())
@@ -108,6 +117,16 @@ impl<S: Store, H: Hsm> PospPort<S, H> {
         }
         drop(self.listener);
         let _ = timeout(DRAIN, async { while running.join_next().await.is_some() {} }).await;
+    }
+}
+
+/// Why a handshake failed, as far as the audit tells cases apart.
+fn handshake_reason(error: &std::io::Error) -> &'static str {
+    match error.get_ref().and_then(|error| error.downcast_ref::<rustls::Error>()) {
+        Some(rustls::Error::NoCertificatesPresented) => "no client certificate",
+        Some(rustls::Error::InvalidCertificate(CertificateError::Revoked)) => "client certificate is revoked",
+        Some(rustls::Error::InvalidCertificate(_)) => "client certificate is refused",
+        _ => "TLS handshake failed",
     }
 }
 
