@@ -200,9 +200,12 @@ impl Wrap {
     }
 }
 
+/// Each where the format has one.
+type PanAndKey = (Option<Zeroizing<String>>, Option<Zeroizing<Vec<u8>>>);
+
 impl PinFormat {
     /// What is asked for after PIN or block.
-    fn pan_and_key(&self) -> Result<(Option<Zeroizing<String>>, Option<Zeroizing<Vec<u8>>>)> {
+    fn pan_and_key(&self) -> Result<PanAndKey> {
         let pan = (self.format != 1).then(|| line("PAN", "PAN: ")).transpose()?;
         let key = (self.enciphered || self.format == 4).then(|| key("key")).transpose()?;
         Ok((pan, key))
