@@ -11,17 +11,19 @@ use std::{
     time::Duration,
 };
 
-use anyhow::{Context, Result, bail};
-use zeroize::Zeroizing;
+use anyhow::{Context, Result};
 
 use super::{
+    ceremony::Agreed,
     estate::Estate,
-    tool::{Said, keyferry, run, text},
+    tool::{Said, good, keyferry, run},
 };
 
 /// The name that the KLD and the key agreed with it have.
 const NAME: &str = "KLD-1";
 const DIK1: &str = "DIK1-A";
+/// What a run also loads: the identity derived from it.
+pub(super) const IDENTITY: &str = "dik2:DIK1-A";
 
 /// A key loading device, its folder and how to call it.
 pub(super) struct Kld {
@@ -30,9 +32,14 @@ pub(super) struct Kld {
 }
 
 impl Kld {
+    /// The device that the demo made before.
+    pub(super) fn at(folder: &Path) -> Self {
+        Self { folder: folder.join("kld"), work: folder.join("kld-papers") }
+    }
+
     /// Makes the device, has it certified, and agrees a key with it by two people's components, at both ends.
     pub(super) fn make(folder: &Path, estate: &mut Estate) -> Result<Self> {
-        let kld = Self { folder: folder.join("kld"), work: folder.join("kld-papers") };
+        let kld = Self::at(folder);
         fs::create_dir_all(&kld.work)?;
         let hsm = estate.secret("hsm-passphrase");
         let arguments = ["kld", "init", "--name", NAME, "--acquirer", "DEMO", "--root"];
@@ -62,12 +69,11 @@ impl Kld {
         Ok(fs::write(&path, lines.fold(String::new(), |text, line| text + line + "\n"))?)
     }
 
-    /// A run over these serials, for a TMK in this slot and the device identity.
-    pub(super) fn open_run(&self, estate: &Estate, serials: &[&str], slot: u8) -> Result<()> {
+    /// A run over these serials, for a TMK in this slot and one more key: [`IDENTITY`] or `dmk`.
+    pub(super) fn open_run(&self, estate: &Estate, serials: &[&str], slot: u8, also: &str) -> Result<()> {
         let list = self.work.join(format!("run-{}.list", serials.join("-")));
         fs::write(&list, serials.join("\n"))?;
-        let what = format!("tmk:{slot}");
-        let mut open = self.with_cards(estate, &["run", "open", "--what", &what, &format!("dik2:{DIK1}")])?;
+        let mut open = self.with_cards(estate, &["run", "open", "--what", &format!("tmk:{slot}"), also])?;
         good(open.arg("--serials").arg(list)).map(drop)
     }
 
@@ -84,43 +90,13 @@ impl Kld {
 
     /// The same exchange key at both ends: two people, two components each, typed apart.
     fn agree_key(&self, estate: &mut Estate) -> Result<()> {
-        let components = [component()?, component()?];
-        let combined: Vec<u8> = components.iter().flat_map(|c| c.iter().enumerate()).fold(
-            vec![0; COMPONENT],
-            |mut key, (at, byte)| {
-                if let Some(place) = key.get_mut(at) {
-                    *place ^= byte;
-                }
-                key
-            },
-        );
-        let combined = Zeroizing::new(combined);
-        let ends = [(estate.path("hsm"), "kms"), (self.folder.join("hsm"), "kld")];
-        let [kms, kld] = ends.map(|(hsm, end)| {
-            let mut parts = Vec::new();
-            for (n, (component, person)) in (1..).zip(components.iter().zip(["Ann", "Bob"])) {
-                let typed = self.work.join(format!("{end}-{n}.component"));
-                write_private(&typed, calc::to_hex(component).as_bytes())?;
-                let out = self.work.join(format!("{end}-{n}.block"));
-                let part = n.to_string();
-                let mut enter = self.ceremony("enter", &hsm, estate, &check_value(component)?)?;
-                enter.args(["--part", &part, "--person", person]).arg("--component-file").arg(&typed);
-                good(enter.arg("--out").arg(&out))?;
-                fs::remove_file(&typed)?;
-                parts.push(out);
-            }
-            let out = self.work.join(format!("{end}.json"));
-            let mut combine = self.ceremony("combine", &hsm, estate, &check_value(&combined)?)?;
-            for part in &parts {
-                combine.arg("--component").arg(part);
-            }
-            good(combine.arg("--out").arg(&out))?;
-            Ok::<_, anyhow::Error>(out)
-        });
+        let agreed = Agreed::new(NAME, "exchange")?;
+        let kms = agreed.type_in(estate, &estate.path("hsm"), &self.work, "kms")?;
+        let kld = agreed.type_in(estate, &self.folder.join("hsm"), &self.work, "kld")?;
         let mut import = self.with_cards(estate, &["import", "exchange-key"])?;
-        good(import.arg("--combined").arg(kld?))?;
+        good(import.arg("--combined").arg(kld))?;
         fs::create_dir_all(estate.path("exchange"))?;
-        fs::copy(kms?, estate.path("exchange/kld-1.json"))?;
+        fs::copy(kms, estate.path("exchange/kld-1.json"))?;
         estate.configure("# exchange_keys", "exchange_keys")?;
         estate.configure("slots = [0]\n", "slots = [6, 7]\n")
     }
@@ -146,20 +122,6 @@ impl Kld {
         good(rks(&["dik1", "export", DIK1, "--under", NAME])?.arg("--out").arg(&dik1))?;
         let mut import = self.with_cards(estate, &["import", "dik1", "--label", DIK1])?;
         good(import.arg("--block").arg(&dik1).arg("--hsm-passphrase-file").arg(&hsm)).map(drop)
-    }
-
-    fn ceremony(
-        &self,
-        act: &str,
-        hsm: &Path,
-        estate: &Estate,
-        check_value: &str,
-    ) -> Result<std::process::Command> {
-        let arguments = ["hsm", "component", act, "--name", NAME, "--acquirer", "DEMO", "--session", "S-1"];
-        let mut command = keyferry(arguments)?;
-        command.args(["--parts", "2", "--check-value", check_value]).arg("--folder").arg(hsm);
-        command.arg("--passphrase-file").arg(estate.secret("hsm-passphrase"));
-        Ok(command)
     }
 
     fn command(&self, arguments: &[&str]) -> Result<std::process::Command> {
@@ -256,35 +218,6 @@ fn pass(mut from: TcpStream, mut to: TcpStream, record: &Mutex<Vec<u8>>) {
     }
     // The other side may be gone already.
     let _ = to.shutdown(std::net::Shutdown::Write);
-}
-
-const COMPONENT: usize = 24;
-
-/// A component as a person would bring it: random, with odd parity.
-fn component() -> Result<Zeroizing<Vec<u8>>> {
-    let mut random = Zeroizing::new(vec![0; COMPONENT]);
-    fs::File::open("/dev/urandom")?.read_exact(&mut random)?;
-    Ok(Zeroizing::new(calc::parity(&random)?.with_odd_parity().to_vec()))
-}
-
-fn check_value(key: &[u8]) -> Result<String> {
-    let value = calc::kcv(calc::Algorithm::Tdes, key)?.value;
-    Ok(calc::to_hex(&value).to_string())
-}
-
-fn write_private(path: &Path, bytes: &[u8]) -> Result<()> {
-    use std::os::unix::fs::OpenOptionsExt as _;
-    let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
-    Ok(file.write_all(bytes)?)
-}
-
-fn good(command: &mut std::process::Command) -> Result<()> {
-    let shown: Vec<_> = command.get_args().take(3).map(|a| text(Path::new(a))).collect();
-    let said = run(command)?;
-    if !said.ok {
-        bail!("keyferry {}: {}", shown.join(" "), said.error);
-    }
-    Ok(())
 }
 
 /// Runs `terminal rks` and says whether the keys came.

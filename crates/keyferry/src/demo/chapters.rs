@@ -6,7 +6,7 @@ use anyhow::Result;
 use serde_json::Value;
 
 use super::{
-    cable::{Eavesdropper, Kld, fetch, in_mid_flow},
+    cable::{Eavesdropper, IDENTITY, Kld, fetch, in_mid_flow},
     report::Row,
     story::Story,
     terminals::Terminal,
@@ -31,7 +31,7 @@ impl Story<'_> {
         let root = self.estate.path("ca/root.pem");
         let make = |sn: &str, root: &Path| Terminal::make(&folder.join("terminals"), sn, root);
         let terminal = make("CABLE-1", &root)?;
-        kld.open_run(&self.estate, &["CABLE-1", "CABLE-2"], BY_CABLE)?;
+        kld.open_run(&self.estate, &["CABLE-1", "CABLE-2"], BY_CABLE, IDENTITY)?;
         let listening = terminal.listen()?;
         let wire = Eavesdropper::before(&listening.address)?;
         let loaded = kld.load(&self.estate, &format!("CABLE-1@{}", wire.address))?;

@@ -60,6 +60,8 @@ pub(super) struct Estate {
     folder: PathBuf,
     pub(super) terminal_port: String,
     https: String,
+    /// Where POSPs connect, once they are served.
+    pub(super) posp: Option<String>,
     server: Option<Child>,
 }
 
@@ -96,6 +98,7 @@ impl Estate {
             folder: folder.to_owned(),
             terminal_port: ANY_PORT.into(),
             https: ANY_PORT.into(),
+            posp: None,
             server: None,
         })
     }
@@ -154,6 +157,8 @@ impl Estate {
             let log = self.folder.join("server.log");
             bail!("the server ended ({status}) before it served; see {}", log.display());
         };
+        let serves_posps = fs::read_to_string(self.path("keyferry.toml"))?.contains("\n[posp]");
+        self.posp = if serves_posps { address("posp ") } else { None };
         self.tell_station(&https)?;
         (self.terminal_port, self.https) = (terminal_port, https);
         self.server = Some(server);
@@ -175,7 +180,9 @@ impl Estate {
         let config = fs::read_to_string(&path)?;
         let (first, second) = (format!("\"{}\"", self.terminal_port), format!("\"{}\"", self.https));
         let any = format!("\"{ANY_PORT}\"");
-        Ok(fs::write(&path, config.replacen(&any, &first, 1).replacen(&any, &second, 1))?)
+        let third = format!("\"{}\"", self.posp.as_deref().unwrap_or(ANY_PORT));
+        let fixed = [first, second, third].iter().fold(config, |config, port| config.replacen(&any, port, 1));
+        Ok(fs::write(&path, fixed)?)
     }
 
     /// SIGKILL: no chance to tidy up.

@@ -2,13 +2,19 @@
 //! after a change that everything still holds together.
 
 mod cable;
+mod ceremony;
 mod chapters;
 mod estate;
 mod forgery;
+mod pins;
+mod posp;
 mod report;
+mod software;
 mod story;
+mod stutter;
 mod terminals;
 mod tool;
+mod vendor_site;
 
 use std::{path::PathBuf, process::ExitCode};
 

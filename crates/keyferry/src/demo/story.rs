@@ -42,13 +42,15 @@ pub(super) fn tell(folder: &Path, count: usize, report: &mut Report) -> Result<(
     story.compare(known)?;
     story.cable_and_identity(folder)?;
     story.tamper(folder)?;
+    let shops = story.keep_current(folder)?;
+    story.pins(folder, &shops)?;
     story.close()
 }
 
 pub(super) struct Story<'a> {
     pub(super) estate: Estate,
     pub(super) report: &'a mut Report,
-    runtime: tokio::runtime::Runtime,
+    pub(super) runtime: tokio::runtime::Runtime,
     /// Milliseconds of each download, by serial and slot.
     ms: BTreeMap<(String, u8), f64>,
 }

@@ -35,14 +35,19 @@ pub(super) struct Waiting {
 }
 
 impl Terminal {
-    /// Makes a terminal in production state, with the estate's root burnt into it.
+    /// Makes a terminal in production state, with the estate's root burnt into it. Its vendor has the acquirer's CA
+    /// certify repair authorisations.
     pub(super) fn make(folder: &Path, sn: &str, root: &Path) -> Result<Self> {
+        Self::make_for(folder, sn, root, root)
+    }
+
+    /// Makes one of a vendor that has a root of its own.
+    pub(super) fn make_for(folder: &Path, sn: &str, root: &Path, vendor_root: &Path) -> Result<Self> {
         fs::create_dir_all(folder)?;
         let terminal = Self { sn: sn.to_owned(), folder: folder.join(sn) };
         let arguments = ["terminal", "new", "--sn", sn, "--vendor", "KEYFERRY", "--model", "SIM-1"];
         let mut command = keyferry(arguments)?;
-        // The demo's vendor has the acquirer's CA certify its repair authorisations.
-        command.arg("--root").arg(root).arg("--vendor-root").arg(root);
+        command.arg("--root").arg(root).arg("--vendor-root").arg(vendor_root);
         let made = run(command.arg(&terminal.folder))?;
         if !made.ok {
             bail!("terminal {sn} was not made: {}", made.error);
@@ -105,6 +110,13 @@ impl Terminal {
             bail!("terminal {}: {}", self.sn, said.error);
         }
         Ok(())
+    }
+
+    /// Whether it has this package installed.
+    pub(super) fn has(&self, package: &str) -> Result<bool> {
+        let status = self.status()?;
+        let packages = status.get("packages").and_then(Value::as_array).cloned().unwrap_or_default();
+        Ok(packages.iter().any(|one| one.as_str().is_some_and(|one| one.starts_with(package))))
     }
 
     /// What it says of itself.

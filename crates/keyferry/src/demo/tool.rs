@@ -53,3 +53,13 @@ pub(super) fn said(output: &Output) -> Said {
 pub(super) fn text(path: &Path) -> String {
     path.display().to_string()
 }
+
+/// Runs a command that must work.
+pub(super) fn good(command: &mut Command) -> Result<()> {
+    let shown: Vec<_> = command.get_args().take(3).map(|a| a.to_string_lossy().into_owned()).collect();
+    let said = run(command)?;
+    if !said.ok {
+        bail!("keyferry {}: {}", shown.join(" "), said.error);
+    }
+    Ok(())
+}

@@ -2,6 +2,7 @@ mod care;
 mod line;
 mod listen;
 mod remote;
+mod software;
 mod transact;
 
 use std::{
@@ -18,7 +19,8 @@ use clap::{Args, Subcommand};
 use pki::{Certificate, Role};
 use serde_json::{Value, json};
 use terminal::{
-    CutAfter, NewTerminal, Settings, Step, Terminal as Device, TrustedRoot, collect, download_over,
+    CutAfter, NewTerminal, Settings, Step, Terminal as Device, TrustedRoot, area::Areas, collect,
+    download_over, package::PackageSettings,
 };
 use wire::{ModelId, Serial, Slot, VendorId};
 
@@ -38,6 +40,7 @@ pub(crate) enum Terminal {
     Listen(listen::Listen),
     Rks(remote::Rks),
     Ask(remote::Ask),
+    Tms(software::Tms),
     SignIn(transact::SignIn),
     Pin(transact::EnterPin),
     Mac(transact::MakeMac),
@@ -74,6 +77,9 @@ pub(crate) struct New {
     /// Accept a bare public key in COLLECT, without a certificate. For laboratories only.
     #[arg(long)]
     allow_bare_key: bool,
+    /// Install only packages that the acquirer approved too.
+    #[arg(long)]
+    approval_demanded: bool,
 }
 
 /// Be collected.
@@ -129,6 +135,7 @@ impl Terminal {
             Self::Listen(listen) => listen.run()?,
             Self::Rks(rks) => rks.run()?,
             Self::Ask(ask) => ask.run()?,
+            Self::Tms(tms) => tms.run()?,
             Self::SignIn(sign_in) => sign_in.run()?,
             Self::Pin(pin) => pin.run()?,
             Self::Mac(mac) => mac.run()?,
@@ -158,7 +165,14 @@ impl New {
             vendor: self.vendor,
             model: self.model,
             roots,
-            settings: Settings { allow_bare_key: self.allow_bare_key, ..Settings::default() },
+            settings: Settings {
+                allow_bare_key: self.allow_bare_key,
+                packages: PackageSettings {
+                    approval_demanded: self.approval_demanded,
+                    ..PackageSettings::default()
+                },
+                ..Settings::default()
+            },
             ..NewTerminal::named(self.sn)
         };
         let made = Device::new(&self.folder, new)?;
@@ -227,9 +241,14 @@ impl Download {
 
 impl Status {
     fn run(self) -> Result<()> {
-        let status = Device::open(&self.folder)?.status();
+        let device = Device::open(&self.folder)?;
+        let status = device.status();
+        let areas = Areas::in_folder(&self.folder)?;
+        let packages: Vec<_> = areas.installed().map(ToString::to_string).collect();
         if self.json {
-            say!("{}", serde_json::to_string_pretty(&status)?);
+            let mut document = serde_json::to_value(&status)?;
+            document["packages"] = json!(packages);
+            say!("{}", serde_json::to_string_pretty(&document)?);
             return Ok(());
         }
         say!("serial       {}", status.sn);
@@ -248,15 +267,26 @@ impl Status {
             .iter()
             .map(|slot| {
                 let confirmed = if slot.done { "confirmed" } else { "DONE not seen yet" };
-                let previous = slot.previous_kcv.clone().unwrap_or_default();
-                vec![format!("{:02}", slot.slot), slot.kcv.clone(), confirmed.to_owned(), previous]
+                let kcv = |kcv: &Option<String>| kcv.clone().unwrap_or_default();
+                vec![
+                    format!("{:02}", slot.slot),
+                    slot.kcv.clone(),
+                    confirmed.to_owned(),
+                    kcv(&slot.previous_kcv),
+                    kcv(&slot.pik_kcv),
+                    kcv(&slot.mak_kcv),
+                    kcv(&slot.tdk_kcv),
+                ]
             })
             .collect();
-        show::table(&["slot", "KCV", "state", "old KCV"], &rows);
+        show::table(&["slot", "KCV", "state", "old KCV", "PIN key", "MAC key", "track key"], &rows);
         for (name, place) in [("DIK2", &status.dik2), ("DMK", &status.dmk)] {
             if let Some(place) = place {
                 say!("{name:<12} check value {}", place.kcv);
             }
+        }
+        for package in &packages {
+            say!("installed    {package}");
         }
         for refusal in &status.refusals.records {
             say!("refused      {}  {}: {}", time::text(refusal.when), refusal.check, refusal.reading);

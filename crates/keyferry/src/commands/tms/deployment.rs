@@ -128,7 +128,7 @@ impl New {
         let Some(package) = found else {
             bail!("vendor {} has no package {name} {version}; publish it first", self.vendor);
         };
-        let mut stages: Vec<Stage> = self.stages.iter().map(|step| step.0.clone()).collect();
+        let mut stages: Vec<Stage> = self.stages.iter().map(|step| step.0).collect();
         if stages.last().is_none_or(|stage| stage.percent < 100) {
             stages.push(Stage { percent: 100, successes: 0 });
         }

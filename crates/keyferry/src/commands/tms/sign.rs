@@ -32,8 +32,8 @@ pub(crate) struct Sign {
     #[arg(long)]
     name: PackageName,
     /// Its semantic version.
-    #[arg(long = "package-version", value_name = "VERSION")]
-    version: PackageVersion,
+    #[arg(long, value_name = "VERSION")]
+    package_version: PackageVersion,
     /// application, parameters (a JSON merge patch) or data-file.
     #[arg(long, value_parser = kind)]
     kind: PackageKind,
@@ -79,7 +79,7 @@ struct SigningCard {
 impl Sign {
     pub(super) fn run(self) -> Result<()> {
         let (size, sha256) = measure(&self.file)?;
-        let id = PackageId { name: self.name, version: self.version, kind: self.kind };
+        let id = PackageId { name: self.name, version: self.package_version, kind: self.kind };
         let path = self.path.unwrap_or_else(|| format!("{}-{}", id.name, id.version));
         let manifest = Manifest { id, size, sha256 };
         let mut file = self.card.sign(&manifest)?;
