@@ -7,6 +7,7 @@ use server::Config;
 use store::{DeviceStore as _, RefusalEntry, SlotRecord, SqliteStore, Store as _, TerminalRecord, TkRecord};
 
 use super::{
+    import::Import,
     server::open_store,
     work_key::{Of, WorkKeyInstall, WorkKeyRequest},
 };
@@ -23,6 +24,7 @@ pub(crate) enum Kms {
     Terminal(OneTerminal),
     /// Show why terminals refused to make or release a key, as they told it.
     Refusals(Refusals),
+    Import(Import),
     WorkKeyRequest(WorkKeyRequest),
     WorkKeyInstall(WorkKeyInstall),
 }
@@ -78,6 +80,7 @@ impl Kms {
                 Self::Terminals(terminals) => terminals.run().await,
                 Self::Terminal(terminal) => terminal.run().await,
                 Self::Refusals(refusals) => refusals.run().await,
+                Self::Import(import) => import.run().await,
                 Self::WorkKeyRequest(request) => request.run(Of::Kms).await,
                 Self::WorkKeyInstall(install) => install.run(Of::Kms).await,
             }

@@ -7,6 +7,7 @@ pub(crate) mod calc;
 pub(crate) mod component;
 pub(crate) mod host;
 pub(crate) mod hsm;
+pub(crate) mod import;
 pub(crate) mod init;
 pub(crate) mod kld;
 pub(crate) mod kms;
