@@ -3,12 +3,13 @@
 use crate::support::{
     line::{End, Line, connect},
     raw::{Raw, confirm},
+    sign_in::SIGN_IN,
     tlv::{self, frame},
     world::{Server, World},
 };
 
 /// The messages that open a flow on the terminal port.
-const OPENERS: [u8; 3] = [tlv::HELLO, tlv::RKS_AUTH, tlv::COLLECT_ASK];
+const OPENERS: [u8; 4] = [tlv::HELLO, tlv::RKS_AUTH, tlv::COLLECT_ASK, SIGN_IN];
 
 fn each_type_but(expected: &[u8], open: impl Fn(&Server) -> Line, server: &Server) {
     for kind in tlv::ALL_TYPES.into_iter().filter(|kind| !expected.contains(kind)) {
