@@ -128,3 +128,17 @@ fn a_posp_is_told_what_a_terminal_lacks() {
         assert_eq!((answer.status, answer.code()), (status, code));
     }
 }
+
+/// State is on disk before the message that depends on it leaves.
+#[test]
+fn a_sign_in_outlives_the_server() {
+    let terminal = Raw::new("SN-1");
+    let (world, server, tmk, mut posp) = with_posp(&terminal);
+    let (working, _) = ask(&mut posp, &terminal, &tmk);
+    drop(server);
+    let server = world.start(&Options { more: POSP.into(), ..Options::default() });
+    let mut posp = Posp::connect(&server);
+    assert_eq!(confirm(&mut posp, &working, "SN-1").status, 200);
+    assert_eq!(active(&server, "SN-1", 1), hex(&working.kcvs()));
+    world.assert_audit_good();
+}

@@ -5,7 +5,7 @@ use crate::{
     support::{
         line::{End, connect},
         raw::{Raw, rnd1},
-        sign_in::{SIGN_IN, sign_in_frame},
+        sign_in::{SIGN_IN, SIGN_IN_CONFIRM, WORKING_KEYS, sign_in_frame},
         tlv::{self, field, frame},
         world::World,
     },
@@ -126,7 +126,7 @@ fn malformed_sign_ins_are_0002_and_other_messages_0003() {
     line.send(&good);
     assert_eq!(line.end(), End::Code(0x0003));
     let mut line = connect(server.terminals);
-    line.send(&frame(crate::support::sign_in::SIGN_IN_CONFIRM, &field(0xDF52, &[0; 8])));
+    line.send(&frame(SIGN_IN_CONFIRM, &field(0xDF52, &[0; 8])));
     assert_eq!(line.end(), End::Code(0x0003), "nothing begins with SIGN_IN_CONFIRM");
 }
 
@@ -141,8 +141,25 @@ fn a_flood_of_sign_ins_is_told_to_come_later() {
     for _ in 0..40 {
         let mut line = connect(server.terminals);
         line.send(&recorded);
-        busy += usize::from(line.expect(crate::support::sign_in::WORKING_KEYS) == Err(End::Code(0x000B)));
+        busy += usize::from(line.expect(WORKING_KEYS) == Err(End::Code(0x000B)));
     }
     assert_eq!(busy, 10);
     assert_eq!(world.events("sign-in.answered", "SN-1").len(), 30);
+}
+
+#[test]
+fn only_a_confirmation_follows_working_keys() {
+    let terminal = Raw::new("SN-1");
+    let (world, server) = World::with(&[&terminal]);
+    let tmk = terminal.download(server.terminals, 1).unwrap();
+    // Every second type, and those of this flow: sign-ins of one serial from one address have their limit.
+    let kinds = tlv::ALL_TYPES.into_iter().step_by(2).chain([SIGN_IN, WORKING_KEYS, tlv::DONE, tlv::ERROR]);
+    for kind in kinds.filter(|kind| *kind != SIGN_IN_CONFIRM) {
+        let mut line = connect(server.terminals);
+        terminal.ask_working(&mut line, 1, &tmk).unwrap();
+        line.send(&frame(kind, &[]));
+        let end = if kind == tlv::ERROR { End::Closed } else { End::Code(0x0003) };
+        assert_eq!(line.end(), end, "type {kind:02X}");
+    }
+    assert!(world.events("sign-in.confirmed", "SN-1").is_empty());
 }
