@@ -19,8 +19,8 @@ pub mod collect;
 pub mod listen;
 pub mod package;
 pub mod refusals;
-pub mod sign_in;
 pub mod serial;
+pub mod sign_in;
 pub mod storage;
 #[cfg(feature = "tls")]
 pub mod tls;

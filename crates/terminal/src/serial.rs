@@ -17,6 +17,8 @@ use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 use rustix::termios::{self, ControlModes, OptionalActions, QueueSelector};
 
+use wire::limits::IDLE_SECONDS;
+
 use crate::Stream;
 
 /// What a serial address begins with.
@@ -27,6 +29,12 @@ const DEFAULT_BAUD: u32 = 9_600;
 const MIN_BAUD: u32 = 300;
 /// Fastest rate that serial ports are made for.
 const MAX_BAUD: u32 = 4_000_000;
+
+/// How long a line must say nothing before something new is begun on it: many times what a byte takes at the slowest
+/// rate.
+const QUIET: Duration = Duration::from_millis(300);
+/// Longest wait for that: a peer that still sends then is no peer that waits for us.
+const NEVER_QUIET: Duration = Duration::from_secs(IDLE_SECONDS);
 
 /// Where a serial line is and how fast: `serial:/dev/ttyS0?baud=9600`. Eight bits, no parity, one stop bit.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -88,10 +96,12 @@ pub struct Serial {
 }
 
 impl Serial {
-    /// Opens a line and throws away what lies in it from before.
+    /// Opens a line and throws away what comes of an exchange before: a line has no connections, so the rest of a message
+    /// that was cut would be taken for the beginning of the next one.
     ///
     /// # Errors
-    /// The system's: no such device, no permission, no terminal line.
+    /// The system's: no such device, no permission, no terminal line; `TimedOut` when the other side does not fall
+    /// silent.
     pub fn open(address: &SerialAddress) -> io::Result<Serial> {
         let fd = open(&address.path)?;
         let mut line = termios::tcgetattr(&fd)?;
@@ -102,7 +112,26 @@ impl Serial {
         termios::tcsetattr(&fd, OptionalActions::Now, &line)?;
         termios::tcflush(&fd, QueueSelector::IOFlush)?;
         let forever = Cell::new(Duration::MAX);
-        Ok(Serial { fd, baud: address.baud, read: forever.clone(), write: forever })
+        let mut serial = Serial { fd, baud: address.baud, read: forever.clone(), write: forever };
+        serial.wait_for_quiet()?;
+        Ok(serial)
+    }
+
+    fn wait_for_quiet(&mut self) -> io::Result<()> {
+        let until = Instant::now() + NEVER_QUIET;
+        let before = self.read.replace(QUIET);
+        let mut rest = [0; 256];
+        while Instant::now() < until {
+            match self.read(&mut rest) {
+                Err(error) if error.kind() == io::ErrorKind::TimedOut => {
+                    self.read.set(before);
+                    return Ok(());
+                }
+                Ok(0) => return Err(io::ErrorKind::NotConnected.into()),
+                read => read.map(drop)?,
+            }
+        }
+        Err(io::Error::new(io::ErrorKind::TimedOut, "the other side of the line does not fall silent"))
     }
 
     /// Waits until the line can do this; an error of the kind `TimedOut` after so long.
