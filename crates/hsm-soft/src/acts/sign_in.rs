@@ -11,7 +11,6 @@ use paycrypto::{
 };
 
 use super::{
-    answer_challenge::refuse_servers_number,
     context::{check_frame, context},
     held_key::{self, Length, Which},
 };
@@ -91,7 +90,6 @@ impl Giver<'_> {
 }
 
 pub(crate) fn confirm_sign_in(hsm: &SoftHsm, command: &ConfirmSignIn) -> Result<[u8; 8], Refusal> {
-    refuse_servers_number(command.rnd1)?;
     if !KEYS.contains(&command.kcvs.len()) {
         return Err(Refusal::Malformed { what: "a sign-in brings 2 or 3 keys".into() });
     }

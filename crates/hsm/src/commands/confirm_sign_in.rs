@@ -16,7 +16,8 @@ pub struct ConfirmSignIn {
     pub owner: String,
     /// The slot, 0–99.
     pub slot: u8,
-    /// Rnd1 of SIGN_IN. One whose top bit is set is refused.
+    /// Rnd1 of SIGN_IN, any number: what `"OK"` and `"DONE"` stand in front of cannot be taken for each other, so that it
+    /// needs no top bit as in flow A.
     pub rnd1: [u8; 8],
     /// The check values of the new keys, in the order in which they were sent: 2 or 3.
     pub kcvs: Vec<[u8; 3]>,

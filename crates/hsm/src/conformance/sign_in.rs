@@ -96,6 +96,15 @@ impl Terminal {
         let done = hsm.call(good.clone()).await.unwrap();
         assert_eq!(done, mak.mac(&[b"DONE".as_slice(), &RND1].concat()).unwrap());
 
+        // Any number is a Rnd1 here: only flow A's has a top bit.
+        let rnd1 = [0x81; 8];
+        let said = [b"OK".as_slice(), &rnd1, &keys[0].kcv, &keys[1].kcv].concat();
+        let with_top_bit = ConfirmSignIn { rnd1, ..Self::confirm(&keys, mak.mac(&said).unwrap()) };
+        assert_eq!(
+            hsm.call(with_top_bit).await.unwrap(),
+            mak.mac(&[b"DONE".as_slice(), &rnd1].concat()).unwrap()
+        );
+
         let (_, others) = self.mak(hsm).await;
         for bad in [
             ConfirmSignIn { mac: [0; 8], ..good.clone() },
@@ -108,7 +117,6 @@ impl Terminal {
             refused(hsm.call(bad).await, |r| *r == Refusal::NotProven);
         }
         for bad in [
-            ConfirmSignIn { rnd1: [0x81; 8], ..good.clone() },
             ConfirmSignIn { kcvs: vec![[0; 3]], ..good.clone() },
             ConfirmSignIn { kcvs: vec![[0; 3]; 4], ..good.clone() },
         ] {
