@@ -1,7 +1,7 @@
 //! Where a vendor's files are: one interface for each vendor (1-systems.md E, step 6), configured and not compiled in.
 //!
 //! Three kinds: a folder, a repository of the vendor's read over HTTP, and a table of the database. Each is a
-//! [`Source`](source::Source) of blocks; what all need is done once, in [`blocks`]: a bounded cache, one request for
+//! `source::Source` of blocks; what all need is done once, in `blocks`: a bounded cache, one request for
 //! many terminals that want the same block, a bound on requests at once, a time-out, a rest after failures, and noticing
 //! that a file has become another. So a slow or dead repository costs its own vendor's terminals an answer, and nobody
 //! else anything.
