@@ -29,6 +29,8 @@ pub(crate) struct VendorEstate {
 #[derive(Default)]
 pub(crate) struct Estate {
     kept: Mutex<HashMap<String, Arc<VendorEstate>>>,
+    /// Held by the one who reads anew; the others then find what he read.
+    reading: tokio::sync::Mutex<()>,
 }
 
 impl Estate {
@@ -40,8 +42,12 @@ impl Estate {
     ) -> Result<Option<Arc<VendorEstate>>, StoreError> {
         // Read before everything else: what changes meanwhile is noticed next time.
         let version = store.estate_version().await?;
-        let known = self.lock().get(id).map(Arc::clone);
-        if let Some(known) = known.as_ref().filter(|known| known.version == version) {
+        if let Some(known) = self.known(id).filter(|known| known.version >= version) {
+            return Ok(Some(known));
+        }
+        let _reading = self.reading.lock().await;
+        let known = self.known(id);
+        if let Some(known) = known.as_ref().filter(|known| known.version >= version) {
             return Ok(Some(Arc::clone(known)));
         }
         let Some(vendor) = store.vendor(id).await? else { return Ok(None) };
@@ -62,6 +68,10 @@ impl Estate {
             kept.insert(id.to_owned(), Arc::clone(&read));
         }
         Ok(Some(read))
+    }
+
+    fn known(&self, id: &str) -> Option<Arc<VendorEstate>> {
+        self.lock().get(id).map(Arc::clone)
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<String, Arc<VendorEstate>>> {

@@ -11,15 +11,18 @@
 //! 4. What failed on this terminal is not sent to it again by the same deployment: a broken package must not be loaded
 //!    night after night. A new deployment is a new try.
 
+mod reach;
+
 use std::{
     cmp::{Ordering, Reverse},
     collections::{BTreeMap, BTreeSet},
 };
 
 use semver::{Version, VersionReq};
-use sha2::{Digest, Sha256};
-use store::{Deployment, DeploymentState, Offer, OfferState, Package, StoredSignature, Window};
+use store::{Deployment, DeploymentState, Offer, OfferState, Package, StoredSignature};
 use wire::Serial;
+
+pub use reach::{bucket, in_window, is_reached, percent};
 
 /// Packages in one plan at most; a terminal that needs more asks again.
 pub const MAX_ENTRIES: usize = 16;
@@ -29,9 +32,6 @@ pub const MAX_PLAN_BYTES: usize = 60_000;
 pub const MAX_DEPTH: usize = 8;
 /// Packages looked at for their requirements in one plan, at most: chains of many branches must not hold a server up.
 const MAX_STEPS: usize = 1_000;
-/// Bucket numbers: hundredths of a percent.
-const BUCKETS: u64 = 10_000;
-const MINUTES_A_DAY: i64 = 24 * 60;
 /// What an entry has beside its name, certificates and signatures, at most.
 const ENTRY_OVERHEAD: usize = 192;
 
@@ -107,34 +107,6 @@ pub fn may_load(
 /// Whether a package is this one, or required by it, or by what it requires.
 pub(super) fn leads_to(terminal: &TerminalView<'_>, packages: &[Package], first: i64, wanted: i64) -> bool {
     Planner::new(terminal, packages).leads_to(first, wanted)
-}
-
-/// Which of the 10 000 buckets a terminal is in for a deployment: evenly spread, and another one in each deployment, so
-/// that it is not always the same terminals that try first.
-#[must_use]
-pub fn bucket(deployment: i64, sn: &Serial) -> u64 {
-    let digest = Sha256::new().chain_update(deployment.to_be_bytes()).chain_update(sn.as_str()).finalize();
-    let first = digest.first_chunk::<8>().map_or(0, |first| u64::from_be_bytes(*first));
-    first % BUCKETS
-}
-
-/// The share of terminals that a deployment is open for at its present stage, percent.
-#[must_use]
-pub fn percent(deployment: &Deployment) -> u8 {
-    let stage = usize::try_from(deployment.stage).unwrap_or(usize::MAX);
-    deployment.stages.get(stage).or(deployment.stages.last()).map_or(100, |stage| stage.percent)
-}
-
-/// Whether a daily window is open at `now`. One that begins when it ends is the whole day; one may pass midnight.
-#[must_use]
-pub fn in_window(window: &Window, now: i64) -> bool {
-    let minute = (now.div_euclid(60_000) + i64::from(window.utc_offset_minutes)).rem_euclid(MINUTES_A_DAY);
-    let (start, end) = (i64::from(window.start_minute), i64::from(window.end_minute));
-    match start.cmp(&end) {
-        Ordering::Less => (start..end).contains(&minute),
-        Ordering::Equal => true,
-        Ordering::Greater => minute >= start || minute < end,
-    }
 }
 
 /// The deployment that speaks for a name.
@@ -213,7 +185,7 @@ impl<'a> Planner<'a> {
             && listed(&target.serials, terminal.sn.as_str())
             && (target.groups.is_empty() || target.groups.iter().any(|group| terminal.groups.contains(group)))
             && self.has_version_for(target.installed.as_deref(), version, package)
-            && bucket(deployment.id, terminal.sn) < u64::from(percent(deployment)) * (BUCKETS / 100)
+            && is_reached(deployment, terminal.sn)
             && !self.failed(deployment.id)
     }
 

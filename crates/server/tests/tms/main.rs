@@ -17,6 +17,7 @@ mod keys;
 mod loading;
 mod many;
 mod operators;
+mod product;
 mod publishing;
 mod seals;
 mod sessions;

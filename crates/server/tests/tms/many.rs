@@ -1,8 +1,15 @@
 //! Many terminals at once.
 
-use std::thread;
+use std::{net::TcpListener, thread};
 
-use crate::support::{line::connect, shop::Shop, tms::Pos};
+use serde_json::json;
+use store::{NewPackage, PackageOutcome, StoredSignature, TmsStore, Vendor};
+
+use crate::support::{
+    line::connect,
+    shop::{Shop, event},
+    tms::{Pos, Stop},
+};
 
 /// Fewer answers may be sealed at once than there are terminals: all the same each gets its file.
 #[test]
@@ -31,4 +38,62 @@ fn terminals_that_load_at_once_share_the_server() {
     let counts = shop.get_deployment(deployment).counts;
     assert_eq!((counts.offered, counts.installed, counts.failed), (40, 40, 0));
     shop.world.assert_audit_good();
+}
+
+/// A vendor whose repository takes connections and says nothing.
+#[test]
+fn a_silent_repository_holds_up_its_own_vendors_terminals_only() {
+    const APP: (&str, &str) = ("pay-app", "1.2.0");
+    let mine: Vec<_> = (0..4).map(|n| Pos::new(&format!("SN-{n}"))).collect();
+    let theirs: Vec<_> =
+        (0..12).map(|n| Pos { vendor: "SLOW".into(), ..Pos::new(&format!("SLOW-{n}")) }).collect();
+    let shop = Shop::with(&mine.iter().chain(&theirs).collect::<Vec<_>>(), "answers_at_once = 2");
+    shop.roll_out(APP.0, APP.1, &[7; 50_000]);
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/", silent.local_addr().unwrap());
+    let repository = json!({ "kind": "http", "url": url, "timeout_seconds": 15 }).to_string();
+    let vendor = shop.maker.vendor(&shop.files());
+    shop.put_vendor(Vendor { id: "SLOW".into(), repository, ..vendor });
+    let signature = StoredSignature { certificate: vec![1], intermediates: vec![], signature: vec![1] };
+    let package = NewPackage {
+        vendor: "SLOW".into(),
+        name: APP.0.into(),
+        version: APP.1.into(),
+        kind: 1,
+        models: vec![],
+        size: 100,
+        sha256: [0; 32],
+        signature,
+        approval: None,
+        requires: vec![],
+        path: "app.bin".into(),
+    };
+    let put = shop.server.block_on(shop.server.store.put_package(package, event("package"))).unwrap();
+    let PackageOutcome::Stored(package) = put else { panic!("{put:?}") };
+    shop.deploy(store::NewDeployment { vendor: "SLOW".into(), ..shop.deployment(package) });
+    let server = shop.server.terminals;
+    thread::scope(|scope| {
+        let waiting: Vec<_> = theirs
+            .iter()
+            .map(|pos| {
+                let mut line = connect(server);
+                let mut session = pos.open(&mut line).unwrap();
+                assert_eq!(session.inventory(&mut line, &[]).unwrap().0.len(), 1);
+                scope.spawn(move || session.get(&mut line, APP, 0, 10))
+            })
+            .collect();
+        for pos in &mine {
+            let mut line = connect(server);
+            let mut session = pos.open(&mut line).unwrap();
+            session.inventory(&mut line, &[]).unwrap();
+            assert_eq!(session.get(&mut line, APP, 0, 10).unwrap(), [7; 10]);
+        }
+        // They waited all the while; now their connections break.
+        assert!(waiting.iter().all(|waiting| !waiting.is_finished()));
+        drop(silent);
+        for waiting in waiting {
+            let got = waiting.join().unwrap();
+            assert!(matches!(got, Err(Stop::Sealed(0x000B, _))), "{got:?}");
+        }
+    });
 }
