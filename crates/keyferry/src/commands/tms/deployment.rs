@@ -4,7 +4,8 @@ use anyhow::{Context as _, Result, bail};
 use clap::{Args, Subcommand};
 use serde_json::json;
 use store::{
-    Deployment as Record, DeploymentState, NewDeployment, Stage, StopRule, Target, TmsStore as _, Window,
+    Deployment as Record, DeploymentState, NewDeployment, SqliteStore, Stage, StopRule, Target,
+    TmsStore as _, Window,
 };
 use wire::{PackageName, PackageVersion, Serial, VendorId};
 
@@ -22,6 +23,8 @@ pub(crate) enum Deployment {
     Pause(One),
     /// Go on after a pause, or after the automatic stop.
     Resume(One),
+    /// Go to the next stage now, without waiting for the successes of this one.
+    Advance(One),
     /// End one for good. What terminals have installed stays.
     Cancel(One),
 }
@@ -110,6 +113,7 @@ impl Deployment {
             Self::List(list) => list.run().await,
             Self::Pause(one) => one.set(&[Running], Paused, "tms.deployment-paused").await,
             Self::Resume(one) => one.set(&[Paused, Stopped], Running, "tms.deployment-resumed").await,
+            Self::Advance(one) => one.advance().await,
             Self::Cancel(one) => {
                 one.set(&[Running, Paused, Stopped], Cancelled, "tms.deployment-cancelled").await
             }
@@ -218,11 +222,32 @@ fn as_json(deployment: &Record, package: &str) -> serde_json::Value {
 }
 
 impl One {
+    async fn advance(self) -> Result<()> {
+        let (_, store) = self.estate.open()?;
+        let deployment = self.find(&store).await?;
+        let next = deployment.stage.saturating_add(1);
+        let Some(stage) = usize::try_from(next).ok().and_then(|next| deployment.stages.get(next)) else {
+            bail!("deployment {} is in its last stage: it reaches every terminal that it names", self.id);
+        };
+        let detail = json!({ "vendor": deployment.vendor, "stage": next, "percent": stage.percent });
+        let event = event("tms.deployment-advanced", self.id.to_string(), detail);
+        if !store.set_stage(self.id, deployment.stage, next, event).await? {
+            bail!("deployment {} is {} or has gone on meanwhile; look again", self.id, state(&deployment));
+        }
+        say!("deployment {} reaches {} % now", self.id, stage.percent);
+        Ok(())
+    }
+
+    async fn find(&self, store: &SqliteStore) -> Result<Record> {
+        match store.deployment(self.id).await? {
+            Some(deployment) => Ok(deployment),
+            None => bail!("there is no deployment {}; `keyferry tms deployment list` shows them", self.id),
+        }
+    }
+
     async fn set(self, from: &[DeploymentState], to: DeploymentState, kind: &'static str) -> Result<()> {
         let (_, store) = self.estate.open()?;
-        let Some(deployment) = store.deployment(self.id).await? else {
-            bail!("there is no deployment {}; `keyferry tms deployment list` shows them", self.id);
-        };
+        let deployment = self.find(&store).await?;
         let event = event(kind, self.id.to_string(), json!({ "vendor": deployment.vendor }));
         if !store.set_deployment_state(self.id, from, to, event).await? {
             bail!("deployment {} is {}; this cannot be done with it", self.id, state(&deployment));
