@@ -51,6 +51,10 @@ pub trait HostStore: Send + Sync + 'static {
     /// Adds to the uses of working keys, by id; those that are gone are passed over.
     fn count_uses(&self, uses: Vec<(i64, u64)>) -> impl Future<Output = Result<(), StoreError>> + Send;
 
+    /// Takes an active working key out of use before its successor comes, and erases it. False, and nothing written, if
+    /// it is not in use: another server of the estate did it, or the terminal signed in anew.
+    fn stop_working(&self, key: i64, event: Event) -> impl Future<Output = Result<bool, StoreError>> + Send;
+
     // --- zones
 
     /// Makes a key the active one of its zone; the one before is retired and its block erased.

@@ -39,6 +39,10 @@ impl HostStore for SqliteStore {
         self.act(move |tx| acts::sign_ins::count_uses(tx, &uses)).await
     }
 
+    async fn stop_working(&self, key: i64, event: Event) -> Result<bool, StoreError> {
+        self.act(move |tx| acts::working::stop(tx, key, &event)).await
+    }
+
     async fn put_zone_key(&self, key: NewZoneKey, event: Event) -> Result<(), StoreError> {
         self.act(move |tx| acts::zones::put_key(tx, &key, &event)).await
     }

@@ -14,6 +14,7 @@ use crate::AuditFault;
 
 mod file;
 mod migration;
+mod plans;
 mod tampering;
 mod writing;
 

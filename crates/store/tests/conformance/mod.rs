@@ -148,6 +148,7 @@ macro_rules! suite {
                 keys_of_the_rks_and_of_sign_ins_share_a_slot,
                 old_keys_work_until_the_new_ones_are_confirmed,
                 uses_are_counted,
+                a_key_in_use_is_stopped_once,
                 what_a_kld_loads_drops_sign_ins,
             },
             slots::{

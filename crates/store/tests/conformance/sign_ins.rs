@@ -292,3 +292,19 @@ pub async fn uses_are_counted(store: &impl Store) {
     confirm(store, &ids).await;
     assert_eq!(uses().await, [0, 0]);
 }
+
+pub async fn a_key_in_use_is_stopped_once(store: &impl Store) {
+    let tmk = with_tmk(store).await;
+    let ids = begin(store, keys(tmk.id, 2, 10)).await;
+    let before = events(store).await;
+    let stop = async |id| store.stop_working(id, event("alarm.wrong-pin-blocks")).await.unwrap();
+    assert!(!stop(ids[0]).await, "it is not in use yet");
+    confirm(store, &ids).await;
+    assert!(stop(ids[0]).await);
+    assert!(!stop(ids[0]).await && !stop(ids[1] + 9).await, "there is nothing to stop");
+    assert_eq!(active(store).await, [None, Some(ids[1]), None]);
+    assert_eq!(events(store).await, before + 2, "the confirmation and one stop");
+    let ids = begin(store, keys(tmk.id, 2, 20)).await;
+    assert_eq!(confirm(store, &ids).await, ConfirmOutcome::Activated, "a new sign-in mends it");
+    assert_eq!(active(store).await, [Some(ids[0]), Some(ids[1]), None]);
+}

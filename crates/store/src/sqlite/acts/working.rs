@@ -90,6 +90,17 @@ pub(super) fn drop_active(tx: &Tx<'_>, sn: &Serial) -> Result<usize, StoreError>
     tx.prepare("DELETE FROM working_keys WHERE sn = ?1 AND state = 'active'")?.execute([sn.as_str()]).db()
 }
 
+/// Erases a key in use, so that nobody can use it again, whichever server he asks.
+pub(in crate::sqlite) fn stop(tx: &Tx<'_>, key: i64, event: &Event) -> Result<bool, StoreError> {
+    let stopped =
+        tx.prepare("DELETE FROM working_keys WHERE id = ?1 AND state = 'active'")?.execute([key]).db()?;
+    if stopped == 0 {
+        return Ok(false);
+    }
+    tx.append(&with_facts(event, json!({ "key": key })))?;
+    Ok(true)
+}
+
 pub(in crate::sqlite) fn confirm_loaded(
     tx: &Tx<'_>,
     keys: &[LoadedKey],

@@ -1,0 +1,47 @@
+//! What terminals and POSPs ask of an estate must not walk a table, however large it is.
+
+use super::*;
+
+/// The conditions of the statements that sign-ins, PIN translations and sessions run.
+const HOT: &[&str] = &[
+    "SELECT block FROM working_keys WHERE sn = 'S' AND slot = 0 AND kind = 'pik' AND state = 'active'",
+    "SELECT id FROM working_keys WHERE sn = 'S' AND slot = 0 AND state = 'pending' ORDER BY id",
+    "UPDATE working_keys SET uses = uses + 1 WHERE id = 1",
+    "DELETE FROM working_keys WHERE id = 1 AND state = 'active'",
+    "DELETE FROM working_keys WHERE sn = 'S' AND slot = 0 AND state = 'active'",
+    "DELETE FROM working_keys WHERE sn = ?1 AND (?2 IS NULL OR slot = ?2) AND state = 'pending'",
+    "DELETE FROM sign_ins WHERE sn = ?1 AND (?2 IS NULL OR slot = ?2)",
+    "SELECT w.id FROM sign_ins s JOIN working_keys w ON w.sn = s.sn AND w.slot = s.slot AND w.state = 'pending'
+     JOIN tmks t ON t.id = s.tmk AND t.state IN ('pending', 'active') WHERE s.sn = 'S' AND s.slot = 0 ORDER BY w.id",
+    "SELECT block FROM zone_keys WHERE zone = 'Z' AND state = 'active'",
+    "SELECT sn FROM identities WHERE terminal_id = 'T'",
+    "SELECT sn FROM identities WHERE merchant_id = 'M' AND sn > 'S' ORDER BY sn LIMIT 9",
+    "SELECT dmk FROM devices WHERE sn = 'S'",
+    "SELECT sealed FROM operators WHERE id = 'O'",
+    "SELECT id FROM packages WHERE vendor = 'V' AND name = 'n' AND version = '1.0.0'",
+    "SELECT id FROM deployments WHERE vendor = 'V' AND state = 'running' ORDER BY id",
+    "SELECT id FROM deployments WHERE ends_at <= 1 AND ends_at IS NOT NULL AND state IN ('running', 'paused')
+     ORDER BY ends_at LIMIT 1000",
+    "SELECT state FROM offers WHERE sn = 'S' ORDER BY deployment DESC LIMIT 256",
+    "SELECT name FROM terminal_groups WHERE sn = 'S' ORDER BY name",
+    "SELECT data FROM file_chunks WHERE vendor = 'V' AND path = 'p' AND position = 0",
+];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_terminals_and_posps_ask_uses_an_index() {
+    let bench = bench();
+    let raw = bench.raw();
+    for sql in HOT {
+        let mut explained = raw.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
+        let places = explained.parameter_count();
+        let plan: Vec<String> = explained
+            .query_map(rusqlite::params_from_iter(vec![rusqlite::types::Null; places]), |row| {
+                row.get("detail")
+            })
+            .unwrap()
+            .collect::<Result<_, _>>()
+            .unwrap();
+        let walks = |step: &&String| step.starts_with("SCAN");
+        assert_eq!(plan.iter().find(walks), None, "{sql}: {plan:?}");
+    }
+}
