@@ -5,9 +5,9 @@
 //! is served at once, up to [`BURST`] PINs, and whoever goes on gets one PIN in 30 seconds. It is stored before a PIN
 //! block leaves; a power cut gives nothing back.
 //!
-//! While there is power it fills by a clock that nobody sets. After a power cut it gets the time that has passed since
-//! the latest time ever seen, by the clock that people set: set back, it fills nothing, and set forward by an hour, it
-//! gains that hour once, because the latest time seen never goes back.
+//! It fills by a clock that nobody sets: how long the machine has run. The time of day fills nothing, or whoever sets it
+//! forward by an hour before each power cut would have 120 PINs each time. What a terminal was switched off is lost; a
+//! machine that has run shorter than when the bucket was filled last was started since, and has run so long at least.
 
 use std::time::Duration;
 
@@ -25,28 +25,22 @@ const FULL: u32 = BURST * COST;
 pub(super) struct PinBudget {
     /// ms, up to [`FULL`].
     left: u32,
-    /// The latest time at which it was filled, unix seconds.
-    at: i64,
-    /// When it was filled last by the clock that nobody sets; not known after a power cut.
-    filled: Option<Duration>,
+    /// How long the machine had run when it was filled last, ms.
+    at: u64,
 }
 
 impl PinBudget {
     /// A full one.
     pub(super) fn full() -> PinBudget {
-        PinBudget { left: FULL, at: 0, filled: None }
+        PinBudget { left: FULL, at: 0 }
     }
 
-    /// Fills it with the time that has passed.
-    pub(super) fn fill(&mut self, now: i64, uptime: Duration) {
-        let passed = match self.filled {
-            Some(before) => uptime.saturating_sub(before),
-            None => Duration::from_secs(u64::try_from(now.saturating_sub(self.at)).unwrap_or(0)),
-        };
-        let passed = u32::try_from(passed.as_millis()).unwrap_or(FULL);
-        self.left = self.left.saturating_add(passed).min(FULL);
-        self.at = self.at.max(now);
-        self.filled = Some(uptime);
+    /// Fills it with the time that has certainly passed.
+    pub(super) fn fill(&mut self, uptime: Duration) {
+        let now = u64::try_from(uptime.as_millis()).unwrap_or(u64::MAX);
+        let passed = now.checked_sub(self.at).unwrap_or(now);
+        self.left = self.left.saturating_add(u32::try_from(passed).unwrap_or(FULL)).min(FULL);
+        self.at = now;
     }
 
     /// Takes what a PIN costs, or says how many seconds are missing.
@@ -76,7 +70,7 @@ impl PinBudget {
     pub(super) fn read(reader: &mut Reader<'_>) -> Option<PinBudget> {
         let left = u32::from_be_bytes(reader.array()?);
         (left <= FULL).then_some(())?;
-        Some(PinBudget { left, at: i64::from_be_bytes(reader.array()?), filled: None })
+        Some(PinBudget { left, at: u64::from_be_bytes(reader.array()?) })
     }
 }
 
@@ -85,8 +79,6 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-
-    const NOON: i64 = 1_800_000_000;
 
     fn seconds(seconds: u64) -> Duration {
         Duration::from_secs(seconds)
@@ -106,96 +98,84 @@ mod tests {
     #[test]
     fn a_full_one_gives_120_and_then_one_in_30_seconds() {
         let mut budget = PinBudget::full();
-        budget.fill(NOON, seconds(5));
+        budget.fill(seconds(5));
         assert_eq!((budget.pins(), drain(&mut budget)), (120, 120));
         assert_eq!(budget.take(), Err(30));
-        budget.fill(NOON, seconds(34));
+        budget.fill(seconds(34));
         assert_eq!(budget.take(), Err(1));
-        budget.fill(NOON, seconds(35));
+        budget.fill(seconds(35));
         assert_eq!((drain(&mut budget), budget.take()), (1, Err(30)));
     }
 
     #[test]
     fn it_holds_no_more_than_an_hour() {
         let mut budget = PinBudget::full();
-        budget.fill(NOON, seconds(0));
+        budget.fill(seconds(0));
         drain(&mut budget);
-        budget.fill(NOON, seconds(1_000_000));
+        budget.fill(seconds(1_000_000));
+        assert_eq!(drain(&mut budget), 120);
+        budget.fill(Duration::MAX);
         assert_eq!(drain(&mut budget), 120);
     }
 
     #[test]
-    fn a_clock_set_forward_gives_nothing_while_there_is_power() {
+    fn a_new_process_on_a_machine_that_ran_on_gets_what_it_ran() {
         let mut budget = PinBudget::full();
-        budget.fill(NOON, seconds(5));
-        drain(&mut budget);
-        budget.fill(NOON + 1_000_000, seconds(6));
-        assert_eq!(budget.pins(), 0);
-    }
-
-    #[test]
-    fn a_power_cut_gives_nothing_back_but_the_time_that_passed() {
-        let mut budget = PinBudget::full();
-        budget.fill(NOON, seconds(5));
+        budget.fill(seconds(5_000));
         drain(&mut budget);
         let mut budget = power_cut(&budget);
-        budget.fill(NOON, seconds(0));
+        budget.fill(seconds(5_000));
         assert_eq!(budget.pins(), 0);
         let mut budget = power_cut(&budget);
-        budget.fill(NOON + 90, seconds(0));
+        budget.fill(seconds(5_090));
         assert_eq!(budget.pins(), 3);
     }
 
     #[test]
-    fn a_clock_set_back_and_forward_again_counts_an_hour_once() {
+    fn a_machine_that_was_started_anew_gets_what_it_ran_since() {
         let mut budget = PinBudget::full();
-        budget.fill(NOON, seconds(5));
+        budget.fill(seconds(5_000));
         drain(&mut budget);
-        let mut gained = 0;
-        for _ in 0..10 {
-            for at in [NOON - 3600, NOON + 3600] {
-                budget = power_cut(&budget);
-                budget.fill(at, seconds(0));
-                gained += drain(&mut budget);
-            }
+        for _ in 0..100 {
+            budget = power_cut(&budget);
+            budget.fill(seconds(29));
+            budget = power_cut(&budget);
+            budget.fill(seconds(0));
         }
-        assert_eq!(gained, 120);
-        // A clock that was wrong and is right again does not lock the terminal.
-        budget.fill(NOON, seconds(60));
+        // 100 starts of 29 seconds each.
+        assert_eq!(drain(&mut budget), 96);
+        budget.fill(seconds(60));
         assert_eq!(budget.pins(), 2);
     }
 
     #[test]
     fn more_than_full_is_not_read() {
         let mut writer = Writer::new();
-        PinBudget { left: FULL + 1, at: 0, filled: None }.write(&mut writer);
+        PinBudget { left: FULL + 1, at: 0 }.write(&mut writer);
         assert_eq!(PinBudget::read(&mut Reader::new(&writer.finish())), None);
     }
 
     proptest! {
-        /// Whatever is done with power and clock, there are never more PINs than the burst, those of the time that ran,
-        /// and those of the highest time that the clock ever had.
+        /// Whatever is done with power, there are never more PINs than the burst and those of the time that ran.
         #[test]
         fn no_sequence_gives_more_than_the_average(
-            steps in proptest::collection::vec((any::<bool>(), -7200..7200_i64, 0..900_u64), 1..60),
+            steps in proptest::collection::vec((any::<bool>(), 0..900_u64), 1..60),
         ) {
             let mut budget = PinBudget::full();
-            let (mut ran, mut uptime, mut highest, mut pins) = (0, 0, NOON, 0);
-            budget.fill(NOON, seconds(0));
-            for (cut, offset, runs) in steps {
+            let (mut ran, mut uptime, mut pins) = (0, 0, 0);
+            budget.fill(seconds(0));
+            for (cut, runs) in steps {
                 if cut {
                     budget = power_cut(&budget);
                     uptime = 0;
                 }
-                budget.fill(NOON + offset, seconds(uptime));
-                highest = highest.max(NOON + offset);
+                budget.fill(seconds(uptime));
                 uptime += runs;
                 ran += runs;
-                budget.fill(NOON + offset, seconds(uptime));
+                budget.fill(seconds(uptime));
                 pins += drain(&mut budget);
             }
-            let allowed = i64::try_from(ran).unwrap() + (highest - NOON);
-            prop_assert!(i64::from(pins) <= i64::from(BURST) + allowed / 30);
+            prop_assert!(u64::from(pins) <= u64::from(BURST) + ran / 30);
         }
     }
 }

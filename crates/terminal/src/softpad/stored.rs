@@ -345,7 +345,7 @@ mod tests {
     #[test]
     fn a_state_of_version_2_is_taken_over_with_a_full_budget_of_pins() {
         let mut state = full();
-        state.pins.fill(1_700_000_000, std::time::Duration::ZERO);
+        state.pins.fill(std::time::Duration::ZERO);
         state.pins.take().unwrap();
         let new = state.encode().unwrap();
         let mut old = new[..new.len() - 12].to_vec();

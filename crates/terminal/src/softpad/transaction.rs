@@ -48,7 +48,7 @@ impl TransactionPad for SoftPad {
 
     fn pins_left(&self) -> u32 {
         let mut pins = self.state.pins.clone();
-        pins.fill(self.clock.now(), self.clock.uptime());
+        pins.fill(self.clock.uptime());
         pins.pins()
     }
 }
@@ -81,7 +81,7 @@ impl SoftPad {
 
     /// Counts one PIN, on disk.
     fn take_pin(&mut self) -> Result<(), Denied> {
-        self.state.pins.fill(self.clock.now(), self.clock.uptime());
+        self.state.pins.fill(self.clock.uptime());
         if let Err(seconds) = self.state.pins.take() {
             let why = format!("{PINS_AN_HOUR} PINs an hour are encrypted at most: try again in {seconds} s");
             // One record for each time that it comes to this, or a thousand requests would push out all others.

@@ -285,6 +285,26 @@ fn a_power_cut_gives_no_pin_back() {
     }
 }
 
+/// Whoever holds a terminal sets its clock and cuts its power as often as they like.
+#[test]
+fn a_clock_set_forward_before_each_power_cut_gives_no_pin() {
+    let disk = Shared::new();
+    let mut terminal = Terminal::new_in(disk.clone(), estate().new_terminal()).unwrap();
+    give_keys(&mut terminal);
+    let hands = Hands::default();
+    let mut pins = 0;
+    for hour in 0..5 {
+        hands.set(1_800_000_000 + 3_600 * hour, 0);
+        terminal.set_clock(hands.clone());
+        while pin_block(terminal.pad_mut(), 3, Format::Iso0).is_ok() {
+            pins += 1;
+        }
+        drop(terminal);
+        terminal = Terminal::open_from(disk.clone()).unwrap();
+    }
+    assert_eq!(pins, 120);
+}
+
 #[test]
 fn a_full_disk_gives_no_pin_block_out() {
     let disk = Shared::new();
