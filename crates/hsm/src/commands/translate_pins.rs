@@ -15,7 +15,7 @@ pub const MAX_ITEMS: usize = 1024;
 /// that people set up; none of them opens here. What is wrong inside a PIN block is one answer, and format and PAN are
 /// looked at before it is opened. What formats 0 and 3 themselves leave open no HSM closes: who tries one block with
 /// many PANs learns, from which of them fit, something of the PIN's digits (Clulow 2003). So a host counts the
-/// [`Block`](PinRefusal::Block) of each terminal and stops early; format 4 has nothing of the kind.
+/// [`Block`](PinRefusal::Block) of each PIK and stops it early; format 4 has nothing of the kind.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct TranslatePins {
     /// The acquirer all keys must belong to.

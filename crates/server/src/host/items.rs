@@ -27,13 +27,27 @@ pub(crate) struct Whose<'a> {
     pub(crate) slot: u8,
 }
 
+/// A working key in use, and where it belongs.
+pub(super) struct Found {
+    /// The terminal, whatever it was named by.
+    pub(super) sn: Serial,
+    /// The slot.
+    pub(super) slot: Slot,
+    /// The key.
+    pub(super) key: ActiveWorking,
+}
+
+/// Stands for the subject of an audit event about a terminal that was not found: what it was named by may be anything,
+/// a card number in the wrong field included. No serial, which has other characters.
+pub(super) const NOT_FOUND: &str = "(not found)";
+
 impl<S: Store, H: Hsm> Kms<S, H> {
     /// The working keys of this kind that these items need, in order: one read for all of them. Each is counted as used.
     pub(super) async fn working_keys<'a>(
         &self,
         items: impl Iterator<Item = Result<Whose<'a>, HostRefusal>>,
         kind: WorkingKind,
-    ) -> Result<Vec<Result<ActiveWorking, HostRefusal>>, StoreError> {
+    ) -> Result<Vec<Result<Found, HostRefusal>>, StoreError> {
         let mut places = Vec::with_capacity(items.size_hint().0);
         let mut wanted = Vec::with_capacity(items.size_hint().0);
         for item in items {
@@ -41,16 +55,16 @@ impl<S: Store, H: Hsm> Kms<S, H> {
                 Ok(whose) => self.place(whose).await?,
                 Err(refusal) => Err(refusal),
             };
-            places.push(place.map(|(sn, slot)| wanted.push((sn, slot, kind))));
+            places.push(place.inspect(|(sn, slot)| wanted.push((sn.clone(), *slot, kind))));
         }
         let mut found = self.store.active_working(wanted).await?.into_iter();
         let (now, mut counting) = (now_ms(), self.host.uses.count());
-        let mut key_of = |place: Result<(), HostRefusal>| {
-            place?;
+        let mut key_of = |place: Result<(Serial, Slot), HostRefusal>| {
+            let (sn, slot) = place?;
             let key = found.next().flatten().ok_or(HostRefusal::NoWorkingKey)?;
             let used = (key.key.id, key.activated_at, key.uses);
             if policy::use_once(&self.host.settings, &mut counting, used, now) {
-                Ok(key)
+                Ok(Found { sn, slot, key })
             } else {
                 Err(HostRefusal::WorkingKeyExpired)
             }

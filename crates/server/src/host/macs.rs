@@ -9,7 +9,7 @@ use hsm::{
 use store::{Store, WorkingKind};
 
 use super::{
-    items::{TerminalName, Whose},
+    items::{Found, NOT_FOUND, Whose},
     refusal::{HostError, HostRefusal},
 };
 use crate::kms::Kms;
@@ -51,25 +51,23 @@ impl<S: Store, H: Hsm> Kms<S, H> {
         let keys = self.working_keys(whose, WorkingKind::Mak).await?;
         let mut results = Vec::with_capacity(items.len());
         let mut asked = Vec::with_capacity(items.len());
-        let mut names = Vec::with_capacity(items.len());
+        let mut terminals = Vec::with_capacity(items.len());
         for (item, key) in items.into_iter().zip(keys) {
-            let ready = item.and_then(|item| {
-                let key = key?;
-                if !(1..=MAX_MAC_DATA).contains(&item.data.expose().len()) {
-                    return Err(HostRefusal::MacData);
-                }
-                let (TerminalName::Serial(name) | TerminalName::Id(name)) = item.whose.terminal;
-                names.push(name);
-                asked.push(MacItem {
-                    pin_pad: key.key_serial.to_string(),
-                    slot: item.whose.slot,
-                    mak: KeyBlock::from_text(key.key.block),
-                    data: item.data,
-                    mac: item.mac,
-                });
-                Ok(MacResult::Checked(false))
-            });
-            results.push(ready);
+            let ready = match key {
+                Ok(found) => match item.and_then(|item| asked_of(item, &found)) {
+                    Ok(item) => {
+                        asked.push(item);
+                        terminals.push(found.sn);
+                        Ok(MacResult::Checked(false))
+                    }
+                    Err(refusal) => Err((found.sn.to_string(), refusal)),
+                },
+                Err(refusal) => Err((NOT_FOUND.to_owned(), refusal)),
+            };
+            results.push(ready.map_err(|(subject, refusal)| {
+                self.refused_posp.count(source, &subject, refusal.code());
+                refusal
+            }));
         }
         if asked.is_empty() {
             return Ok(results);
@@ -80,20 +78,36 @@ impl<S: Store, H: Hsm> Kms<S, H> {
         if outcomes.len() != wanted {
             return Err(HsmError::WrongReply("TerminalMacs").into());
         }
-        let mut outcomes = outcomes.into_iter().zip(names);
+        let mut outcomes = outcomes.into_iter().zip(terminals);
         for result in results.iter_mut().filter(|result| result.is_ok()) {
-            let Some((outcome, name)) = outcomes.next() else { break };
-            *result = match outcome {
+            let Some((outcome, sn)) = outcomes.next() else { break };
+            let told = match outcome {
                 Ok(MacAnswer::Made(mac)) => Ok(MacResult::Made(mac)),
                 Ok(MacAnswer::Right) => Ok(MacResult::Checked(true)),
-                Ok(MacAnswer::Wrong) => {
-                    self.refused_posp.count(source, name, "wrong-mac");
-                    Ok(MacResult::Checked(false))
-                }
+                Ok(MacAnswer::Wrong) => Ok(MacResult::Checked(false)),
                 Err(Refusal::Malformed { .. }) => Err(HostRefusal::MacData),
                 Err(refusal) => Err(HostRefusal::of_key(&refusal)),
             };
+            match &told {
+                Ok(MacResult::Checked(false)) => self.refused_posp.count(source, sn.as_str(), "wrong-mac"),
+                Ok(_) => {}
+                Err(refusal) => self.refused_posp.count(source, sn.as_str(), refusal.code()),
+            }
+            *result = told;
         }
         Ok(results)
     }
+}
+
+fn asked_of(item: MacRequest<'_>, found: &Found) -> Result<MacItem, HostRefusal> {
+    if !(1..=MAX_MAC_DATA).contains(&item.data.expose().len()) {
+        return Err(HostRefusal::MacData);
+    }
+    Ok(MacItem {
+        pin_pad: found.key.key_serial.to_string(),
+        slot: found.slot.index(),
+        mak: KeyBlock::from_text(found.key.key.block.clone()),
+        data: item.data,
+        mac: item.mac,
+    })
 }

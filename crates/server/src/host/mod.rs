@@ -16,6 +16,7 @@ mod sign_in;
 mod terminal_names;
 mod uses;
 mod working_keys;
+mod wrong_blocks;
 pub mod zone;
 
 use std::time::Duration;
@@ -37,6 +38,7 @@ const FLUSH_EVERY: Duration = Duration::from_secs(1);
 pub(crate) struct Host {
     settings: settings::Host,
     uses: uses::Uses,
+    wrong_blocks: wrong_blocks::WrongBlocks,
     names: terminal_names::TerminalNames,
     recent: recent::Recent,
 }
@@ -44,7 +46,8 @@ pub(crate) struct Host {
 impl Host {
     pub(crate) fn new(settings: settings::Host) -> Self {
         let (uses, names) = (uses::Uses::default(), terminal_names::TerminalNames::default());
-        Self { settings, uses, names, recent: recent::Recent::default() }
+        let (wrong_blocks, recent) = (wrong_blocks::WrongBlocks::default(), recent::Recent::default());
+        Self { settings, uses, wrong_blocks, names, recent }
     }
 }
 

@@ -26,7 +26,9 @@ pub(crate) enum HostRefusal {
     #[error("the terminal has no working key in this slot; have it sign in")]
     NoWorkingKey,
     /// The policy lets the key be used no longer.
-    #[error("the working key is too old or was used too often; have the terminal sign in")]
+    #[error(
+        "the working key is too old, was used too often or for too many wrong PIN blocks; have the terminal sign in"
+    )]
     WorkingKeyExpired,
     /// There is no key for this zone.
     #[error("there is no key for this zone; import or make one first")]

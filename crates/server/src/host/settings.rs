@@ -26,6 +26,10 @@ pub struct Host {
     /// second: several servers of an estate may go past the limit by what one second brings.
     #[serde(default)]
     pub max_uses: u64,
+    /// Wrong PIN blocks of one PIK, after which it is stopped and only a new sign-in brings another; 0 sets no limit.
+    /// Each server of an estate counts for itself and begins anew with each start.
+    #[serde(default = "default_wrong_blocks")]
+    pub max_wrong_pin_blocks: u32,
 }
 
 /// `[posp]`: where acquirer's POS hosts connect, with certificates of their own. Its server certificate is that of
@@ -49,7 +53,13 @@ pub struct Posp {
 
 impl Default for Host {
     fn default() -> Self {
-        Self { pik_length: default_pik_length(), tdk: false, max_age_hours: default_max_age(), max_uses: 0 }
+        Self {
+            pik_length: default_pik_length(),
+            tdk: false,
+            max_age_hours: default_max_age(),
+            max_uses: 0,
+            max_wrong_pin_blocks: default_wrong_blocks(),
+        }
     }
 }
 
@@ -90,6 +100,11 @@ fn default_max_age() -> u32 {
     24
 }
 
+/// Few, since honest ones are none: what one answer tells about a PIN is little, and it takes several for a digit.
+fn default_wrong_blocks() -> u32 {
+    10
+}
+
 fn default_body() -> usize {
     2
 }
@@ -106,6 +121,7 @@ mod tests {
     fn values_out_of_range_are_named() {
         let good = Host::default();
         assert_eq!(good.check(), Ok(()));
+        assert_eq!(good.max_wrong_pin_blocks, toml::from_str::<Host>("").unwrap().max_wrong_pin_blocks);
         let name = |host: Host| host.check().unwrap_err().0;
         assert_eq!(name(Host { pik_length: 8, ..good }), "host.pik_length");
         assert_eq!(name(Host { max_age_hours: 8_785, ..good }), "host.max_age_hours");

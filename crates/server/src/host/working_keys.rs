@@ -21,7 +21,7 @@ use store::{
 use wire::{Frame, Kcv, Serial, Slot, Suite};
 
 use super::{
-    items::Whose,
+    items::{NOT_FOUND, Whose},
     refusal::{HostError, HostRefusal},
     sign_in::SignInEnd,
 };
@@ -125,12 +125,21 @@ impl<S: Store, H: Hsm> Kms<S, H> {
     }
 
     /// Answers a SIGN_IN's payload that a POSP carries.
-    pub(crate) async fn sign_in_for_posp(&self, payload: &[u8], by: &str) -> Result<Delivered, HostError> {
+    pub(crate) async fn sign_in_for_posp(
+        &self,
+        payload: &[u8],
+        by: &str,
+        source: IpAddr,
+    ) -> Result<Delivered, HostError> {
         let malformed =
             HostRefusal::Malformed("sign_in must be the payload of one SIGN_IN, and nothing else");
         let frame = Frame::from_payload(payload).map_err(|_| malformed)?;
         let sign_in = ExpectSignIn::new().on_frame(&frame).map_err(|_| malformed)?;
-        let offered = self.offer_working_keys(&sign_in, by).await.map_err(for_posp)?;
+        let offered = self.offer_working_keys(&sign_in, by).await.map_err(|end| {
+            let error = for_posp(end);
+            self.count_posp(&error, sign_in.device().sn().as_str(), source);
+            error
+        })?;
         let names = offered.kinds.iter().map(|kind| match kind {
             WorkingKind::Pik => "PIK",
             WorkingKind::Mak => "MAK",
@@ -154,19 +163,25 @@ impl<S: Store, H: Hsm> Kms<S, H> {
         );
         let frame = Frame::from_payload(payload).map_err(|_| malformed)?;
         let SignInConfirm { mac } = SignInConfirm::read(&frame).map_err(|_| malformed)?;
-        let (sn, slot) = self.place(whose).await??;
-        let offered = self.pending_offer(&sn, slot).await?.ok_or(HostRefusal::NoSignIn)?;
-        let mac = match self.take_confirmation(offered, mac, by).await {
-            Ok(mac) => mac,
-            Err(end) => {
-                let error = for_posp(end);
-                if let HostError::Refused(refusal) = &error {
-                    self.refused_posp.count(source, sn.as_str(), refusal.code());
-                }
-                return Err(error);
+        let (sn, slot) = match self.place(whose).await? {
+            Ok(place) => place,
+            Err(refusal) => {
+                self.refused_posp.count(source, NOT_FOUND, refusal.code());
+                return Err(refusal.into());
             }
         };
+        let confirmed = match self.pending_offer(&sn, slot).await? {
+            Some(offered) => self.take_confirmation(offered, mac, by).await.map_err(for_posp),
+            None => Err(HostRefusal::NoSignIn.into()),
+        };
+        let mac = confirmed.inspect_err(|error| self.count_posp(error, sn.as_str(), source))?;
         Ok(SignedIn { mac }.write().map_err(unwritable)?.payload().to_vec())
+    }
+
+    fn count_posp(&self, error: &HostError, sn: &str, source: IpAddr) {
+        if let HostError::Refused(refusal) = error {
+            self.refused_posp.count(source, sn, refusal.code());
+        }
     }
 
     /// The slot's sign-in that waits, as the store has it.

@@ -12,6 +12,7 @@
 mod support;
 
 mod batches;
+mod brake;
 mod clients;
 mod limits;
 mod macs;

@@ -221,7 +221,7 @@ async fn working_keys<S: Store, H: Hsm>(
         return fail(&HostRefusal::Malformed("sign_in must be hex").into());
     };
     let by = peer.client.as_ref().map_or("", Client::name);
-    match kms.sign_in_for_posp(&payload, by).await {
+    match kms.sign_in_for_posp(&payload, by, peer.address).await {
         Ok(delivered) => {
             let block = |(kind, block)| WorkingKeyBlock { kind, block };
             let blocks = delivered.blocks.into_iter().map(block).collect();
