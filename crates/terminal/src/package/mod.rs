@@ -4,6 +4,7 @@
 //! terminal's settings demand it by the acquirer's approval. Versions go up, unless the plan of a proven TMS says
 //! otherwise and the settings let it. Parameters are merge patches on one document, which must hold to its schema.
 
+mod bounded;
 mod content;
 mod merge;
 mod origin;
