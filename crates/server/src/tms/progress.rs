@@ -89,7 +89,7 @@ mod tests {
         let never = StopRule { failures_percent: 100, at_least: 0 };
         assert_eq!(decide(&Deployment { stop_at: never, ..staged(2, 0, 9) }), Decision::Stay);
         let any = StopRule { failures_percent: 0, at_least: 0 };
-        assert_eq!(decide(&Deployment { stop_at: any.clone(), ..staged(0, 0, 0) }), Decision::Stay);
+        assert_eq!(decide(&Deployment { stop_at: any, ..staged(0, 0, 0) }), Decision::Stay);
         assert_eq!(decide(&Deployment { stop_at: any, ..staged(0, 1000, 1) }), Decision::Stop);
     }
 

@@ -124,11 +124,12 @@ fn packages_withdrawn_of_another_vendor_or_for_other_models_are_not_sent() {
         Package { version: "one".into(), ..good.clone() },
     ];
     for package in bad {
-        let given = plan(&Terminal::with(&[]).view(), &[package.clone()], &[deployment(1, 7)], NOW);
+        let given =
+            plan(&Terminal::with(&[]).view(), std::slice::from_ref(&package), &[deployment(1, 7)], NOW);
         assert_eq!(given, nothing(), "{package:?}");
     }
     let other = Deployment { vendor: "OTHER".into(), ..deployment(1, 7) };
-    assert_eq!(plan(&Terminal::with(&[]).view(), &[good.clone()], &[other], NOW), nothing());
+    assert_eq!(plan(&Terminal::with(&[]).view(), std::slice::from_ref(&good), &[other], NOW), nothing());
     let mine = Package { models: vec!["M-9".into(), MODEL.into()], ..good };
     assert_eq!(plan(&Terminal::with(&[]).view(), &[mine], &[deployment(1, 7)], NOW).entries.len(), 1);
 }
