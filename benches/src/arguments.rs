@@ -9,12 +9,19 @@ use crate::line::Sizes;
 pub(crate) const HELP: &str = "\
 Prints what Keyferry does a second beside what this machine could do at most, as ratios of one run.
 
-cargo run --release -p keyferry-benches -- [OPTIONS]
+cargo run --release -p keyferry-benches -- [PARTS] [OPTIONS]
+
+  keys             downloads of keys, flows A and C, and uploads
+  tms              handshakes and sealed frames of flow E
+  pins             PIN translations of flow F
+  estate-update    many terminals that update at once: time and memory
+                   without any of these: all of them
 
   --seconds N      seconds for each measurement, in turns (3)
   --turns N        turns that these seconds are cut into (3)
   --concurrency N  connections, or acts, at once (32)
   --terminals N    terminals in the database (512)
+  --fleet N        terminals that update at once (1000)
   --json           one JSON document instead of the table
   --help           this
 ";
@@ -38,16 +45,40 @@ pub(crate) struct Arguments {
     pub(crate) turns: u32,
     pub(crate) concurrency: usize,
     pub(crate) terminals: usize,
+    pub(crate) fleet: usize,
     pub(crate) json: bool,
+    parts: Vec<Part>,
+}
+
+/// A part of the benchmarks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Part {
+    Keys,
+    Tms,
+    Pins,
+    EstateUpdate,
 }
 
 impl Arguments {
     pub(crate) fn parse(mut words: impl Iterator<Item = String>) -> Result<Role> {
-        let mut found = Arguments { seconds: 3, turns: 3, concurrency: 32, terminals: 512, json: false };
+        let mut found = Arguments {
+            seconds: 3,
+            turns: 3,
+            concurrency: 32,
+            terminals: 512,
+            fleet: 1000,
+            json: false,
+            parts: Vec::new(),
+        };
         while let Some(word) = words.next() {
             let mut value = || words.next().with_context(|| format!("{word} needs a value"));
             match word.as_str() {
                 "--help" | "-h" => return Ok(Role::Help),
+                "keys" => found.parts.push(Part::Keys),
+                "tms" => found.parts.push(Part::Tms),
+                "pins" => found.parts.push(Part::Pins),
+                "estate-update" => found.parts.push(Part::EstateUpdate),
+                "--fleet" => found.fleet = value()?.parse()?,
                 "--json" => found.json = true,
                 "--seconds" => found.seconds = value()?.parse()?,
                 "--turns" => found.turns = value()?.parse()?,
@@ -56,7 +87,7 @@ impl Arguments {
                 "--as-hsm" => return Ok(Role::Hsm(value()?.into())),
                 "--as-server" => return Ok(Role::Server(value()?.into())),
                 "--as-peer" => return Ok(Role::Peer(Sizes::from_text(&value()?)?)),
-                other => bail!("no such option: {other}; see --help"),
+                other => bail!("no such part or option: {other}; see --help"),
             }
         }
         let Arguments { seconds, turns, concurrency, terminals, .. } = found;
@@ -67,6 +98,11 @@ impl Arguments {
             bail!("--terminals must be at least --concurrency: each connection has terminals of its own");
         }
         Ok(Role::Bench(found))
+    }
+
+    /// Whether this part is to run.
+    pub(crate) fn has(&self, part: Part) -> bool {
+        self.parts.is_empty() || self.parts.contains(&part)
     }
 
     /// One turn of one measurement.

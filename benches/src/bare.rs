@@ -1,4 +1,4 @@
-//! What a download is measured against: the same six messages, of the same sizes, with nothing behind them.
+//! What an exchange is measured against: the same messages, of the same sizes, with nothing behind them.
 
 use std::{net::SocketAddr, time::Duration};
 
@@ -6,17 +6,14 @@ use anyhow::Result;
 use tokio::net::TcpListener;
 
 use crate::{
-    children::Children,
+    children::Peer,
     line::{Keep, Line, Sizes},
     measure::{Rate, Work, repeat},
 };
 
 /// Answers each frame with the next of its own, for ever.
-pub(crate) async fn serve(listener: TcpListener, sizes: Sizes) -> Result<()> {
-    let [_, challenge, _, key, _, done] = sizes.0;
-    let answers = [challenge, key, done].map(Sizes::empty_frame);
-    let answers = answers.into_iter().collect::<Result<Vec<_>>>()?;
-    let answers: &'static [Vec<u8>] = Vec::leak(answers);
+pub(crate) async fn serve(listener: TcpListener, sizes: &Sizes) -> Result<()> {
+    let answers: &'static [Vec<u8>] = Vec::leak(sizes.answers()?);
     loop {
         let (stream, _) = listener.accept().await?;
         tokio::spawn(async move {
@@ -34,17 +31,8 @@ pub(crate) async fn serve(listener: TcpListener, sizes: Sizes) -> Result<()> {
 }
 
 /// Exchanges a second with the bare peer.
-pub(crate) async fn exchange(
-    children: &Children,
-    sizes: Sizes,
-    concurrency: usize,
-    time: Duration,
-    keep: Keep,
-) -> Result<Rate> {
-    let address = children.bare_port()?;
-    let [hello, _, reply, _, confirm, _] = sizes.0;
-    let asked = [hello, reply, confirm].map(Sizes::empty_frame);
-    let asked: Vec<_> = asked.into_iter().collect::<Result<_>>()?;
+pub(crate) async fn exchange(peer: &Peer, concurrency: usize, time: Duration, keep: Keep) -> Result<Rate> {
+    let (address, asked) = (peer.address, peer.sizes.questions()?);
     let worker = || Exchange { address, keep, line: None, asked: asked.clone() };
     repeat((0..concurrency).map(|_| worker()).collect(), time).await
 }

@@ -25,7 +25,14 @@ const PASSPHRASE: &str = "only for this benchmark";
 pub(crate) struct Children {
     hsm: Process,
     server: Option<Process>,
-    peer: Option<Process>,
+    peers: Vec<Process>,
+}
+
+/// A bare peer.
+pub(crate) struct Peer {
+    pub(crate) address: SocketAddr,
+    /// The frames that it exchanges.
+    pub(crate) sizes: Sizes,
 }
 
 struct Process {
@@ -38,7 +45,7 @@ impl Children {
     /// Starts the HSM that was made in the folder.
     pub(crate) fn start_hsm(folder: &Path) -> Result<Children> {
         let hsm = Process::start(&["--as-hsm", text(folder)?], Stdio::inherit())?;
-        Ok(Children { hsm, server: None, peer: None })
+        Ok(Children { hsm, server: None, peers: Vec::new() })
     }
 
     /// Starts the server. Its log goes to a file in the folder, as that of a real one would.
@@ -48,10 +55,12 @@ impl Children {
         Ok(())
     }
 
-    /// Starts the bare peer.
-    pub(crate) fn start_peer(&mut self, sizes: Sizes) -> Result<()> {
-        self.peer = Some(Process::start(&["--as-peer", &sizes.text()], Stdio::inherit())?);
-        Ok(())
+    /// Starts a bare peer.
+    pub(crate) fn start_peer(&mut self, sizes: Sizes) -> Result<Peer> {
+        let process = Process::start(&["--as-peer", &sizes.text()], Stdio::inherit())?;
+        let address = address(Some(&process), 0)?;
+        self.peers.push(process);
+        Ok(Peer { address, sizes })
     }
 
     /// Where terminals connect.
@@ -64,17 +73,17 @@ impl Children {
         address(self.server.as_ref(), 1)
     }
 
-    /// Where the bare peer listens.
-    pub(crate) fn bare_port(&self) -> Result<SocketAddr> {
-        address(self.peer.as_ref(), 0)
+    /// Where POSPs connect.
+    pub(crate) fn posp(&self) -> Result<SocketAddr> {
+        address(self.server.as_ref(), 2)
     }
 
     pub(crate) fn hsm_pid(&self) -> Option<u32> {
         Some(self.hsm.child.id())
     }
 
-    pub(crate) fn peer_pid(&self) -> Option<u32> {
-        self.peer.as_ref().map(|peer| peer.child.id())
+    pub(crate) fn peer_pids(&self) -> impl Iterator<Item = u32> {
+        self.peers.iter().map(|peer| peer.child.id())
     }
 
     pub(crate) fn server_pid(&self) -> Option<u32> {
@@ -117,6 +126,11 @@ pub(crate) fn make_hsm(folder: &Path) -> Result<Offline> {
     Ok(Offline::open(&folder, PASSPHRASE)?)
 }
 
+/// Another HSM of the same keys, in this process.
+pub(crate) fn hsm_here(folder: &Path) -> Result<SoftHsm> {
+    Ok(SoftHsm::open(&estate::hsm_folder(folder), PASSPHRASE, Vec::new())?)
+}
+
 /// Serves as the HSM.
 pub(crate) fn serve_hsm(folder: &Path) -> Result<()> {
     let warnings = hsm_soft::protect()?;
@@ -137,7 +151,8 @@ pub(crate) fn serve_kms(folder: &Path) -> Result<()> {
         let store = SqliteStore::open(&config.path(&config.store.path), SqliteOptions::default())?;
         let hsm = hsm::Client::connect(config.path(&config.hsm.socket)).await?;
         let running = server::start(&config, Arc::new(store), hsm).await?;
-        println!("{} {}", running.terminal_port, running.https);
+        let posp = running.posp.context("the configuration has a [posp]")?;
+        println!("{} {} {posp}", running.terminal_port, running.https);
         tokio::task::spawn_blocking(wait_for_end).await?;
         running.stop().await;
         Ok(())
@@ -145,7 +160,7 @@ pub(crate) fn serve_kms(folder: &Path) -> Result<()> {
 }
 
 /// Serves as the bare peer.
-pub(crate) fn serve_bare(sizes: Sizes) -> Result<()> {
+pub(crate) fn serve_bare(sizes: &Sizes) -> Result<()> {
     tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(async {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         println!("{}", listener.local_addr()?);

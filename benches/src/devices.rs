@@ -129,28 +129,7 @@ impl Devices {
         let devices = (0..count)
             .map(|n| Device::new(&format!("RK-{n:06}"), &estate.rks.dik1))
             .collect::<Result<Vec<_>>>()?;
-        let run = b"benchmark";
-        let report = KldReport {
-            content_digest: sha256(run),
-            digest: sha256(run),
-            package: run.to_vec(),
-            signer: Person {
-                subject: estate.operator.subject().to_string(),
-                certificate_serial: estate.operator.serial_hex(),
-            },
-            acquirer: ACQUIRER.into(),
-            kld: "KLD-1".into(),
-            run: "benchmark".into(),
-            opened_at: now() * 1000,
-            closed_at: now() * 1000,
-            terminals: devices.iter().map(Device::reported).collect(),
-            compromised: Vec::new(),
-        };
-        match estate.store.import_kld_report(report, event("kld.report-taken", "KLD-1")).await? {
-            ReportOutcome::Stored(each)
-                if each.iter().all(|one| matches!(one, PerReported::Taken { .. })) => {}
-            other => bail!("the devices were not registered: {other:?}"),
-        }
+        registered(estate, "devices", devices.iter().map(Device::reported).collect()).await?;
         let work = &estate.rks.work;
         let work =
             WorkKey { certificate: work.der().to_vec(), public: PublicKey::from_spki(work.spki_der())? };
@@ -195,6 +174,32 @@ impl Work for Downloads {
         device.download(&mut line, &self.work).await?;
         self.line = (self.keep == Keep::Yes).then_some(line);
         Ok(())
+    }
+}
+
+/// Enters what a KLD reports of one run.
+pub(crate) async fn registered(estate: &Estate, run: &str, terminals: Vec<ReportedTerminal>) -> Result<()> {
+    let report = KldReport {
+        content_digest: sha256(run.as_bytes()),
+        digest: sha256(run.as_bytes()),
+        package: run.into(),
+        signer: Person {
+            subject: estate.operator.subject().to_string(),
+            certificate_serial: estate.operator.serial_hex(),
+        },
+        acquirer: ACQUIRER.into(),
+        kld: "KLD-1".into(),
+        run: run.into(),
+        opened_at: now() * 1000,
+        closed_at: now() * 1000,
+        terminals,
+        compromised: Vec::new(),
+    };
+    match estate.store.import_kld_report(report, event("kld.report-taken", "KLD-1")).await? {
+        ReportOutcome::Stored(each) if each.iter().all(|one| matches!(one, PerReported::Taken { .. })) => {
+            Ok(())
+        }
+        other => bail!("{run}: not registered: {other:?}"),
     }
 }
 

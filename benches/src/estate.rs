@@ -4,6 +4,7 @@ use std::{
     fs,
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
+    sync::LazyLock,
     time::{SystemTime, UNIX_EPOCH},
 };
 
@@ -12,6 +13,7 @@ use hsm::{
     Client, Hsm, KeyBlock,
     commands::{MakeTlsKey, MakeWorkKey},
 };
+use hsm_soft::Offline;
 use paycrypto::rsa::PrivateKey;
 use pki::{
     Certificate, Name, Role, Scheme, SignError, Signer,
@@ -22,7 +24,11 @@ use store::{
     Event, NewAcquirer, NewCertificate, NewWorkKey, SqliteOptions, SqliteStore, Store, WorkKeyState,
 };
 
-use crate::rks::{ExchangeKey, RksKeys};
+use crate::{
+    rks::{ExchangeKey, RksKeys},
+    settings::settings,
+    zones::ZoneMaster,
+};
 
 pub(crate) const ACQUIRER: &str = "ACQ-1";
 /// Slots that terminals may fill, from 0.
@@ -36,12 +42,28 @@ pub(crate) struct Estate {
     pub(crate) hsm: Client,
     /// The server's own database, opened by this process too.
     pub(crate) store: SqliteStore,
+    pub(crate) folder: PathBuf,
     pub(crate) root: Certificate,
+    root_key: Key,
     pub(crate) operator: Certificate,
     pub(crate) operator_key: Key,
     pub(crate) work: Certificate,
     pub(crate) work_block: KeyBlock,
     pub(crate) rks: RksKeys,
+    pub(crate) exchange: ExchangeKey,
+    pub(crate) zone_master: ZoneMaster,
+}
+
+/// Keys that people type in, before the HSM runs.
+pub(crate) struct Typed {
+    exchange: ExchangeKey,
+    zone_master: ZoneMaster,
+}
+
+impl Typed {
+    pub(crate) fn enter(hsm: &Offline) -> Result<Typed> {
+        Ok(Typed { exchange: ExchangeKey::enter(hsm)?, zone_master: ZoneMaster::enter(hsm)? })
+    }
 }
 
 /// A private key that signs.
@@ -65,10 +87,11 @@ impl Signer for Key {
 
 impl Estate {
     /// Makes it all; the HSM runs already, the server does not yet.
-    pub(crate) async fn make(folder: &Path, exchange: ExchangeKey) -> Result<Estate> {
+    pub(crate) async fn make(folder: &Path, typed: Typed) -> Result<Estate> {
+        let Typed { exchange, zone_master } = typed;
         let hsm = Client::connect(socket(folder)).await?;
         let (root_key, operator_key) = (Key(PrivateKey::generate(BITS)?), Key(PrivateKey::generate(BITS)?));
-        let validity = Validity::days(now() - 3600, DAYS);
+        let validity = validity();
         let root = issue::root(&name("Benchmark root")?, &root_key, validity, 1)?;
         let issuer = Issuer::new(&root, &root_key)?;
         let operator = name("Olga Operator")?;
@@ -90,11 +113,35 @@ impl Estate {
         private(&configuration(folder), &settings())?;
         let store = SqliteStore::open(&folder.join("keyferry.db"), SqliteOptions::default())?;
         fill(&store, &work, work_key.private.as_str()).await?;
-        let rks = RksKeys::make(&hsm, &issuer, validity, exchange).await?;
+        let rks = RksKeys::make(&hsm, &issuer, validity, &exchange).await?;
         rks.install(&store).await?;
         let work_block = work_key.private;
-        Ok(Estate { hsm, store, root, operator, operator_key, work, work_block, rks })
+        Ok(Estate {
+            hsm,
+            store,
+            folder: folder.to_owned(),
+            root,
+            root_key,
+            operator,
+            operator_key,
+            work,
+            work_block,
+            rks,
+            exchange,
+            zone_master,
+        })
     }
+
+    /// The root, ready to issue.
+    pub(crate) fn issuer(&self) -> Result<Issuer<'_>> {
+        Ok(Issuer::new(&self.root, &self.root_key)?)
+    }
+}
+
+/// Of every certificate: none outlives its issuer by the second in which it was made.
+pub(crate) fn validity() -> Validity {
+    static VALIDITY: LazyLock<Validity> = LazyLock::new(|| Validity::days(now() - 3600, DAYS));
+    *VALIDITY
 }
 
 pub(crate) fn hsm_folder(folder: &Path) -> PathBuf {
@@ -142,42 +189,4 @@ pub(crate) fn name(common_name: &str) -> Result<Name> {
 fn private(path: &Path, content: &str) -> Result<()> {
     fs::write(path, content).with_context(|| format!("cannot write {}", path.display()))?;
     Ok(fs::set_permissions(path, fs::Permissions::from_mode(0o600))?)
-}
-
-/// As `keyferry init` has them, with ports of the system's choice. Devices get one key a message, as terminals do.
-fn settings() -> String {
-    format!(
-        r#"
-[acquirer]
-id = "{ACQUIRER}"
-name = "Benchmark"
-slots = [0, {last}]
-
-[terminal_port]
-listen = "127.0.0.1:0"
-
-[https]
-listen = "127.0.0.1:0"
-certificate = "tls.pem"
-key = "tls.key"
-
-[hsm]
-socket = "hsm.socket"
-folder = "hsm"
-start = false
-
-[store]
-path = "keyferry.db"
-
-[trust]
-roots = [{{ certificate = "root.pem", roles = ["operator", "administrator", "kms-work"] }}]
-crls = ["crl.pem"]
-
-[rks]
-slots = {slots:?}
-keys_per_message = 1
-"#,
-        last = SLOTS - 1,
-        slots = (0..SLOTS).collect::<Vec<_>>(),
-    )
 }

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, ensure};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
@@ -18,30 +18,38 @@ pub(crate) enum Keep {
     Yes,
 }
 
-/// Bytes of the six frames of a download, length fields included.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Sizes(pub(crate) [usize; 6]);
+/// Bytes of the frames of an exchange, length fields included: a question and its answer, in turn.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Sizes(pub(crate) Vec<usize>);
 
 impl Sizes {
-    pub(crate) fn text(self) -> String {
-        self.0.map(|size| size.to_string()).join(",")
+    pub(crate) fn text(&self) -> String {
+        self.0.iter().map(ToString::to_string).collect::<Vec<_>>().join(",")
     }
 
     pub(crate) fn from_text(text: &str) -> Result<Sizes> {
         let sizes = text.split(',').map(str::parse).collect::<Result<Vec<usize>, _>>()?;
-        match sizes.try_into() {
-            Ok(sizes) => Ok(Sizes(sizes)),
-            Err(other) => bail!("six sizes are wanted, not {other:?}"),
-        }
+        ensure!(sizes.len().is_multiple_of(2), "each question has its answer, and these are {}", sizes.len());
+        Ok(Sizes(sizes))
     }
 
-    /// A frame of this size with nothing in it.
-    pub(crate) fn empty_frame(size: usize) -> Result<Vec<u8>> {
-        let payload = size.checked_sub(HEADER).context("a frame has a length field")?;
-        let mut frame = u16::try_from(payload)?.to_be_bytes().to_vec();
-        frame.resize(size, 0);
-        Ok(frame)
+    /// Frames of the questions with nothing in them.
+    pub(crate) fn questions(&self) -> Result<Vec<Vec<u8>>> {
+        self.0.iter().step_by(2).map(|size| empty_frame(*size)).collect()
     }
+
+    /// Frames of the answers with nothing in them.
+    pub(crate) fn answers(&self) -> Result<Vec<Vec<u8>>> {
+        self.0.iter().skip(1).step_by(2).map(|size| empty_frame(*size)).collect()
+    }
+}
+
+/// A frame of this size with nothing in it.
+fn empty_frame(size: usize) -> Result<Vec<u8>> {
+    let payload = size.checked_sub(HEADER).context("a frame has a length field")?;
+    let mut frame = u16::try_from(payload)?.to_be_bytes().to_vec();
+    frame.resize(size, 0);
+    Ok(frame)
 }
 
 /// One connection.

@@ -7,24 +7,35 @@ mod children;
 mod devices;
 mod durable;
 mod estate;
+mod files;
+mod keys;
 mod line;
+mod managed;
 mod measure;
 mod messages;
+mod pins;
 mod report;
 mod rks;
 mod rsa;
+mod settings;
+mod table;
 mod terminals;
 mod upload;
+mod zones;
 
-use std::{process::ExitCode, sync::Arc};
+use std::process::ExitCode;
 
 use anyhow::Result;
+use serde_json::json;
 
-use arguments::{Arguments, Role};
+use arguments::{Arguments, Part, Role};
 use children::Children;
-use estate::Estate;
-use measure::Shares;
-use report::Report;
+use estate::{Estate, Typed};
+use managed::{BULK, Handshakes, ManagedFleet, SealedFrames, Shop};
+use pins::{Setting, Translations};
+
+/// Terminals that load sealed frames at once.
+const LOADING: usize = 8;
 
 fn main() -> ExitCode {
     let done = Arguments::parse(std::env::args().skip(1)).and_then(|role| match role {
@@ -34,7 +45,7 @@ fn main() -> ExitCode {
         }
         Role::Hsm(folder) => children::serve_hsm(&folder),
         Role::Server(folder) => children::serve_kms(&folder),
-        Role::Peer(sizes) => children::serve_bare(sizes),
+        Role::Peer(sizes) => children::serve_bare(&sizes),
         Role::Bench(arguments) => bench(&arguments),
     });
     match done {
@@ -47,59 +58,90 @@ fn main() -> ExitCode {
 }
 
 fn bench(arguments: &Arguments) -> Result<()> {
+    files::as_many_as_allowed();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    let report = runtime.block_on(run(arguments))?;
+    let parts = runtime.block_on(run(arguments))?;
     if arguments.json {
-        println!("{}", report.json());
+        println!("{}", table::json(&parts));
     } else {
-        print!("{}", report.table());
+        print!("{}", table::table(&parts));
     }
     Ok(())
 }
 
-/// The measurements come in short turns, one after the other and again: what else the machine does meanwhile falls on
-/// all of them alike.
-async fn run(arguments: &Arguments) -> Result<Report> {
+/// What is under way, for people.
+fn say(what: &str) {
+    eprintln!("… {what}");
+}
+
+/// The parts, one after the other. Within each the measurements come in short turns, one after the other and again: what
+/// else the machine does meanwhile falls on all of them alike.
+async fn run(arguments: &Arguments) -> Result<Vec<table::Part>> {
     let folder = tempfile::tempdir()?;
-    let say = |what: &str| eprintln!("… {what}");
     say("making keys, certificates and a database");
-    let exchange = rks::ExchangeKey::enter(&children::make_hsm(folder.path())?)?;
+    let typed = Typed::enter(&children::make_hsm(folder.path())?)?;
     let mut children = Children::start_hsm(folder.path())?;
-    let estate = Arc::new(Estate::make(folder.path(), exchange).await?);
+    let estate = Estate::make(folder.path(), typed).await?;
     children.start_server(folder.path())?;
+    let mut parts = Vec::new();
+    if arguments.has(Part::Keys) {
+        parts.push(keys::run(arguments, &estate, &mut children).await?);
+    }
+    let shop = Shop::open(&estate).await?;
+    if arguments.has(Part::Tms) || arguments.has(Part::Pins) {
+        say("entering terminals with DMK and TMK");
+        let fleet = ManagedFleet::register(&estate, "MT", &[BULK], arguments.terminals).await?;
+        if arguments.has(Part::Tms) {
+            parts.push(tms(arguments, &estate, &mut children, &fleet).await?);
+        }
+        if arguments.has(Part::Pins) {
+            parts.push(pins(arguments, &estate, &children, &fleet).await?);
+        }
+    }
+    if arguments.has(Part::EstateUpdate) {
+        say("many terminals that update at once");
+        parts.push(managed::update(&estate, &children, &shop, arguments.fleet).await?);
+    }
+    Ok(parts)
+}
 
-    say("collecting terminals, and their first downloads");
-    let fleet = terminals::Fleet::collect(&estate, &children, arguments.terminals).await?;
-    let sizes = fleet.first_downloads(arguments.concurrency).await?;
-    let devices = devices::Devices::register(&estate, &children, arguments.terminals).await?;
-    children.start_peer(sizes)?;
+async fn tms(
+    arguments: &Arguments,
+    estate: &Estate,
+    children: &mut Children,
+    fleet: &ManagedFleet,
+) -> Result<table::Part> {
+    let (slice, concurrency) = (arguments.slice(), arguments.concurrency);
+    let loading = LOADING.min(concurrency);
+    let mut handshakes = Handshakes::new(children, fleet).await?;
+    let mut frames = SealedFrames::default();
+    for turn in 1..=arguments.turns {
+        say(&format!(
+            "turn {turn} of {}: handshakes of flow E, bare exchanges, sealed frames",
+            arguments.turns
+        ));
+        handshakes.turn(children, fleet, concurrency, slice).await?;
+        frames.turn(estate, children, fleet, loading, slice).await?;
+    }
+    let lines = handshakes.lines().into_iter().chain(frames.lines()).collect();
+    let notes = handshakes.notes(concurrency).into_iter().chain(frames.notes(loading)).collect();
+    Ok(table::Part { title: "tms", lines, notes, details: json!({}) })
+}
 
-    let mut report = Report::new(arguments, sizes);
+async fn pins(
+    arguments: &Arguments,
+    estate: &Estate,
+    children: &Children,
+    fleet: &ManagedFleet,
+) -> Result<table::Part> {
+    say("signing terminals in");
+    let setting = Setting::make(estate, children, fleet).await?;
+    let mut translations = Translations::new(estate, children, setting).await?;
     let (slice, concurrency) = (arguments.slice(), arguments.concurrency);
     for turn in 1..=arguments.turns {
-        say(&format!("turn {turn} of {}: downloads, bare exchanges, commits, RSA, flow C", arguments.turns));
-        let before = Shares::now(&children);
-        report.downloads.add(fleet.download(concurrency, slice, line::Keep::No).await?);
-        report.shares.add(before.since(&children));
-        let before = Shares::now(&children);
-        report.bare.add(bare::exchange(&children, sizes, concurrency, slice, line::Keep::No).await?);
-        report.shares_bare.add(before.since(&children));
-        report.downloads_kept.add(fleet.download(concurrency, slice, line::Keep::Yes).await?);
-        report.bare_kept.add(bare::exchange(&children, sizes, concurrency, slice, line::Keep::Yes).await?);
-        report.appends.add(durable::appends(&estate, concurrency, slice).await?);
-        report.pairs.add(durable::pairs(&estate, fleet.serials(), concurrency, slice).await?);
-        report.commits.add(durable::single_commits(&estate, slice).await?);
-        let before = Shares::now(&children);
-        report.rsa.add(rsa::bare(slice)?);
-        report.shares_rsa.add(before.since(&children));
-        let before = Shares::now(&children);
-        report.rks.add(devices.download(concurrency, slice, line::Keep::No).await?);
-        report.shares_rks.add(before.since(&children));
-        report.rks_kept.add(devices.download(concurrency, slice, line::Keep::Yes).await?);
-        report.opened.add(rsa::through_hsm(&estate, concurrency, slice).await?);
+        say(&format!("turn {turn} of {}: PIN translations", arguments.turns));
+        translations.turn(estate, children, concurrency, slice).await?;
     }
-    say("uploads");
-    let seconds = arguments.seconds;
-    upload::measure(&estate, &children, seconds, &mut report).await?;
-    Ok(report)
+    let (lines, notes) = (translations.lines(concurrency), translations.notes(concurrency));
+    Ok(table::Part { title: "pins", lines, notes, details: json!({}) })
 }

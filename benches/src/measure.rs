@@ -88,7 +88,7 @@ impl Shares {
             terminals: process(std::process::id()).unwrap_or_default(),
             server: children.server_pid().and_then(process).unwrap_or_default(),
             hsm: children.hsm_pid().and_then(process).unwrap_or_default(),
-            peer: children.peer_pid().and_then(process).unwrap_or_default(),
+            peer: children.peer_pids().filter_map(process).sum(),
             machine,
             capacity,
         }
@@ -112,6 +112,11 @@ impl Shares {
         self.terminals + self.server + self.hsm + self.peer
     }
 
+    /// Percent of the processors that others took meanwhile.
+    pub(crate) fn others(self) -> u64 {
+        (100 * self.machine.saturating_sub(self.ours())).checked_div(self.capacity).unwrap_or_default()
+    }
+
     /// Microseconds of the benchmark's processor time for each of so many.
     pub(crate) fn microseconds_each(self, done: u64) -> u64 {
         microseconds_each(self.ours(), done)
@@ -130,6 +135,12 @@ impl Shares {
 /// Microseconds of these ticks for each of so many.
 pub(crate) fn microseconds_each(ticks: u64, done: u64) -> u64 {
     (ticks * TICK_MICROSECONDS).checked_div(done).unwrap_or_default()
+}
+
+/// The same with fractions, of what is too small for whole ones.
+#[allow(clippy::cast_precision_loss, reason = "counts of a benchmark are far below 2^53")]
+pub(crate) fn microseconds(ticks: u64, done: u64) -> f64 {
+    if done == 0 { 0.0 } else { (ticks * TICK_MICROSECONDS) as f64 / done as f64 }
 }
 
 /// User and system time of a process (proc(5), `/proc/PID/stat`, fields 14 and 15).

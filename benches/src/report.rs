@@ -1,6 +1,4 @@
-//! What came out, as a table or as JSON.
-
-use std::fmt::Write as _;
+//! What came out of the key downloads: flows A and C.
 
 use serde_json::{Value, json};
 
@@ -8,6 +6,7 @@ use crate::{
     arguments::Arguments,
     line::Sizes,
     measure::{Rate, Shares, microseconds_each},
+    table::{Aim, Line, Part},
 };
 
 /// All that was measured.
@@ -38,17 +37,6 @@ pub(crate) struct Report {
     pub(crate) shares_rks: Shares,
 }
 
-/// One line: something beside the most that it could be.
-struct Line {
-    name: &'static str,
-    what: &'static str,
-    rate: Rate,
-    against: &'static str,
-    limit: Rate,
-    /// Only where there is one: the other lines help to understand these.
-    aim: Option<f64>,
-}
-
 /// Microseconds of processor time for a download by flow C, and for two bare private operations.
 struct RksTimes {
     devices: u64,
@@ -57,19 +45,12 @@ struct RksTimes {
     pair: u64,
 }
 
-impl Line {
-    fn ratio(&self) -> f64 {
-        let limit = self.limit.per_second();
-        if limit > 0.0 { self.rate.per_second() / limit } else { 0.0 }
-    }
-}
-
 impl Report {
-    pub(crate) fn new(arguments: &Arguments, sizes: Sizes) -> Report {
+    pub(crate) fn new(arguments: &Arguments, sizes: &Sizes) -> Report {
         let none = Rate::default();
         Report {
             arguments: arguments.clone(),
-            sizes,
+            sizes: sizes.clone(),
             downloads: none,
             bare: none,
             downloads_kept: none,
@@ -89,8 +70,15 @@ impl Report {
         }
     }
 
+    /// Everything, to be shown.
+    pub(crate) fn part(&self) -> Part {
+        Part { title: "keys", lines: self.lines().into(), notes: self.notes(), details: self.details() }
+    }
+
     fn lines(&self) -> [Line; 10] {
-        let line = |name, what, rate, against, limit, aim| Line { name, what, rate, against, limit, aim };
+        let line = |name: &str, what: &str, rate, against: &str, limit, aim: Option<f64>| {
+            Line::new(name, (what, rate), (against, limit), aim.map_or(Aim::None, Aim::Ratio))
+        };
         let (each, kept) = ("downloads, a connection each", "downloads, connections kept");
         [
             line(
@@ -169,43 +157,24 @@ impl Report {
         ]
     }
 
-    pub(crate) fn table(&self) -> String {
-        let mut text = format!(
-            "\n{:<29} {:>8}   {:<41} {:>8}   {:>5}  aim\n",
-            "what", "a second", "beside", "a second", "ratio"
-        );
-        for line in self.lines() {
-            let aim = line.aim.map_or_else(|| "-".to_owned(), |aim| aim.to_string());
-            // Writing to a String cannot fail.
-            let _ = writeln!(
-                text,
-                "{:<29} {:>8.0}   {:<41} {:>8.0}   {:>5.2}  {aim}",
-                line.what,
-                line.rate.per_second(),
-                line.against,
-                line.limit.per_second(),
-                line.ratio(),
-            );
-        }
+    fn notes(&self) -> Vec<String> {
         let Arguments { concurrency, seconds, turns, terminals, .. } = self.arguments;
-        let _ = writeln!(
-            text,
-            "\n{concurrency} at once, {seconds} s each in {turns} turns, {terminals} terminals; frames of {} bytes",
-            self.sizes.text()
-        );
-        let _ = writeln!(text, "{} processors; {}", processors(), self.busy());
         let (each, bare) = self.microseconds();
-        let _ = writeln!(
-            text,
-            "processor time: {each} µs a download, {bare} µs a bare exchange (a connection each, both sides of it)"
-        );
         let RksTimes { devices, server, hsm, pair } = self.rks_times();
-        let _ = writeln!(
-            text,
-            "processor time of flow C: {hsm} µs in the HSM, {server} µs in the server, {devices} µs in the device; two \
-             bare private operations take {pair} µs"
-        );
-        text
+        vec![
+            format!(
+                "{concurrency} at once, {seconds} s each in {turns} turns, {terminals} terminals; frames of {} bytes",
+                self.sizes.text()
+            ),
+            format!("{} processors; {}", processors(), self.busy()),
+            format!(
+                "processor time: {each} µs a download, {bare} µs a bare exchange (a connection each, both sides of it)"
+            ),
+            format!(
+                "processor time of flow C: {hsm} µs in the HSM, {server} µs in the server, {devices} µs in the device; \
+                 two bare private operations take {pair} µs"
+            ),
+        ]
     }
 
     /// Of processor time, for a download and for a bare exchange.
@@ -223,7 +192,7 @@ impl Report {
 
     fn busy(&self) -> String {
         let shares = self.shares;
-        let Shares { terminals, server, hsm, machine, capacity, .. } = shares;
+        let Shares { terminals, server, hsm, .. } = shares;
         let percent = |part: u64, whole: u64| (100 * part).checked_div(whole).unwrap_or_default();
         let ours = shares.ours();
         format!(
@@ -232,22 +201,11 @@ impl Report {
             percent(terminals, ours),
             percent(server, ours),
             percent(hsm, ours),
-            percent(machine.saturating_sub(ours), capacity),
+            shares.others(),
         )
     }
 
-    pub(crate) fn json(&self) -> Value {
-        let lines = self.lines().map(|line| {
-            json!({
-                "name": line.name,
-                "what": line.what,
-                "per_second": line.rate.per_second(),
-                "against": line.against,
-                "against_per_second": line.limit.per_second(),
-                "ratio": line.ratio(),
-                "aim": line.aim,
-            })
-        });
+    fn details(&self) -> Value {
         let Shares { terminals, server, hsm, machine, capacity, .. } = self.shares;
         let (each, bare) = self.microseconds();
         let rks = self.rks_times();
@@ -260,7 +218,6 @@ impl Report {
                 "hsm": rks.hsm,
                 "two_bare_private_operations": rks.pair,
             },
-            "lines": lines,
             "concurrency": self.arguments.concurrency,
             "seconds": self.arguments.seconds,
             "turns": self.arguments.turns,
@@ -278,6 +235,6 @@ impl Report {
     }
 }
 
-fn processors() -> usize {
+pub(crate) fn processors() -> usize {
     std::thread::available_parallelism().map_or(1, Into::into)
 }

@@ -23,10 +23,10 @@ use crate::estate::{ACQUIRER, BITS, Key, event, name};
 /// The label of the one DIK1.
 pub(crate) const DIK1: &str = "all-devices";
 
-/// The key that DIK1 leaves the HSM under.
+/// The key that DIK1 leaves the HSM under, and terminals' keys come to it.
 pub(crate) struct ExchangeKey {
-    block: KeyBlock,
-    clear: TdesKey,
+    pub(crate) block: KeyBlock,
+    pub(crate) clear: TdesKey,
 }
 
 /// The keys of the remote key server.
@@ -70,7 +70,7 @@ impl RksKeys {
         hsm: &Client,
         root: &Issuer<'_>,
         validity: Validity,
-        exchange: ExchangeKey,
+        exchange: &ExchangeKey,
     ) -> Result<RksKeys> {
         let owner = || ACQUIRER.to_owned();
         let made = hsm.call(MakeRksKey { bits: BITS, subject: "RKS work".into(), owner: owner() }).await?;
@@ -81,7 +81,7 @@ impl RksKeys {
         let work = issue::leaf(&issuer, Role::RksWork, &name("RKS work")?, &made.public, validity)?;
 
         let dik1_block = hsm.call(MakeDik1 { owner: owner(), label: DIK1.into() }).await?.block;
-        let export = ExportDik1 { dik1: dik1_block.clone(), under: exchange.block, owner: owner() };
+        let export = ExportDik1 { dik1: dik1_block.clone(), under: exchange.block.clone(), owner: owner() };
         let exported = hsm.call(export).await?;
         let opened = Kbpk::new(Version::B, exchange.clear.expose())?.unwrap(&exported)?;
         let dik1 = TdesKey::from_bytes(&opened.key)?;

@@ -52,7 +52,7 @@ impl Terminal {
     }
 
     /// Fetches a TMK for the next of its slots, and gives the sizes of the frames.
-    async fn download(&self, line: &mut Line) -> Result<Sizes> {
+    async fn download(&self, line: &mut Line) -> Result<[usize; 6]> {
         let count = self.downloads.fetch_add(1, Ordering::Relaxed);
         let slot = u8::try_from(count % u64::from(SLOTS))?;
         let mut rnd1 = count.to_be_bytes();
@@ -83,14 +83,14 @@ impl Terminal {
         })?;
         line.send(confirm.bytes()).await?;
         let (_, done_size) = answer(line, &self.sn, MessageType::Done).await?;
-        Ok(Sizes([
+        Ok([
             hello.bytes().len(),
             challenge_size,
             reply.bytes().len(),
             key_size,
             confirm.bytes().len(),
             done_size,
-        ]))
+        ])
     }
 }
 
@@ -126,7 +126,7 @@ impl Fleet {
         for task in tasks {
             sizes = Some(task.await??);
         }
-        sizes.context("no terminals")
+        sizes.map(|sizes| Sizes(sizes.into())).context("no terminals")
     }
 
     /// Downloads a second, each connection with terminals of its own.

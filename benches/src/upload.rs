@@ -61,7 +61,7 @@ impl Package {
 
 /// Terminals taken a second, one package after another.
 pub(crate) async fn measure(
-    estate: &Arc<Estate>,
+    estate: &Estate,
     children: &Children,
     seconds: u64,
     report: &mut Report,
