@@ -121,7 +121,7 @@ pub(crate) struct Find {
     #[command(flatten)]
     by: FindBy,
     /// Of a merchant, those behind this serial.
-    #[arg(long, requires = "merchant_id")]
+    #[arg(long, requires = "merchant_id", conflicts_with_all = ["sn", "terminal_id"])]
     after: Option<String>,
 }
 

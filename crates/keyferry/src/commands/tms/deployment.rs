@@ -126,6 +126,12 @@ impl New {
         if let Some(path) = &self.serials_file {
             self.serials.extend(serials(path)?);
         }
+        let now = time::now_ms();
+        let from = self.from.unwrap_or(now);
+        // It would be listed as running and never reach anybody.
+        if self.until.is_some_and(|until| until <= from.max(now)) {
+            bail!("--until must be later than now and than --from");
+        }
         let (_, store) = self.estate.open()?;
         let PackageRef { name, version } = &self.package;
         let found = store.find_package(self.vendor.as_str(), name.as_str(), &version.to_string()).await?;
@@ -155,7 +161,7 @@ impl New {
             vendor: self.vendor.to_string(),
             package: package.id,
             target,
-            from: self.from.unwrap_or_else(time::now_ms),
+            from,
             until: self.until,
             window: self.window.map(|Daily { start, end }| Window {
                 start_minute: start,

@@ -59,13 +59,13 @@ struct Repository {
     #[arg(long)]
     database: bool,
     /// The root of the address's TLS certificate, PEM; else public ones are not believed either.
-    #[arg(long, value_name = "FILE", requires = "url")]
+    #[arg(long, value_name = "FILE", requires = "url", conflicts_with_all = ["folder", "database"])]
     url_root: Option<PathBuf>,
     /// MiB of the address's content kept in memory at most.
-    #[arg(long, value_name = "MIB", requires = "url")]
+    #[arg(long, value_name = "MIB", requires = "url", conflicts_with_all = ["folder", "database"])]
     cache_mib: Option<u32>,
     /// Seconds that the address may take to answer.
-    #[arg(long, value_name = "SECONDS", requires = "url")]
+    #[arg(long, value_name = "SECONDS", requires = "url", conflicts_with_all = ["folder", "database"])]
     timeout: Option<u32>,
 }
 
