@@ -47,6 +47,24 @@ impl AesKey {
         Ok(Self(bytes))
     }
 
+    /// A key of 16 bytes, whose length is right by its type.
+    pub(crate) fn of16(key: &[u8; 16]) -> Self {
+        let mut bytes = Box::new(Bytes::K16([0; 16]));
+        if let Bytes::K16(place) = &mut *bytes {
+            place.copy_from_slice(key); // filled in its place on the heap
+        }
+        Self(bytes)
+    }
+
+    /// A key of 32 bytes, whose length is right by its type.
+    pub(crate) fn of32(key: &[u8; 32]) -> Self {
+        let mut bytes = Box::new(Bytes::K32([0; 32]));
+        if let Bytes::K32(place) = &mut *bytes {
+            place.copy_from_slice(key); // filled in its place on the heap
+        }
+        Self(bytes)
+    }
+
     /// Makes a key of 16 bytes.
     ///
     /// # Errors

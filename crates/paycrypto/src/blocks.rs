@@ -17,12 +17,13 @@ use crate::keys::{Auk, Dik2, Dmk, Dwk, Mak, Pik, Pk, RksTk, Rnd1, SessionKey, Td
 use crate::{Error, TdesKey, digest};
 
 pub use receive::BlockRefusal;
+pub(crate) use receive::Expected;
 pub use token::{TOKEN_RULE, unwrap_token, wrap_token};
 
 /// Identifier of the optional block with the place.
-const PLACE: &str = "10";
+pub(crate) const PLACE: &str = "10";
 /// Identifier of the optional block with the context.
-const CONTEXT: &str = "11";
+pub(crate) const CONTEXT: &str = "11";
 
 /// Length of the context in bytes: the first half of a SHA-256 value over the flow's frames.
 pub const CONTEXT_BYTES: usize = 16;
@@ -45,7 +46,7 @@ pub fn context_after(said: &[u8], blocks_before: &[&str]) -> [u8; CONTEXT_BYTES]
 pub struct BlockRule {
     /// Key usage.
     pub usage: Usage,
-    /// Algorithm, `T` in this suite.
+    /// Algorithm: `T` in suite 01, `A` in suite 02.
     pub algorithm: Algorithm,
     /// Mode of use.
     pub mode: Mode,
@@ -54,6 +55,10 @@ pub struct BlockRule {
 impl BlockRule {
     const fn tdes(usage: Usage, mode: Mode) -> Self {
         Self { usage, algorithm: Algorithm::TDES, mode }
+    }
+
+    pub(crate) const fn aes(usage: Usage, mode: Mode) -> Self {
+        Self { usage, algorithm: Algorithm::AES, mode }
     }
 
     fn bare_header(&self) -> Header {
@@ -124,9 +129,9 @@ impl sealed::Sealed for RksTk {}
 impl sealed::Sealed for Pk {}
 
 /// Usage `11`, proprietary: DMK.
-const DMK: Usage = proprietary(*b"11");
+pub(crate) const DMK: Usage = proprietary(*b"11");
 /// Usage `12`, proprietary: DIK2.
-const DIK2: Usage = proprietary(*b"12");
+pub(crate) const DIK2: Usage = proprietary(*b"12");
 
 /// A usage of two digits. Evaluated when compiled: a wrong one does not build.
 const fn proprietary(digits: [u8; 2]) -> Usage {
@@ -206,7 +211,7 @@ pub fn unwrap<K: BlockKey, U: Protects<K>>(
     place: &str,
     context: &[u8; CONTEXT_BYTES],
 ) -> Result<K, BlockRefusal> {
-    receive::check_header(&K::RULE, block, place, Some(&hex(context)))?;
+    check_header(&K::RULE, block, place, Some(&hex(context)))?;
     open(under.protection_key(), block)
 }
 
@@ -220,8 +225,19 @@ pub fn unwrap_outside<K: BlockKey, U: ProtectsOutside<K>>(
     block: &str,
     place: &str,
 ) -> Result<K, BlockRefusal> {
-    receive::check_header(&K::RULE, block, place, None)?;
+    check_header(&K::RULE, block, place, None)?;
     open(under.protection_key(), block)
+}
+
+/// Everything about a block that can be refused before it is opened.
+fn check_header(
+    rule: &BlockRule,
+    block: &str,
+    place: &str,
+    context: Option<&str>,
+) -> Result<(), BlockRefusal> {
+    let optional: &[&str] = if context.is_some() { &[PLACE, CONTEXT] } else { &[PLACE] };
+    Expected { version: Version::B, rule, optional, place, context }.check(block).map(|_| ())
 }
 
 /// Opens a block whose header was checked.
@@ -277,7 +293,7 @@ fn header(rule: &BlockRule, place: &str, context: Option<&[u8; CONTEXT_BYTES]>) 
 }
 
 /// `<serial>/<two digits>`, 2-wire.md section 2 (DF02) and section 4.
-fn is_place(place: &str) -> bool {
+pub(crate) fn is_place(place: &str) -> bool {
     let Some((serial, index)) = place.split_once('/') else {
         return false;
     };
@@ -288,7 +304,7 @@ fn is_place(place: &str) -> bool {
 }
 
 /// Upper-case hex.
-fn hex(bytes: &[u8]) -> String {
+pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes.iter().fold(String::with_capacity(2 * bytes.len()), |mut text, byte| {
         let _ = write!(text, "{byte:02X}"); // writing to a String cannot fail
         text

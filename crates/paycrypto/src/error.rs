@@ -52,4 +52,22 @@ pub enum Error {
     /// The sealed data does not open: another key, other associated data, or changed.
     #[error("the sealed data does not open: another key, another place, or it was changed")]
     Open,
+    /// Bytes that are no public key of suite 02: not 65, not uncompressed, or not on the curve.
+    #[error("this is no public key: P-256, uncompressed, on the curve is wanted")]
+    Point,
+    /// A number that is no private key of P-256.
+    #[error("this is no private key of P-256: check where it was kept, or make another one")]
+    Scalar,
+    /// Key agreement failed inside the library.
+    #[error("the two keys agree on nothing")]
+    Agreement,
+    /// Signing failed inside the library.
+    #[error("signing failed")]
+    Sign,
+    /// TEK and AUK are the same key.
+    #[error("TEK and AUK are the same key: make another TK")]
+    EqualKeys,
+    /// A serial or diversification factor of no bytes or of too many.
+    #[error("a DIK2 is derived from a serial and a factor of 1 to 32 bytes each")]
+    Diversification,
 }

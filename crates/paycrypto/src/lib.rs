@@ -1,4 +1,4 @@
-//! Clear payment keys and what is done with them: TDES, AES, MACs, check values, RSA.
+//! Clear payment keys and what is done with them: TDES, AES, MACs, check values, RSA, P-256.
 //!
 //! This crate is the one home of clear keys (ARCHITECTURE.md): only the software HSM, the software PIN
 //! pad and the calculator may use it. Its types have no `Clone`, no `Debug` of bytes, no `==` and no
@@ -11,6 +11,7 @@
 //!   TEK and AUK, usable only once it was checked; [`rks`]: token and proof of a download from the RKS.
 //! * [`blocks`]: which key travels in which key block (2-wire.md section 4), and the strict receiver.
 //! * [`seal`], [`operator`]: sealed messages and operators' proofs of flow E.
+//! * [`ec`]: suite 02, with named keys of its own.
 //! * [`mac`], [`digest`], [`gcm`], [`rsa`], [`mod@derive`]: the primitives.
 //! * [`random`]: the operating system's random numbers behind a continuous health test.
 //!
@@ -50,6 +51,7 @@
 pub mod blocks;
 pub mod derive;
 pub mod digest;
+pub mod ec;
 pub mod gcm;
 pub mod hygiene;
 pub mod keys;

@@ -2,7 +2,7 @@
 //!
 //! Every output is drawn in blocks of 32 bytes. A block that equals the one before shows a stuck source;
 //! from then on everything is refused: no key is better than a known one. The test keeps only a SHA-256
-//! value of the block before, so it holds no key. RSA keys, OAEP and GCM nonces come from aws-lc's own
+//! value of the block before, so it holds no key. RSA and P-256 keys, OAEP and GCM nonces come from aws-lc's own
 //! generator, which is seeded by the operating system and has its own tests.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -102,6 +102,16 @@ static OS: Tested<OsSource> = Tested::new(OsSource);
 /// The one tested generator of this process.
 pub fn os() -> &'static Tested<OsSource> {
     &OS
+}
+
+/// Draws one block and forgets it: for keys that a library makes with a generator of its own, which the same source
+/// seeds.
+///
+/// # Errors
+/// As [`Tested::fill`].
+pub(crate) fn check() -> Result<(), Error> {
+    let mut block = Zeroizing::new([0; TEST_BLOCK]);
+    OS.fill(&mut *block)
 }
 
 /// Fills `out` from the process's tested generator: challenges, contexts, keys.

@@ -1,6 +1,6 @@
 //! The strict receiver's look at a block's header, and every reason to refuse a block.
 
-use keyblock::{Exportability, FIXED_HEADER_LENGTH, Header, KeyContext, KeyVersion, Version};
+use keyblock::{Exportability, FIXED_HEADER_LENGTH, Header, KeyContext, KeyVersion, OptionalBlock, Version};
 
 use super::{BlockRule, CONTEXT, PLACE};
 use crate::hygiene::PoorKey;
@@ -12,8 +12,8 @@ const OPTIONAL_OVERHEAD: usize = 4;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum BlockRefusal {
-    /// Not X9.143 version B.
-    #[error("the key block's version is not B")]
+    /// Not the suite's version of X9.143: B in suite 01, D in suite 02.
+    #[error("the key block's version is not the one of this suite")]
     Version,
     /// Not key version `00`.
     #[error("the key block's key version is not 00")]
@@ -33,7 +33,8 @@ pub enum BlockRefusal {
     /// A key context other than `0`.
     #[error("the key block's key context is not 0")]
     KeyContext,
-    /// Not exactly `10`, inside a flow `11`, and, where needed, `PB`, in this order and in their shortest form.
+    /// Not exactly `10`, inside a flow `11`, in suite 02 a TMK's `12`, and, where needed, `PB`, in this order and in
+    /// their shortest form.
     #[error(
         "the key block's optional blocks are not exactly those of its place, of its flow, and their padding"
     )]
@@ -44,6 +45,9 @@ pub enum BlockRefusal {
     /// The context is not this flow so far: an old block, or another conversation's.
     #[error("the key block belongs to another conversation")]
     Context,
+    /// Suite 02: the load counter is not above the stored one, or too far above.
+    #[error("the key block's load counter is not a next one: an old block, or another slot's count")]
+    LoadCounter,
     /// The block does not open: another protection key, or changed.
     #[error("the key block does not open: another protection key, or it was changed")]
     Mac,
@@ -85,46 +89,57 @@ impl From<keyblock::Error> for BlockRefusal {
     }
 }
 
-/// Everything about a block that can be refused before it is opened.
-pub(super) fn check_header(
-    rule: &BlockRule,
-    block: &str,
-    place: &str,
-    context: Option<&str>,
-) -> Result<(), BlockRefusal> {
-    let (header, length) = Header::parse(block)?;
-    let refused = [
-        (header.version != Version::B, BlockRefusal::Version),
-        (header.usage != rule.usage, BlockRefusal::Usage),
-        (header.algorithm != rule.algorithm, BlockRefusal::Algorithm),
-        (header.mode != rule.mode, BlockRefusal::Mode),
-        (header.key_version != KeyVersion::UNUSED, BlockRefusal::KeyVersion),
-        (header.exportability != Exportability::NOT_EXPORTABLE, BlockRefusal::Exportability),
-        (header.key_context != KeyContext::Unspecified, BlockRefusal::KeyContext),
-    ];
-    if let Some((_, refusal)) = refused.into_iter().find(|(wrong, _)| *wrong) {
-        return Err(refusal);
+/// What a receiver expects of a block's header.
+pub(crate) struct Expected<'a> {
+    /// The suite's version.
+    pub(crate) version: Version,
+    /// The key's line in the suite's table.
+    pub(crate) rule: &'a BlockRule,
+    /// Which optional blocks there are, in this order, besides `PB`.
+    pub(crate) optional: &'a [&'a str],
+    /// Text of `10`.
+    pub(crate) place: &'a str,
+    /// Text of `11`, where there is one.
+    pub(crate) context: Option<&'a str>,
+}
+
+impl Expected<'_> {
+    /// Everything about a block that can be refused before it is opened. The texts of other optional blocks are in the
+    /// header that this gives.
+    pub(crate) fn check(&self, block: &str) -> Result<Header, BlockRefusal> {
+        let (header, length) = Header::parse(block)?;
+        let refused = [
+            (header.version != self.version, BlockRefusal::Version),
+            (header.usage != self.rule.usage, BlockRefusal::Usage),
+            (header.algorithm != self.rule.algorithm, BlockRefusal::Algorithm),
+            (header.mode != self.rule.mode, BlockRefusal::Mode),
+            (header.key_version != KeyVersion::UNUSED, BlockRefusal::KeyVersion),
+            (header.exportability != Exportability::NOT_EXPORTABLE, BlockRefusal::Exportability),
+            (header.key_context != KeyContext::Unspecified, BlockRefusal::KeyContext),
+        ];
+        if let Some((_, refusal)) = refused.into_iter().find(|(wrong, _)| *wrong) {
+            return Err(refusal);
+        }
+        if !header.optional.iter().map(OptionalBlock::id).eq(self.optional.iter().copied()) {
+            return Err(BlockRefusal::OptionalBlocks);
+        }
+        if header.optional(PLACE) != Some(self.place) {
+            return Err(BlockRefusal::Place);
+        }
+        if header.optional(CONTEXT) != self.context {
+            return Err(BlockRefusal::Context);
+        }
+        if length != padded_length(self.version, header.optional.iter().map(OptionalBlock::text)) {
+            return Err(BlockRefusal::OptionalBlocks);
+        }
+        Ok(header)
     }
-    let expected: &[&str] = if context.is_some() { &[PLACE, CONTEXT] } else { &[PLACE] };
-    if !header.optional.iter().map(keyblock::OptionalBlock::id).eq(expected.iter().copied()) {
-        return Err(BlockRefusal::OptionalBlocks);
-    }
-    if header.optional(PLACE) != Some(place) {
-        return Err(BlockRefusal::Place);
-    }
-    if header.optional(CONTEXT) != context {
-        return Err(BlockRefusal::Context);
-    }
-    if length != padded_length([Some(place), context].into_iter().flatten()) {
-        return Err(BlockRefusal::OptionalBlocks);
-    }
-    Ok(())
 }
 
 /// Length of a header with these texts in short form and `PB` only where, and only as long as, X9.143 6.3.6
 /// needs it.
-fn padded_length<'a>(texts: impl Iterator<Item = &'a str>) -> usize {
-    let multiple = Version::B.cipher_block();
+fn padded_length<'a>(version: Version, texts: impl Iterator<Item = &'a str>) -> usize {
+    let multiple = version.cipher_block();
     let bare = FIXED_HEADER_LENGTH + texts.map(|text| OPTIONAL_OVERHEAD + text.len()).sum::<usize>();
     match bare % multiple {
         0 => bare,

@@ -4,7 +4,7 @@
 
 use keyblock::{Kbpk, Mode, Usage, Version};
 
-use super::{BlockRefusal, BlockRule, CONTEXT_BYTES, WrapError, header, hex, proprietary, receive};
+use super::{BlockRefusal, BlockRule, CONTEXT_BYTES, WrapError, check_header, header, hex, proprietary};
 use crate::keys::Dik2;
 use crate::rks::AtTk1;
 
@@ -38,7 +38,7 @@ pub fn unwrap_token(
     place: &str,
     context: &[u8; CONTEXT_BYTES],
 ) -> Result<AtTk1, BlockRefusal> {
-    receive::check_header(&TOKEN_RULE, block, place, Some(&hex(context)))?;
+    check_header(&TOKEN_RULE, block, place, Some(&hex(context)))?;
     let opened = Kbpk::new(Version::B, dik2.expose())?.unwrap(block)?;
     AtTk1::from_clear(&opened.key).ok_or(BlockRefusal::Length)
 }
