@@ -5,47 +5,13 @@ use std::{fs, path::Path, process::Command};
 use rustix::process::{Pid, Resource, Rlimit, prlimit};
 
 use crate::support::{
+    disk::Disk,
     estate::Estate,
     folders::edit,
     records,
     server::{self, Server},
     tool::run,
 };
-
-/// A small disk; gone with the test.
-struct Disk<'a>(&'a Path);
-
-impl Disk<'_> {
-    /// Nothing where mounting is not allowed.
-    fn mount<'a>(at: &'a Path, size: &str) -> Option<Disk<'a>> {
-        fs::create_dir(at).unwrap();
-        let mut mount = Command::new("mount");
-        let mounted =
-            run(mount.args(["-t", "tmpfs", "-o", &format!("size={size},mode=700"), "tmpfs"]).arg(at));
-        if mounted.code != Some(0) {
-            eprintln!(
-                "not tested on a real small disk, because mounting is not allowed here: {}",
-                mounted.err
-            );
-            return None;
-        }
-        Some(Disk(at))
-    }
-
-    /// Writes a file until nothing fits any more.
-    fn fill(&self) -> std::path::PathBuf {
-        let path = self.0.join("filler");
-        let mut file = fs::File::create(&path).unwrap();
-        while std::io::Write::write_all(&mut file, &[0; 512]).is_ok() {}
-        path
-    }
-}
-
-impl Drop for Disk<'_> {
-    fn drop(&mut self) {
-        let _ = Command::new("umount").arg("-l").arg(self.0).status();
-    }
-}
 
 /// All TMKs and events, to see that nothing was added.
 fn counts(database: &Path) -> [i64; 3] {

@@ -84,14 +84,14 @@ impl Estate {
         Estate::copy_of(&WITH_TERMINALS)
     }
 
-    fn copy_of(template: &Path) -> Estate {
+    pub(super) fn copy_of(template: &Path) -> Estate {
         let folder = tempfile::Builder::new().prefix("kf").tempdir().unwrap();
         copy(template, folder.path());
         Estate { folder }
     }
 
     /// Leaves a copy in Cargo's folder for tests, in the place of those that earlier runs left.
-    fn keep(&self, prefix: &str) -> PathBuf {
+    pub(super) fn keep(&self, prefix: &str) -> PathBuf {
         for entry in fs::read_dir(env!("CARGO_TARGET_TMPDIR")).unwrap().flatten() {
             let old = entry
                 .metadata()

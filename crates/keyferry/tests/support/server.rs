@@ -23,6 +23,10 @@ pub(crate) struct Server {
     log: PathBuf,
     /// Where terminals connect, `host:port`.
     pub(crate) terminals: String,
+    /// Where stations and KLDs connect.
+    pub(crate) https: String,
+    /// Where POSPs connect, if they are served.
+    pub(crate) posps: Option<String>,
 }
 
 /// The command that starts an estate's server.
@@ -58,12 +62,14 @@ impl Server {
             address.unwrap_or_else(|| panic!("{line:?}: {}", fs::read_to_string(&log).unwrap())).to_owned()
         };
         let (terminals, https) = (said("terminal port "), said("https "));
+        let config = fs::read_to_string(estate.path("keyferry.toml")).unwrap_or_default();
+        let posps = config.contains("\n[posp]").then(|| said("posp "));
         let station = estate.path("station.toml");
         let text = fs::read_to_string(&station).unwrap();
         let url = format!("url = \"https://{https}\"");
         let lines = text.lines().map(|line| if line.starts_with("url =") { url.as_str() } else { line });
         fs::write(&station, lines.collect::<Vec<_>>().join("\n")).unwrap();
-        Server { child, _out: out, log, terminals }
+        Server { child, _out: out, log, terminals, https, posps }
     }
 
     pub(crate) fn pid(&self) -> i32 {

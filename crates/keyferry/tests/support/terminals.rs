@@ -27,7 +27,16 @@ pub(crate) struct Waiting {
 
 impl Terminal {
     pub(crate) fn wait(&self) -> Waiting {
-        let mut command = keyferry(["terminal", "collect", "--json", "--listen", "127.0.0.1:0"]);
+        self.start("collect")
+    }
+
+    /// Listens for stations and KLDs until it is dropped.
+    pub(crate) fn listen(&self) -> Waiting {
+        self.start("listen")
+    }
+
+    fn start(&self, how: &str) -> Waiting {
+        let mut command = keyferry(["terminal", how, "--json", "--listen", "127.0.0.1:0"]);
         let mut child = command.arg(&self.folder).stdout(Stdio::piped()).spawn().unwrap();
         let mut out = BufReader::new(child.stdout.take().unwrap()).lines();
         let said: Value = serde_json::from_str(&out.next().unwrap().unwrap()).unwrap();
