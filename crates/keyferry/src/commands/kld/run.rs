@@ -56,10 +56,10 @@ pub(crate) struct Load {
     #[arg(long, value_name = "PATH", conflicts_with = "terminals")]
     device: Option<PathBuf>,
     /// The line's speed, bits per second; always 8 bits, no parity, one stop bit.
-    #[arg(long, default_value_t = DEFAULT_SPEED, requires = "device")]
+    #[arg(long, default_value_t = DEFAULT_SPEED, requires = "device", conflicts_with = "terminals")]
     speed: u32,
     /// The serial that must answer at the line.
-    #[arg(long, requires = "device")]
+    #[arg(long, requires = "device", conflicts_with = "terminals")]
     sn: Option<Serial>,
     /// As JSON.
     #[arg(long)]
