@@ -47,8 +47,8 @@ pub(crate) enum ZoneKey {
 #[derive(Args)]
 pub(crate) struct Under {
     /// The file that `keyferry hsm component combine` wrote for the zone master key.
-    #[arg(long = "under", value_name = "FILE")]
-    file: PathBuf,
+    #[arg(long, value_name = "FILE")]
+    under: PathBuf,
     /// The HSM reads its passphrase from this file, where no HSM is running.
     #[arg(long, value_name = "FILE")]
     pub(super) passphrase_file: Option<PathBuf>,
@@ -159,8 +159,8 @@ impl Host {
 impl Under {
     /// The zone master key's block.
     pub(super) fn block(&self) -> Result<KeyBlock> {
-        let name = self.file.display();
-        let text = fs::read_to_string(&self.file).with_context(|| format!("cannot read {name}"))?;
+        let name = self.under.display();
+        let text = fs::read_to_string(&self.under).with_context(|| format!("cannot read {name}"))?;
         let key: CombinedKey = serde_json::from_str(&text)
             .with_context(|| format!("{name} is not what `keyferry hsm component combine` writes"))?;
         if !matches!(key.kind, Kind::ZoneMaster | Kind::ZoneMasterAes) {
