@@ -5,7 +5,9 @@
 //! with a [`Malformed`] that names the defect, and nothing that a peer can send makes this crate panic.
 //!
 //! The values that fields hold are types that are checked when they are made: serials and slots, times, the parts of a
-//! session with a TMS ([`TData`], [`SData`], [`Src`]), packages and what a vendor signs of one ([`Manifest`]).
+//! session with a TMS ([`TData`], [`SData`], [`Src`]), packages and what a vendor signs of one ([`Manifest`]). What
+//! suite 02 adds (`docs/spec/3-hardened.md`) is an order of fields ([`Fields::in_order`]) and frames that are taken
+//! without the [`Proof`] that they carry.
 //!
 //! The crate decides nothing about a conversation (that is `flows`) and opens no link. It needs only `alloc`, so that
 //! a terminal can use it.
@@ -52,6 +54,7 @@ mod message_type;
 mod package;
 mod place;
 mod plan_entry;
+mod proof;
 mod serial;
 mod session_data;
 mod slot;
@@ -75,6 +78,7 @@ pub use message_type::MessageType;
 pub use package::{Manifest, PackageId, PackageKind, PackageName, PackageVersion};
 pub use place::Place;
 pub use plan_entry::{PackageSignature, PlanEntry};
+pub use proof::Proof;
 pub use serial::{ModelId, OperatorId, Serial, VendorId};
 pub use session_data::{SData, TData};
 pub use slot::Slot;

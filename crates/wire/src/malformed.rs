@@ -94,6 +94,12 @@ pub enum Malformed {
         /// The field.
         tag: Tag,
     },
+    /// In suite 02, a field that stands behind one with a higher tag.
+    #[error("{tag} stands behind a field with a higher tag; fields of this suite are in ascending order")]
+    FieldOrder {
+        /// The field.
+        tag: Tag,
+    },
     /// Templates deeper inside each other than [`limits::MAX_TEMPLATE_DEPTH`](crate::limits::MAX_TEMPLATE_DEPTH).
     #[error("templates lie more than 2 deep inside each other")]
     NestedTooDeep,

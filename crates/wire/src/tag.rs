@@ -45,13 +45,13 @@ impl Tag {
 macro_rules! tags {
     ($($name:ident = $number:literal, $text:literal;)*) => {
         impl Tag {
-            $(#[doc = concat!("`", stringify!($number), "`: ", $text, " (2-wire.md section 2).")]
+            $(#[doc = concat!("`", stringify!($number), "`: ", $text, " (2-wire.md section 2; DF13 to DF1A: 3-hardened.md).")]
             pub const $name: Tag = Tag($number);)*
 
-            /// Every tag that section 2 lists, in its order.
+            /// Every tag that 2-wire.md section 2 and 3-hardened.md list, ascending.
             pub const LISTED: &'static [Tag] = &[$(Tag($number)),*];
 
-            /// What section 2 calls the tag; nothing for one that it does not list.
+            /// What the tag is called; nothing for one that is not listed.
             pub fn name(self) -> Option<&'static str> {
                 match self.0 {
                     $($number => Some($text),)*
@@ -78,6 +78,14 @@ tags! {
     C_RND1_RND2 = 0xDF10, "C_rnd1_rnd2";
     C_CTMK_RND2 = 0xDF11, "C_ctmk_rnd2";
     BARE_KEY = 0xDF12, "bare public key";
+    EPHEMERAL_KEY = 0xDF13, "ephemeral public key";
+    NONCE = 0xDF14, "nonce";
+    CONFIRMATION = 0xDF15, "confirmation";
+    TRANSCRIPT_SIGNATURE = 0xDF16, "signature over the transcript";
+    RECEIPT = 0xDF17, "receipt";
+    COUNTER = 0xDF18, "counter";
+    ENCRYPTED_DATA = 0xDF19, "encrypted data";
+    DEVICE_CERTIFICATE = 0xDF1A, "device certificate";
     FACTOR_CIPHERTEXT = 0xDF20, "factor ciphertext";
     AT_TK1 = 0xDF21, "AT_TK1";
     AT_TK2_TK_SHA2 = 0xDF22, "AT_TK2_TK_SHA2";
@@ -170,7 +178,8 @@ mod tests {
             assert_eq!(bits & tag.bit(), 0, "{tag}");
             bits |= tag.bit();
         }
-        assert_eq!(Tag::LISTED.len(), 60);
+        assert_eq!(Tag::LISTED.len(), 68);
+        assert!(Tag::LISTED.is_sorted());
     }
 
     #[test]

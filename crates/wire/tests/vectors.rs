@@ -1,8 +1,11 @@
-//! The worked values of `vectors/tdes-suite.json`, which is the project's own file, written with 2-wire.md.
+//! The worked values of `vectors/tdes-suite.json` and `vectors/ec-suite.json`, which are the project's own files,
+//! written with 2-wire.md and 3-hardened.md.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails, as it should")]
 
-use keyferry_wire::{Device, Fields, Frame, Kcv, MessageType, Place, Serial, Slot, Suite, Tag, fingerprint};
+use keyferry_wire::{
+    Device, Fields, Frame, Kcv, MessageType, Place, Proof, Serial, Slot, Suite, Tag, fingerprint,
+};
 use serde_json::Value;
 
 fn vectors() -> Value {
@@ -78,4 +81,41 @@ fn every_message_of_the_vectors_is_written_as_it_was_read() {
         }
     }
     assert_eq!(seen, 7);
+}
+
+/// `vectors/ec-suite.json`: every message is in the suite's order, is written as it was read, and is taken without its
+/// proof as the file has it.
+#[test]
+fn messages_of_suite_02_are_in_order_and_lose_their_proof_exactly() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../vectors/ec-suite.json");
+    let vectors: Value = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
+    let frame = |payload: &Value| Frame::from_payload(&hex(payload)).unwrap();
+    let download = &vectors["download"];
+    for name in ["m1", "m2", "m3", "m4", "m5"] {
+        let frame = frame(&download[name]);
+        let message = frame.ordered_message().unwrap();
+        assert_eq!(Frame::new(message.kind, &message.fields).unwrap(), frame, "{name}");
+    }
+    let hello = frame(&download["m1"]).message().unwrap();
+    assert_eq!(hello.fields.suite(), Ok(Suite::EC_AES));
+    assert_eq!(hello.fields.exactly::<65>(Tag::EPHEMERAL_KEY).unwrap()[0], 4);
+    assert!(hello.fields.exactly::<32>(Tag::NONCE).is_ok());
+    // DF15 ends TK_CHALLENGE: tag, length and 32 bytes fewer.
+    let (whole, without) =
+        (frame(&download["m2"]), frame(&download["m2"]).without(Proof::Confirmation).unwrap());
+    assert_eq!(without.payload(), &whole.payload()[..whole.payload().len() - 35]);
+
+    let collect = &vectors["collect"];
+    let without = frame(&collect["collected_without_df16"]);
+    let collected = without.ordered_message().unwrap();
+    assert_eq!(collected.fields.exactly::<8>(Tag::COUNTER), Ok([0, 0, 0, 0, 0, 0, 0, 5]));
+    let mut fields = Fields::new();
+    let before = [Tag::SERIAL, Tag::CTK_PU];
+    let after = [Tag::COUNTER, Tag::DEVICE_CERTIFICATE];
+    let copy = |fields: &mut Fields, tag| fields.push(tag, collected.fields.required(tag).unwrap()).unwrap();
+    before.into_iter().for_each(|tag| copy(&mut fields, tag));
+    fields.push(Tag::TRANSCRIPT_SIGNATURE, &hex(&collect["df16"])).unwrap();
+    after.into_iter().for_each(|tag| copy(&mut fields, tag));
+    let signed = Frame::new(MessageType::Collected, &fields).unwrap();
+    assert_eq!(signed.without(Proof::Signature), Ok(without));
 }
