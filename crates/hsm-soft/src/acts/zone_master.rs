@@ -37,10 +37,15 @@ impl ZoneMaster {
         self.kbpk.wrap(header, key).map_err(|e| Refusal::NotMade { why: e.to_string() })
     }
 
-    /// Opens a block. What every block of another system has to hold to is looked at here: no component of a key, and
-    /// no proprietary text but a place, which is given. The standard's own texts say nothing that we go by.
+    /// Opens a block. What every block of another system has to hold to is looked at here: not the zone master key
+    /// itself, which has its one use, no component of a key, and no proprietary text but a place, which is given. The
+    /// standard's own texts say nothing that we go by.
     pub(super) fn unwrap(&self, block: &str, place: Option<&str>) -> Result<Unwrapped, Refusal> {
         let opened = self.kbpk.unwrap(block).map_err(|e| refused(&e))?;
+        // What opens its own block is the key that protects it, a TDES key's parity bits set aside.
+        if Kbpk::new(self.version(), &opened.key).is_ok_and(|key| key.unwrap(block).is_ok()) {
+            return Err(refused(&"it is the zone master key itself: a key has one use"));
+        }
         if opened.header.key_version.as_bytes().starts_with(b"c") {
             return Err(refused(&"it is a component of a key, not a key"));
         }

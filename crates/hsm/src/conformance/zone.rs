@@ -22,6 +22,7 @@ pub(super) async fn run(hsm: &impl Hsm, entered: &Entered) {
         master.terminals_keys_move_in(hsm).await;
         master.a_terminals_key_that_says_anything_else_is_refused(hsm).await;
         master.poor_keys_are_refused(hsm).await;
+        master.it_is_none_of_the_keys_that_it_protects(hsm, entered).await;
     }
     let [tdes, aes] = &masters;
     each_version_opens_under_its_own_cipher_only(hsm, tdes, aes).await;
@@ -219,6 +220,24 @@ impl Master {
         let short = self.wrap(&self.header("K0", Algorithm::TDES, Mode::BOTH), &parts[..16]);
         let outcome = hsm.call(self.move_in(TMK, short)).await;
         refused(outcome, |r| matches!(r, Refusal::Import { defect } if defect.contains("16 bytes")));
+    }
+
+    /// A key has one use: the zone master key does not come in as a key of its zone.
+    async fn it_is_none_of_the_keys_that_it_protects(&self, hsm: &impl Hsm, entered: &Entered) {
+        let (algorithm, own) = match self.version {
+            Version::D => (Algorithm::AES, entered.zone_aes.key.expose().to_vec()),
+            _ => (Algorithm::TDES, entered.zone_tdes.key.expose().to_vec()),
+        };
+        // Of a TDES key the parity bits are no part.
+        let other_parity = own.iter().map(|byte| byte ^ u8::from(algorithm == Algorithm::TDES)).collect();
+        for key in [own, other_parity] {
+            let zone = self.wrap(&self.header("P0", algorithm, Mode::BOTH), &key);
+            refused(hsm.call(self.import(zone)).await, |r| matches!(r, Refusal::Import { .. }));
+            if algorithm == Algorithm::TDES {
+                let tmk = self.wrap(&self.header("K0", algorithm, Mode::BOTH), &key);
+                refused(hsm.call(self.move_in(TMK, tmk)).await, |r| matches!(r, Refusal::Import { .. }));
+            }
+        }
     }
 }
 
