@@ -33,6 +33,12 @@ pub(crate) fn open(folder: &Path, passphrase: &str) -> Secrets {
 }
 
 impl Secrets {
+    /// What a text holds, if it is a block under the LMK.
+    pub(crate) fn open_block(&self, text: &str) -> Option<Vec<u8>> {
+        let lmk = Kbpk::new(keyblock::Version::D, &self.lmk).unwrap();
+        Some(lmk.unwrap(text.trim()).ok()?.key.to_vec())
+    }
+
     /// What a block under the LMK holds.
     pub(crate) fn unwrap(&self, block: &str) -> Vec<u8> {
         Kbpk::new(keyblock::Version::D, &self.lmk).unwrap().unwrap(block.trim()).unwrap().key.to_vec()

@@ -1,6 +1,7 @@
 //! What the tests of the command line share: the real program, estates that it made, servers and terminals as
 //! processes, and a terminal played by the test itself.
 
+pub(crate) mod canary;
 pub(crate) mod ceremony;
 pub(crate) mod disk;
 pub(crate) mod estate;

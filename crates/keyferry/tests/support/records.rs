@@ -57,3 +57,26 @@ pub(crate) fn events(database: &Path) -> Vec<String> {
 pub(crate) fn tamper(database: &Path, sql: &str) {
     Connection::open(database).unwrap().execute_batch(sql).unwrap();
 }
+
+/// Every text in every table, with where it is.
+pub(crate) fn texts(database: &Path) -> Vec<(String, String)> {
+    let connection = open(database);
+    let mut tables = connection.prepare("SELECT name FROM sqlite_master WHERE type = 'table'").unwrap();
+    let tables: Vec<String> = tables.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect();
+    let mut texts = Vec::new();
+    for table in tables {
+        let mut rows = connection.prepare(&format!("SELECT * FROM {table}")).unwrap();
+        let columns: Vec<_> = rows.column_names().into_iter().map(str::to_owned).collect();
+        let mut rows = rows.query([]).unwrap();
+        while let Some(row) = rows.next().unwrap() {
+            for (at, column) in columns.iter().enumerate() {
+                if let Ok(text) = row.get_ref(at).unwrap().as_str() {
+                    texts.push((format!("{table}.{column}"), text.to_owned()));
+                } else if let Ok(Ok(text)) = row.get_ref(at).unwrap().as_blob().map(std::str::from_utf8) {
+                    texts.push((format!("{table}.{column}"), text.to_owned()));
+                }
+            }
+        }
+    }
+    texts
+}
