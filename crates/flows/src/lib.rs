@@ -42,4 +42,4 @@ pub use fault::{Fault, HasCode, ProtocolError};
 pub use loading::{Done, KeyConfirm};
 pub use pad::PadRefusal;
 pub use refusal_record::RefusalRecord;
-pub use transcript::{Context, Transcript};
+pub use transcript::{BoundTranscript, Context, FlowLetter, Th, Transcript};
