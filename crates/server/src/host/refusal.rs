@@ -37,7 +37,7 @@ pub(crate) enum HostRefusal {
     #[error("no PIN goes from this format to that one in this zone (ISO 9564-1)")]
     Format,
     /// The PAN is none.
-    #[error("the PAN is not 13 to 19 digits with a right check digit")]
+    #[error("the PAN is not 13 to 19 digits")]
     Pan,
     /// The PIN block does not open, whatever is wrong in it.
     #[error("the PIN block is not one of this terminal, format and PAN")]

@@ -2,7 +2,11 @@
 
 use utoipa::{
     Modify, OpenApi,
-    openapi::security::{SecurityRequirement, SecurityScheme},
+    openapi::{
+        RefOr, Required,
+        path::{Operation, ParameterIn, PathItem},
+        security::{SecurityRequirement, SecurityScheme},
+    },
 };
 
 use super::routes;
@@ -28,7 +32,7 @@ const CERTIFICATE: &str = "client-certificate";
         routes::terminals,
         routes::name_terminals
     ),
-    modifiers(&ClientCertificate)
+    modifiers(&ClientCertificate, &Operations)
 )]
 struct Description;
 
@@ -41,6 +45,37 @@ impl Modify for ClientCertificate {
         openapi.components.get_or_insert_default().add_security_scheme(CERTIFICATE, scheme);
         openapi.security = Some(vec![SecurityRequirement::new(CERTIFICATE, Vec::<String>::new())]);
     }
+}
+
+/// What is alike in all operations: OpenAPI demands a description of each answer, and each parameter that is not in the
+/// body may stand in the query.
+struct Operations;
+
+impl Modify for Operations {
+    fn modify(&self, openapi: &mut utoipa::openapi::OpenApi) {
+        for operation in openapi.paths.paths.values_mut().flat_map(operations) {
+            for (status, answer) in &mut operation.responses.responses {
+                if let RefOr::T(answer) = answer {
+                    answer.description = match status.as_str() {
+                        "4XX" => "Refused: its code says why.",
+                        "5XX" => "The server failed; the same request may succeed later.",
+                        _ => "Done.",
+                    }
+                    .into();
+                }
+            }
+            for parameter in operation.parameters.iter_mut().flatten() {
+                if let RefOr::T(parameter) = parameter {
+                    parameter.parameter_in = ParameterIn::Query;
+                    parameter.required = Required::False;
+                }
+            }
+        }
+    }
+}
+
+fn operations(item: &mut PathItem) -> impl Iterator<Item = &mut Operation> {
+    [&mut item.get, &mut item.post].into_iter().flatten()
 }
 
 /// The description as JSON.
@@ -62,5 +97,43 @@ mod tests {
         assert_eq!(description["components"]["securitySchemes"][CERTIFICATE]["type"], "mutualTLS");
         let item = &description["components"]["schemas"]["TranslateItem"]["properties"];
         assert_eq!(item["pan"]["type"], "string", "{item}");
+    }
+
+    /// What OpenAPI 3.1 demands and generators of clients stumble over.
+    #[test]
+    fn each_answer_is_described_and_each_parameter_stands_in_the_query() {
+        let description = serde_json::to_value(description()).unwrap();
+        let paths = description["paths"].as_object().unwrap().iter();
+        let mut parameters = 0;
+        for (path, operation) in paths.flat_map(|(path, item)| {
+            item.as_object().unwrap().values().map(move |operation| (path, operation))
+        }) {
+            for (status, answer) in operation["responses"].as_object().unwrap() {
+                assert!(
+                    answer["description"].as_str().is_some_and(|text| !text.is_empty()),
+                    "{path} {status}"
+                );
+            }
+            for parameter in operation["parameters"].as_array().into_iter().flatten() {
+                assert_eq!(
+                    (&parameter["in"], parameter["required"].as_bool()),
+                    (&"query".into(), Some(false))
+                );
+                parameters += 1;
+            }
+        }
+        assert_eq!(parameters, 4);
+    }
+
+    #[test]
+    fn what_is_refused_for_its_form_is_described_so() {
+        let description = serde_json::to_value(description()).unwrap();
+        let schemas = &description["components"]["schemas"];
+        let item = &schemas["TranslateItem"]["properties"];
+        assert_eq!((&item["slot"]["minimum"], &item["slot"]["maximum"]), (&0.into(), &99.into()));
+        assert_eq!(item["pan"]["pattern"], "^[0-9]{13,19}$");
+        assert_eq!(item["pin_block"]["pattern"], "^[0-9A-Fa-f]{16}$");
+        let items = &schemas["Batch_TranslateItem"]["properties"]["items"];
+        assert_eq!((&items["minItems"], &items["maxItems"]), (&1.into(), &1024.into()));
     }
 }

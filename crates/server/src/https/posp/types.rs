@@ -16,17 +16,18 @@ pub(super) struct Text<'a>(#[serde(borrow)] pub(super) Cow<'a, str>);
 pub(super) struct TranslateItem<'a> {
     /// The terminal's serial; or name it by `terminal_id`.
     #[serde(borrow, default)]
-    #[schema(value_type = Option<String>, example = "N7-00012345")]
+    #[schema(value_type = Option<String>, pattern = "^[A-Za-z0-9._-]{1,32}$", example = "N7-00012345")]
     pub(super) sn: Option<Text<'a>>,
     /// The terminal's id, in place of `sn`.
     #[serde(borrow, default)]
-    #[schema(value_type = Option<String>)]
+    #[schema(value_type = Option<String>, min_length = 1, max_length = 64)]
     pub(super) terminal_id: Option<Text<'a>>,
     /// The slot of the TMK under which the PIK came, 0 to 99.
+    #[schema(maximum = 99)]
     pub(super) slot: u8,
     /// The card's number, 13 to 19 digits. It is the same on both sides.
     #[serde(borrow)]
-    #[schema(value_type = String)]
+    #[schema(value_type = String, pattern = "^[0-9]{13,19}$")]
     pub(super) pan: Cow<'a, str>,
     /// The ISO 9564-1 format of the block that came: 0 or 3.
     pub(super) from: u8,
@@ -34,11 +35,11 @@ pub(super) struct TranslateItem<'a> {
     pub(super) to: u8,
     /// The PIN block as the terminal sent it: 8 bytes, hex.
     #[serde(borrow)]
-    #[schema(value_type = String, min_length = 16, max_length = 16)]
+    #[schema(value_type = String, pattern = "^[0-9A-Fa-f]{16}$")]
     pub(super) pin_block: Cow<'a, str>,
     /// The zone whose key it is to be under.
     #[serde(borrow)]
-    #[schema(value_type = String)]
+    #[schema(value_type = String, pattern = "^[A-Za-z0-9._-]{1,32}$")]
     pub(super) zone: Cow<'a, str>,
 }
 
@@ -48,17 +49,18 @@ pub(super) struct TranslateItem<'a> {
 pub(super) struct MacItem<'a> {
     /// The terminal's serial; or name it by `terminal_id`.
     #[serde(borrow, default)]
-    #[schema(value_type = Option<String>)]
+    #[schema(value_type = Option<String>, pattern = "^[A-Za-z0-9._-]{1,32}$")]
     pub(super) sn: Option<Text<'a>>,
     /// The terminal's id, in place of `sn`.
     #[serde(borrow, default)]
-    #[schema(value_type = Option<String>)]
+    #[schema(value_type = Option<String>, min_length = 1, max_length = 64)]
     pub(super) terminal_id: Option<Text<'a>>,
     /// The slot of the TMK under which the MAK came, 0 to 99.
+    #[schema(maximum = 99)]
     pub(super) slot: u8,
-    /// What the MAC is over: 1 to 65 536 bytes, base64.
+    /// What the MAC is over: 1 to 65 536 bytes, base64; all data of a batch together 512 KiB.
     #[serde(borrow)]
-    #[schema(value_type = String)]
+    #[schema(value_type = String, min_length = 4, max_length = 87384)]
     pub(super) data: Cow<'a, str>,
 }
 
@@ -68,21 +70,22 @@ pub(super) struct MacItem<'a> {
 pub(super) struct MacCheckItem<'a> {
     /// The terminal's serial; or name it by `terminal_id`.
     #[serde(borrow, default)]
-    #[schema(value_type = Option<String>)]
+    #[schema(value_type = Option<String>, pattern = "^[A-Za-z0-9._-]{1,32}$")]
     pub(super) sn: Option<Text<'a>>,
     /// The terminal's id, in place of `sn`.
     #[serde(borrow, default)]
-    #[schema(value_type = Option<String>)]
+    #[schema(value_type = Option<String>, min_length = 1, max_length = 64)]
     pub(super) terminal_id: Option<Text<'a>>,
     /// The slot of the TMK under which the MAK came, 0 to 99.
+    #[schema(maximum = 99)]
     pub(super) slot: u8,
-    /// What the MAC is over: 1 to 65 536 bytes, base64.
+    /// What the MAC is over: 1 to 65 536 bytes, base64; all data of a batch together 512 KiB.
     #[serde(borrow)]
-    #[schema(value_type = String)]
+    #[schema(value_type = String, min_length = 4, max_length = 87384)]
     pub(super) data: Cow<'a, str>,
     /// The MAC that came: 8 bytes, hex.
     #[serde(borrow)]
-    #[schema(value_type = String, min_length = 16, max_length = 16)]
+    #[schema(value_type = String, pattern = "^[0-9A-Fa-f]{16}$")]
     pub(super) mac: Cow<'a, str>,
 }
 
@@ -91,6 +94,7 @@ pub(super) struct MacCheckItem<'a> {
 #[serde(deny_unknown_fields)]
 pub(super) struct Batch<T> {
     /// The items.
+    #[schema(min_items = 1, max_items = 1024)]
     pub(super) items: Vec<T>,
 }
 
@@ -147,7 +151,7 @@ pub(super) struct ItemResult {
 pub(super) struct SignInRequest<'a> {
     /// The payload of SIGN_IN (2-wire.md section 3, type 41), hex; without the frame's length.
     #[serde(borrow)]
-    #[schema(value_type = String)]
+    #[schema(value_type = String, pattern = "^([0-9A-Fa-f]{2})+$")]
     pub(super) sign_in: Cow<'a, str>,
 }
 
@@ -175,17 +179,18 @@ pub(super) struct WorkingKeyBlock {
 pub(super) struct ConfirmRequest<'a> {
     /// The payload of SIGN_IN_CONFIRM (type 43), hex.
     #[serde(borrow)]
-    #[schema(value_type = String)]
+    #[schema(value_type = String, pattern = "^([0-9A-Fa-f]{2})+$")]
     pub(super) sign_in_confirm: Cow<'a, str>,
     /// The terminal's serial; or name it by `terminal_id`.
     #[serde(borrow, default)]
-    #[schema(value_type = Option<String>)]
+    #[schema(value_type = Option<String>, pattern = "^[A-Za-z0-9._-]{1,32}$")]
     pub(super) sn: Option<Text<'a>>,
     /// The terminal's id, in place of `sn`.
     #[serde(borrow, default)]
-    #[schema(value_type = Option<String>)]
+    #[schema(value_type = Option<String>, min_length = 1, max_length = 64)]
     pub(super) terminal_id: Option<Text<'a>>,
     /// The slot of its SIGN_IN.
+    #[schema(maximum = 99)]
     pub(super) slot: u8,
 }
 
