@@ -27,10 +27,49 @@ fn a_setting_that_is_misspelt_or_out_of_range_is_named() {
             "TLS certificate and key cannot be used",
         ),
     ];
+    are_named(&changes);
+}
+
+#[test]
+fn so_are_those_of_terminal_management_sign_in_and_posps() {
+    const POSP: &str = "listen = \"127.0.0.1:0\"\nclient_root = \"ca/root.pem\"\nclients = [\"posp-1\"]";
+    let posp = |from: &str, to: &str| {
+        assert!(from.is_empty() || POSP.contains(from));
+        format!(
+            "[posp]\n{}\n[log]",
+            if from.is_empty() { format!("{POSP}\n{to}") } else { POSP.replace(from, to) }
+        )
+    };
+    let posps = [
+        (posp("", "emperor = 1"), "emperor"),
+        (posp("", "max_body_mib = 17"), "posp.max_body_mib must be 1 to 16"),
+        (posp("", "max_requests_per_client = 0"), "posp.max_requests_per_client must be at least 1"),
+        (posp("[\"posp-1\"]", "[]"), "posp.clients must name"),
+        (posp("\"127.0.0.1:0\"", "\"here\""), "listen"),
+        (posp("ca/root.pem", "ca/none.pem"), "none.pem"),
+        (posp("clients =", "client ="), "client"),
+    ];
+    let mut changes: Vec<_> = posps.iter().map(|(to, named)| ("[log]", to.as_str(), *named)).collect();
+    changes.extend([
+        ("check_date = false", "check_dates = false", "check_dates"),
+        ("check_date = false", "check_date = \"no\"", "check_date"),
+        ("check_date = false", "answers_at_once = 0", "tms.answers_at_once must be 1 to 1024"),
+        ("check_date = false", "answers_at_once = 1025", "tms.answers_at_once must be 1 to 1024"),
+        ("pik_length = 24", "pik_length = 8", "host.pik_length must be 16 or 24"),
+        ("pik_length = 24", "pik_lenght = 24", "pik_lenght"),
+        ("max_age_hours = 24", "max_age_hours = 8785", "host.max_age_hours must be 0 (no limit) to 8784"),
+        ("max_age_hours = 24", "max_age_hours = -1", "max_age_hours"),
+        ("max_uses = 0", "max_uses = 1.5", "max_uses"),
+    ]);
+    are_named(&changes);
+}
+
+/// A server with any of these changes does not start, and says why.
+fn are_named(changes: &[(&str, &str, &str)]) {
     let estate = Estate::new();
     let path = estate.path("keyferry.toml");
     let good = fs::read_to_string(&path).unwrap();
-    for (from, to, named) in changes {
+    for &(from, to, named) in changes {
         fs::write(&path, &good).unwrap();
         edit(&path, &[(from, to)]);
         let said = server::fails(&estate).refused();

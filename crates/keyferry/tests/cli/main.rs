@@ -24,6 +24,7 @@ mod hsm_process;
 mod import;
 mod init;
 mod kills;
+mod kld;
 mod memory;
 mod replacements;
 mod secrets;
