@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use const_oid::ObjectIdentifier;
+use const_oid::{ObjectIdentifier, db::rfc5280::ID_KP_CLIENT_AUTH};
 use der::{Decode, Encode};
 use x509_cert::Version;
 
@@ -165,6 +165,12 @@ impl Certificate {
             [one] => Role::from_oid(one),
             _ => None,
         }
+    }
+
+    /// Whether it says that it is for TLS clients. One without any extended key usage does not say so.
+    #[must_use]
+    pub fn is_for_tls_clients(&self) -> bool {
+        self.extended_key_usage().contains(&ID_KP_CLIENT_AUTH)
     }
 
     /// Whether it says of itself that it is a CA.

@@ -172,6 +172,8 @@ fn a_tls_client_has_no_role() {
     for role in Role::ALL {
         assert!(matches!(refusal(&client, role), CertificateRefusal::NoRole { .. }));
     }
+    assert!(client.is_for_tls_clients());
+    assert!(!root.is_for_tls_clients(), "one that says nothing of its use");
 }
 
 #[test]

@@ -32,10 +32,19 @@ impl Clients {
         Self(names.iter().map(client).collect())
     }
 
-    /// The client whose certificate this is, which the handshake has checked; nothing when it is not on the list.
-    pub(crate) fn of(&self, certificates: Option<&[CertificateDer<'_>]>) -> Option<Client> {
-        let certificate = Certificate::from_der(certificates?.first()?).ok()?;
-        self.0.get(certificate.subject().common_name()?).cloned()
+    /// The client whose certificate this is, which the handshake has checked, or why it is none: for the audit.
+    ///
+    /// The handshake takes a certificate that says nothing of its use for a client's too. Here it must say so: another
+    /// of the same root with such a name, made for something else, is nobody who asks for PINs.
+    pub(crate) fn of(&self, certificates: Option<&[CertificateDer<'_>]>) -> Result<Client, &'static str> {
+        let certificate = certificates.and_then(|chain| Certificate::from_der(chain.first()?).ok());
+        let certificate = certificate.ok_or("its certificate cannot be read")?;
+        if !certificate.is_for_tls_clients() {
+            return Err("its certificate is not for TLS clients");
+        }
+        let name = certificate.subject().common_name();
+        let client = name.and_then(|name| self.0.get(name)).cloned();
+        client.ok_or("its common name is not on the list")
     }
 }
 
@@ -68,7 +77,47 @@ mod tests {
         });
         drop(held);
         assert!(waiting.await.unwrap(), "a place that comes free");
-        assert!(clients.of(None).is_none());
-        assert!(clients.of(Some(&[CertificateDer::from(vec![0x30, 0])])).is_none());
+        assert!(clients.of(None).is_err());
+        assert!(clients.of(Some(&[CertificateDer::from(vec![0x30, 0])])).is_err());
+    }
+
+    /// Both of `posp-1`, and alike but for the extended key usage clientAuth.
+    const FOR_CLIENTS: &str = "-----BEGIN CERTIFICATE-----
+MIIBiTCCAS+gAwIBAgIUG88UG30BjvLjqBfPL2O9vLNwPr0wCgYIKoZIzj0EAwIw
+ETEPMA0GA1UEAwwGcG9zcC0xMB4XDTI2MTEyMTAxNDAzOVoXDTM2MTExODAxNDAz
+OVowETEPMA0GA1UEAwwGcG9zcC0xMFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAE
+z4EVruBpr+W6/rm+8oEi13JvVhGJKb8iwdkwgHp6YdHJ3Y3OVeH+TxjLve0SaM9c
+MEY61POJj2pvDAGAxlMj+6NlMGMwHQYDVR0OBBYEFPkqO+glTO1VANxREVkXSZot
+7XnTMB8GA1UdIwQYMBaAFPkqO+glTO1VANxREVkXSZot7XnTMAwGA1UdEwEB/wQC
+MAAwEwYDVR0lBAwwCgYIKwYBBQUHAwIwCgYIKoZIzj0EAwIDSAAwRQIhAIJP6u6F
+kBj6cKnGiadkHXHNS96vCgum3+OjWAPhanpQAiA7yVKqFCfg5MSkvRiXI+iBwm+e
+WP8CVSKG//7YMC1Smg==
+-----END CERTIFICATE-----
+";
+    const FOR_ANYTHING: &str = "-----BEGIN CERTIFICATE-----
+MIIBdDCCARqgAwIBAgIUCJqBRvxBt5dUNwFH6iEsM+CNUMwwCgYIKoZIzj0EAwIw
+ETEPMA0GA1UEAwwGcG9zcC0xMB4XDTI2MTEyMTAxNDAzOVoXDTM2MTExODAxNDAz
+OVowETEPMA0GA1UEAwwGcG9zcC0xMFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAE
+bf4ZbrrDVKJvSPc3jL+ow51nj332S5ODUhFtHR21aTZMSDc8f06lfeD0fGF4rDd2
+MZu9c8I0K6L9OYnffvVTtaNQME4wHQYDVR0OBBYEFHBHpNO6XfuOT3iVefl4Ztvr
+PTk0MB8GA1UdIwQYMBaAFHBHpNO6XfuOT3iVefl4ZtvrPTk0MAwGA1UdEwEB/wQC
+MAAwCgYIKoZIzj0EAwIDSAAwRQIhAPvOx8Z3huKVUM48gTzqrEmp4B80iXRV2q7V
+B6lZ+yZpAiA49w1wt40QYyyvHpIgvPjw7oIeJ/QSNw1ytYbQbkQliw==
+-----END CERTIFICATE-----
+";
+
+    #[test]
+    fn a_certificate_must_say_that_it_is_for_tls_clients() {
+        let clients = Clients::new(&["posp-1".into()], 1);
+        let of = |pem: &str| {
+            let der = Certificate::from_pem(pem).unwrap().der().to_vec();
+            clients.of(Some(&[CertificateDer::from(der)])).map(|client| client.name().to_owned())
+        };
+        assert_eq!(of(FOR_CLIENTS), Ok("posp-1".to_owned()));
+        assert_eq!(of(FOR_ANYTHING), Err("its certificate is not for TLS clients"));
+        let others = Clients::new(&["posp-2".into()], 1);
+        let der = Certificate::from_pem(FOR_CLIENTS).unwrap().der().to_vec();
+        let unknown = others.of(Some(&[CertificateDer::from(der)]));
+        assert_eq!(unknown.err(), Some("its common name is not on the list"));
     }
 }

@@ -91,10 +91,10 @@ impl<S: Store, H: Hsm> PospPort<S, H> {
                     Err(_) => return,
                 };
                 let client = clients.of(stream.get_ref().1.peer_certificates());
-                if client.is_none() {
-                    refused.count(address, UNKNOWN, "its common name is not on the list");
+                if let Err(reason) = &client {
+                    refused.count(address, UNKNOWN, *reason);
                 }
-                let router = router.layer(Extension(Peer { client, address }));
+                let router = router.layer(Extension(Peer { client: client.ok(), address }));
                 let connection = http1::Builder::new()
                     .timer(TokioTimer::new())
                     .header_read_timeout(HEAD)

@@ -79,7 +79,8 @@ pub(crate) fn router<S: Store, H: Hsm>(kms: Arc<Kms<S, H>>, max_body: usize) -> 
 /// Only clients of the list, each only so much at once, and nobody for ever.
 async fn admit(Extension(peer): Extension<Peer>, request: Request, next: Next) -> Response {
     let Some(client) = &peer.client else {
-        let text = "the certificate is good, but its common name is not in [posp] clients";
+        let text =
+            "the certificate is good, but is not for TLS clients or its common name is not in [posp] clients";
         return refuse(StatusCode::FORBIDDEN, "unknown-client", text);
     };
     let Some(_place) = client.enter().await else {
