@@ -9,8 +9,8 @@ use std::{net::IpAddr, sync::Arc};
 use flows::{
     Fault,
     tms_session::{
-        Reason,
-        tms::{ExpectHello, Hello},
+        Identification, Reason,
+        tms::{ExpectHello, Hello, Proof},
     },
 };
 use hsm::{
@@ -24,7 +24,12 @@ use tokio::{
 };
 use wire::{BcdTime, Frame, SData, Src, TmsVersion};
 
-use super::{end::TmsEnd, estate::VendorEstate, opening::Opening, party::Party};
+use super::{
+    end::TmsEnd,
+    estate::VendorEstate,
+    opening::{Opening, fail},
+    party::Party,
+};
 use crate::{
     clock::now_seconds,
     flow_end::FlowEnd,
@@ -106,11 +111,29 @@ impl<S: Store, H: Hsm> Kms<S, H> {
             let why = "the messages up to TMS_PROOF are longer than this server takes".into();
             return Err(Fault::from(Reason::NotPermitted { why }).into());
         }
+        let party = match self.still(party, proof.identification()).await {
+            Ok(party) => party,
+            Err(failure) => return fail_proof(link, grid, proof, failure).await,
+        };
         let opening = Opening { proof, suite, ticket: answer.ticket, told, estate };
         match party {
             Party::Known(known) => self.open_session(link, opening, *known, grid, stop).await,
             Party::Stranger(reason) => self.refuse_stranger(link, opening, reason, grid).await,
         }
+    }
+
+    /// Who the terminal is now: minutes may have passed since TMS_HELLO, and its DMK may have been found compromised or
+    /// replaced. What was answered for the old one proves nothing then. Everybody is looked up again, so that it does not
+    /// show who is known.
+    async fn still(&self, before: Party, identification: &Identification) -> Result<Party, Failure> {
+        let now = self.tms_party(identification).await?;
+        Ok(match (before, now) {
+            (Party::Known(before), Party::Known(now)) if before.dmk == now.dmk => Party::Known(now),
+            (Party::Known(_), Party::Known(now)) => {
+                Party::Stranger(Reason::NoDmk { sn: now.terminal.sn.clone() })
+            }
+            (Party::Stranger(reason), _) | (_, Party::Stranger(reason)) => Party::Stranger(reason),
+        })
     }
 
     /// Judges what TMS_HELLO says of itself, without a look at the serial.
@@ -178,6 +201,16 @@ async fn fail_hello<T: AsyncRead + AsyncWrite + Unpin, N>(
     grid.next().await;
     link.send(&frame).await?;
     Err(TmsEnd::Failed(failure))
+}
+
+async fn fail_proof<T: AsyncRead + AsyncWrite + Unpin, N>(
+    link: &mut Link<T>,
+    grid: AnswerGrid,
+    proof: Proof,
+    failure: Failure,
+) -> Result<N, TmsEnd> {
+    grid.next().await;
+    fail(link, proof, failure).await
 }
 
 pub(super) fn internal(why: &str) -> TmsEnd {

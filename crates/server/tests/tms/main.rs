@@ -22,3 +22,4 @@ mod publishing;
 mod seals;
 mod sessions;
 mod strangers;
+mod tampering;

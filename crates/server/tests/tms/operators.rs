@@ -10,7 +10,7 @@ use crate::support::{
     tms::{OPERATOR_DEMANDED, Pos, Stop},
 };
 
-fn enrol(shop: &Shop, id: &str, password: &str) {
+pub(crate) fn enrol(shop: &Shop, id: &str, password: &str) {
     shop.server.block_on(async {
         let hsm = Client::connect(&ESTATE.socket()).await.unwrap();
         let password = Sensitive::new(password.as_bytes().to_vec());
