@@ -72,6 +72,7 @@ impl Signer for SoftSigner {
         let encoding: &'static dyn RsaEncoding = match scheme {
             Scheme::Pkcs1Sha256 => &RSA_PKCS1_SHA256,
             Scheme::PssSha256 => &RSA_PSS_SHA256,
+            Scheme::EcdsaP256Sha256 => return Err(SignError::new("the key file holds an RSA key")),
         };
         let mut signature = vec![0; self.pair.public_modulus_len()];
         self.pair

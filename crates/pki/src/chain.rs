@@ -8,7 +8,7 @@ use x509_cert::ext::pkix::KeyUsages;
 use crate::certificate::Certificate;
 use crate::crl::CrlSet;
 use crate::error::Error;
-use crate::key::PublicKey;
+use crate::key::{KeyDefect, KeyFamily};
 use crate::refusal::CertificateRefusal;
 use crate::role::Role;
 use crate::trust::TrustList;
@@ -34,11 +34,18 @@ pub struct Policy {
     pub missing_crl: CrlPolicy,
     /// Most intermediates accepted, at most [`MAX_INTERMEDIATES`].
     pub max_intermediates: usize,
+    /// What the chain is made of: RSA in suite 01, P-256 in suite 02. A role that suite 02 alone has is P-256 whatever
+    /// stands here.
+    pub family: KeyFamily,
 }
 
 impl Default for Policy {
     fn default() -> Self {
-        Self { missing_crl: CrlPolicy::Tolerated, max_intermediates: MAX_INTERMEDIATES }
+        Self {
+            missing_crl: CrlPolicy::Tolerated,
+            max_intermediates: MAX_INTERMEDIATES,
+            family: KeyFamily::default(),
+        }
     }
 }
 
@@ -111,12 +118,13 @@ impl Policy {
         check_names(&path)?;
         let root = find_root(path.last().copied().unwrap_or(leaf), trust)?;
 
+        let family = role.family_or(self.family);
         // From the root down, so that nothing is believed before the key that signed it is.
-        check_certificate(root, root, at)?;
+        check_certificate(root, root, at, family)?;
         check_ca(root, intermediates.len())?;
         let mut issuer = root;
         for (below, certificate) in path.iter().enumerate().rev() {
-            check_certificate(certificate, issuer, at)?;
+            check_certificate(certificate, issuer, at, family)?;
             if below > 0 {
                 // `below` counts the leaf too: the CAs that follow are one fewer.
                 check_ca(certificate, below - 1)?;
@@ -124,7 +132,7 @@ impl Policy {
             self.check_revocation(certificate, issuer, crls, at)?;
             issuer = certificate;
         }
-        check_leaf(leaf, role)?;
+        check_leaf(leaf, role, family)?;
         if !trust.allows(root, role) {
             return Err(CertificateRefusal::RoleNotAllowedForRoot { root: text(root), role });
         }
@@ -214,20 +222,24 @@ fn check_certificate(
     certificate: &Certificate,
     issuer: &Certificate,
     at: i64,
+    family: KeyFamily,
 ) -> Result<(), CertificateRefusal> {
     let subject = || text(certificate);
     let same = certificate == issuer;
     let weak = |defect| CertificateRefusal::WeakKey { subject: subject(), defect };
     if same {
         // A root's key is judged before its own signature is.
-        PublicKey::from_spki(certificate.spki_der()).map_err(weak)?;
+        family.check(certificate.spki_der()).map_err(weak)?;
+    }
+    if certificate.signed().family() != Some(family) {
+        return Err(CertificateRefusal::Algorithm { subject: subject() });
     }
     certificate.signed().verify("the certificate", issuer.spki_der()).map_err(|error| match error {
         Error::Algorithm { .. } => CertificateRefusal::Algorithm { subject: subject() },
         _ => CertificateRefusal::BadSignature { subject: subject() },
     })?;
     if !same {
-        PublicKey::from_spki(certificate.spki_der()).map_err(weak)?;
+        family.check(certificate.spki_der()).map_err(weak)?;
     }
     if at < certificate.not_before() {
         return Err(CertificateRefusal::NotYetValid { subject: subject(), since: certificate.not_before() });
@@ -271,7 +283,7 @@ fn check_ca(certificate: &Certificate, cas_below: usize) -> Result<(), Certifica
 }
 
 /// What holds for a leaf of this role.
-fn check_leaf(leaf: &Certificate, role: Role) -> Result<(), CertificateRefusal> {
+fn check_leaf(leaf: &Certificate, role: Role, family: KeyFamily) -> Result<(), CertificateRefusal> {
     let subject = text(leaf);
     let extensions = leaf.extensions();
     match &extensions.basic_constraints {
@@ -296,8 +308,16 @@ fn check_leaf(leaf: &Certificate, role: Role) -> Result<(), CertificateRefusal> 
     if found != role {
         return Err(CertificateRefusal::WrongRole { subject, wanted: role, found });
     }
+    if role == Role::Device && leaf.subject().serial_number().is_none() {
+        return Err(CertificateRefusal::SerialNumber { subject });
+    }
+    let allowed = role.key_usages(family);
+    if allowed.is_empty() {
+        // Only the RKS's work key, which suite 02 has no use for.
+        return Err(CertificateRefusal::WeakKey { subject, defect: KeyDefect::NotRsa });
+    }
     match &extensions.key_usage {
-        Some(usage) if usage.critical && usage.value == role.key_usage() => Ok(()),
+        Some(usage) if usage.critical && allowed.contains(&usage.value) => Ok(()),
         _ => Err(CertificateRefusal::KeyUsage { subject }),
     }
 }

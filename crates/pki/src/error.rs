@@ -36,8 +36,11 @@ pub enum Error {
         #[source]
         defect: KeyDefect,
     },
-    /// The structure is signed with something other than RSA PKCS #1 v1.5 and SHA-256.
-    #[error("{what} is not signed with sha256WithRSAEncryption; sign it again with RSA and SHA-256")]
+    /// The structure is signed with something other than RSA PKCS #1 v1.5 or ECDSA, and SHA-256.
+    #[error(
+        "{what} is signed neither with sha256WithRSAEncryption nor with ecdsa-with-SHA256; sign it again with RSA \
+         or P-256, and SHA-256"
+    )]
     Algorithm {
         /// What was being read.
         what: &'static str,

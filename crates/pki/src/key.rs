@@ -1,10 +1,11 @@
-//! RSA public keys of this suite, their signatures, and the trait behind which private keys stay.
+//! Public keys: the RSA keys of suite 01, their signatures, and the trait behind which private keys of both suites stay.
 
 use aws_lc_rs::signature::{
     RSA_PKCS1_2048_8192_SHA256, RSA_PSS_2048_8192_SHA256, UnparsedPublicKey, VerificationAlgorithm,
 };
 
 use crate::error::{Error, SignError};
+use crate::p256::P256PublicKey;
 use crate::tlv;
 
 /// Smallest RSA modulus accepted, in bits (2-wire.md section 4).
@@ -29,9 +30,41 @@ pub enum Scheme {
     Pkcs1Sha256,
     /// RSASSA-PSS with SHA-256, MGF1-SHA-256 and a 32-byte salt (RFC 8017 section 8.1): field DF49.
     PssSha256,
+    /// ECDSA on P-256 with SHA-256, raw r ‖ s, 64 bytes (3-hardened.md, "Primitives"). Certificates, revocation lists and
+    /// requests hold it as Ecdsa-Sig-Value; who signs gives it raw all the same.
+    EcdsaP256Sha256,
 }
 
-/// The holder of an RSA private key: a card, a key file, an HSM.
+/// Which kind of key a chain is made of, from its root to its leaf.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum KeyFamily {
+    /// RSA with SHA-256: suite 01 (2-wire.md section 5).
+    #[default]
+    Rsa,
+    /// ECDSA P-256 with SHA-256: suite 02 (3-hardened.md, "Primitives").
+    P256,
+}
+
+impl KeyFamily {
+    /// Whether a public key (SubjectPublicKeyInfo, DER) is a good one of this family.
+    pub(crate) fn check(self, spki: &[u8]) -> Result<(), KeyDefect> {
+        match self {
+            Self::Rsa => PublicKey::from_spki(spki).map(|_| ()),
+            Self::P256 => P256PublicKey::from_spki(spki).map(|_| ()),
+        }
+    }
+}
+
+impl std::fmt::Display for KeyFamily {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Rsa => "RSA",
+            Self::P256 => "P-256",
+        })
+    }
+}
+
+/// The holder of a private key: a card, a key file, an HSM.
 pub trait Signer {
     /// The public half, as SubjectPublicKeyInfo in DER.
     fn spki_der(&self) -> &[u8];
@@ -39,7 +72,7 @@ pub trait Signer {
     /// Signs the message, hashing it with SHA-256.
     ///
     /// # Errors
-    /// [`SignError`] when the holder refuses or cannot.
+    /// [`SignError`] when the holder refuses or cannot, as with a scheme of another kind of key.
     fn sign(&self, scheme: Scheme, message: &[u8]) -> Result<Vec<u8>, SignError>;
 }
 
@@ -67,6 +100,12 @@ pub enum KeyDefect {
     /// The exponent is even, too small or too large.
     #[error("the RSA exponent is even, below {MIN_RSA_EXPONENT} or above 33 bits: make another key")]
     Exponent,
+    /// Not a P-256 key, or not in the form of an uncompressed point on a named curve.
+    #[error("the public key is not a P-256 key with an uncompressed point")]
+    NotP256,
+    /// The point is not on the curve.
+    #[error("the P-256 public key is not on its curve")]
+    Point,
 }
 
 /// An RSA public key whose size and exponent were checked.
@@ -125,28 +164,32 @@ impl PublicKey {
         self.bits
     }
 
-    /// Whether `signature` is this key's over `message`.
+    /// Whether `signature` is this key's over `message`; never by a scheme of another kind of key.
     #[must_use]
     pub fn verifies(&self, scheme: Scheme, message: &[u8], signature: &[u8]) -> bool {
         let algorithm: &'static dyn VerificationAlgorithm = match scheme {
             Scheme::Pkcs1Sha256 => &RSA_PKCS1_2048_8192_SHA256,
             Scheme::PssSha256 => &RSA_PSS_2048_8192_SHA256,
+            Scheme::EcdsaP256Sha256 => return false,
         };
         UnparsedPublicKey::new(algorithm, &self.pkcs1).verify(message, signature).is_ok()
     }
 }
 
-/// Checks the key (2 048 to 4 096 bits, odd exponent of at least 65 537) and its signature over `message`.
+/// Checks the key, which must be of the scheme's kind (RSA: 2 048 to 4 096 bits, odd exponent of at least 65 537; P-256:
+/// on the curve), and its signature over `message`.
 ///
 /// # Errors
 /// [`Error::Key`] for a key that is not used here, [`Error::BadSignature`] for any other failure.
 pub fn verify_signature(spki: &[u8], scheme: Scheme, message: &[u8], signature: &[u8]) -> Result<(), Error> {
-    let key = PublicKey::from_spki(spki).map_err(|defect| Error::Key { what: "the public key", defect })?;
-    if key.verifies(scheme, message, signature) {
-        Ok(())
-    } else {
-        Err(Error::BadSignature { what: "the message" })
-    }
+    let bad = |defect| Error::Key { what: "the public key", defect };
+    let verifies = match scheme {
+        Scheme::Pkcs1Sha256 | Scheme::PssSha256 => {
+            PublicKey::from_spki(spki).map_err(bad)?.verifies(scheme, message, signature)
+        }
+        Scheme::EcdsaP256Sha256 => P256PublicKey::from_spki(spki).map_err(bad)?.verifies(message, signature),
+    };
+    if verifies { Ok(()) } else { Err(Error::BadSignature { what: "the message" }) }
 }
 
 /// Identifier of a key: the first 20 bytes of SHA-256 over the bits of the public key (RFC 7093 method 1).

@@ -4,7 +4,9 @@
 //! [`Signer`]; everything here builds what is to be signed, and checks what others have signed.
 //!
 //! The profile is that of `docs/spec/2-wire.md` section 5: X.509 v3, RSA of 2 048 to 4 096 bits with
-//! SHA-256, and one critical extended key usage that says the one [`Role`] of a certificate.
+//! SHA-256, and one critical extended key usage that says the one [`Role`] of a certificate. In suite 02
+//! (`docs/spec/3-hardened.md`) ECDSA P-256 with SHA-256 takes the place of RSA, from the root down: a chain is of one
+//! [`KeyFamily`], and a P-256 key is for signatures or for key agreement, never for both.
 //!
 //! * [`Certificate`], [`TrustList`], [`CrlSet`] and [`verify_chain`] answer "may this key play this role?";
 //!   the answer is a [`Verified`] token or a [`CertificateRefusal`] with the exact reason.
@@ -18,6 +20,7 @@ mod error;
 mod extensions;
 mod key;
 mod name;
+mod p256;
 mod pem;
 mod refusal;
 mod role;
@@ -38,9 +41,11 @@ pub use chain::{CrlPolicy, MAX_INTERMEDIATES, Policy, Verified, verify_chain};
 pub use crl::{Crl, CrlSet, MAX_CRL_LEN, Revocation, RevocationReason};
 pub use error::{Error, SignError};
 pub use key::{
-    KeyDefect, MAX_RSA_BITS, MIN_RSA_BITS, MIN_RSA_EXPONENT, PublicKey, Scheme, Signer, verify_signature,
+    KeyDefect, KeyFamily, MAX_RSA_BITS, MIN_RSA_BITS, MIN_RSA_EXPONENT, PublicKey, Scheme, Signer,
+    verify_signature,
 };
 pub use name::Name;
+pub use p256::{P256_POINT_LEN, P256_SIGNATURE_LEN, P256PublicKey};
 pub use refusal::CertificateRefusal;
 pub use role::{ARC, ARC_IS_EXAMPLE, Role};
 pub use trust::TrustList;

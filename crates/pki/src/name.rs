@@ -1,8 +1,8 @@
 //! Names of certificate subjects and issuers.
 
 use const_oid::ObjectIdentifier;
-use const_oid::db::rfc4519::{CN, O};
-use der::asn1::{Any, SetOfVec, Utf8StringRef};
+use const_oid::db::rfc4519::{CN, O, SERIAL_NUMBER};
+use der::asn1::{Any, PrintableStringRef, SetOfVec, Utf8StringRef};
 use der::{Decode, Encode, Tag};
 use x509_cert::attr::AttributeTypeAndValue;
 use x509_cert::name::{RdnSequence, RelativeDistinguishedName};
@@ -12,6 +12,9 @@ use crate::error::Error;
 /// Longest common name or organisation, in characters (RFC 5280 appendix A.1, ub-common-name).
 const MAX_PART: usize = 64;
 
+/// Longest device serial, in characters (2-wire.md section 2, DF02).
+const MAX_SERIAL: usize = 32;
+
 /// A distinguished name. Two names are equal when their encodings are.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Name {
@@ -19,6 +22,7 @@ pub struct Name {
     text: String,
     common_name: Option<String>,
     organisation: Option<String>,
+    serial_number: Option<String>,
 }
 
 impl Name {
@@ -34,6 +38,31 @@ impl Name {
         }
         rdns.push(rdn(CN, common_name)?);
         Self::from_rdns(&RdnSequence(rdns))
+    }
+
+    /// The name in a device certificate: as [`Name::new`], and the PIN pad's serial as serialNumber, 1 to 32 of
+    /// `A-Z a-z 0-9 - . _`.
+    ///
+    /// # Errors
+    /// [`Error::Name`].
+    pub fn device(common_name: &str, organisation: Option<&str>, serial: &str) -> Result<Self, Error> {
+        if !is_device_serial(serial) {
+            let why = "a PIN pad's serial has 1 to 32 of A-Z a-z 0-9 - . _";
+            return Err(Error::Name { part: printable(serial), why });
+        }
+        // X.520 wants a PrintableString, which has no underscore; such a serial is UTF-8.
+        let encode = || -> der::Result<_> {
+            let value = match PrintableStringRef::new(serial) {
+                Ok(text) => Any::from(text),
+                Err(_) => Any::from(Utf8StringRef::new(serial)?),
+            };
+            SetOfVec::try_from(vec![AttributeTypeAndValue { oid: SERIAL_NUMBER, value }])
+        };
+        let serial =
+            encode().map(RelativeDistinguishedName).map_err(|error| Error::malformed("the name", error))?;
+        let mut rdns = Self::new(common_name, organisation)?.to_rdns()?;
+        rdns.0.push(serial);
+        Self::from_rdns(&rdns)
     }
 
     /// Reads an encoded Name (DER, whole input).
@@ -52,6 +81,7 @@ impl Name {
             text: printable(&rdns.to_string()),
             common_name: attribute(rdns, CN),
             organisation: attribute(rdns, O),
+            serial_number: only_serial(rdns),
         })
     }
 
@@ -69,6 +99,12 @@ impl Name {
     #[must_use]
     pub fn common_name(&self) -> Option<&str> {
         self.common_name.as_deref()
+    }
+
+    /// The serial number, where there is exactly one and it can be a device's (2-wire.md section 2, DF02).
+    #[must_use]
+    pub fn serial_number(&self) -> Option<&str> {
+        self.serial_number.as_deref()
     }
 
     /// The organisation, where there is one.
@@ -118,6 +154,18 @@ fn attribute(rdns: &RdnSequence, oid: ObjectIdentifier) -> Option<String> {
         }
         _ => None,
     }
+}
+
+/// The serial number that says whose a device certificate is: two would leave open which.
+fn only_serial(rdns: &RdnSequence) -> Option<String> {
+    let all = rdns.0.iter().flat_map(|rdn| rdn.0.iter());
+    let count = all.filter(|attribute| attribute.oid == SERIAL_NUMBER).count();
+    attribute(rdns, SERIAL_NUMBER).filter(|serial| count == 1 && is_device_serial(serial))
+}
+
+fn is_device_serial(serial: &str) -> bool {
+    (1..=MAX_SERIAL).contains(&serial.len())
+        && serial.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._".contains(&byte))
 }
 
 use der::Tagged as _;

@@ -152,6 +152,12 @@ pub enum CertificateRefusal {
         /// Whose certificate.
         subject: String,
     },
+    /// A device certificate without the one serial number that says whose it is.
+    #[error("the device certificate of {subject} does not say in its subject which PIN pad it belongs to")]
+    SerialNumber {
+        /// Whose certificate.
+        subject: String,
+    },
     /// Basic constraints are absent, not critical, or say that a leaf is a CA.
     #[error("the certificate of {subject} has not the critical basic constraints of its place in the chain")]
     BasicConstraints {
@@ -182,8 +188,9 @@ pub enum CertificateRefusal {
         /// How many may be.
         max: usize,
     },
-    /// Signed with something other than RSA PKCS #1 v1.5 and SHA-256.
-    #[error("the certificate of {subject} is not signed with sha256WithRSAEncryption")]
+    /// Not signed by the algorithm that the whole chain must have: RSA PKCS #1 v1.5 with SHA-256 in suite 01, ECDSA
+    /// P-256 with SHA-256 in suite 02 and for its roles.
+    #[error("the certificate of {subject} is not signed by the algorithm of its suite, with SHA-256")]
     Algorithm {
         /// Whose certificate.
         subject: String,

@@ -1,8 +1,11 @@
-//! Roles: what the key in a certificate may be used for (2-wire.md section 5).
+//! Roles: what the key in a certificate may be used for (2-wire.md section 5,
+//! 3-hardened.md).
 
 use const_oid::ObjectIdentifier;
 use x509_cert::der::flagset::FlagSet;
 use x509_cert::ext::pkix::KeyUsages;
+
+use crate::key::KeyFamily;
 
 /// The arc under which each role has its extended key usage.
 pub const ARC: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.4.1.32473.4711");
@@ -31,11 +34,29 @@ pub enum Role {
     PackageSigning = 7,
     /// Signs repair authorisations.
     RepairAuthorisation = 8,
+    /// Device key: made in a PIN pad at production, signs for it (3-hardened.md).
+    Device = 9,
+    /// RKS signing key: signs the RKS's side of flow C (3-hardened.md).
+    RksSigning = 10,
 }
 
 impl Role {
     /// Every role, in the order of their numbers.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 10] = [
+        Self::KmsWork,
+        Self::Downloader,
+        Self::RksWork,
+        Self::Operator,
+        Self::Administrator,
+        Self::Mtms,
+        Self::PackageSigning,
+        Self::RepairAuthorisation,
+        Self::Device,
+        Self::RksSigning,
+    ];
+
+    /// Those of suite 01, whose chains are RSA (2-wire.md section 5). The others are of suite 02 alone.
+    pub const SUITE_01: [Self; 8] = [
         Self::KmsWork,
         Self::Downloader,
         Self::RksWork,
@@ -70,6 +91,8 @@ impl Role {
             Self::Mtms => "1.3.6.1.4.1.32473.4711.6",
             Self::PackageSigning => "1.3.6.1.4.1.32473.4711.7",
             Self::RepairAuthorisation => "1.3.6.1.4.1.32473.4711.8",
+            Self::Device => "1.3.6.1.4.1.32473.4711.9",
+            Self::RksSigning => "1.3.6.1.4.1.32473.4711.10",
         })
     }
 
@@ -91,19 +114,38 @@ impl Role {
             Self::Mtms => "mtms",
             Self::PackageSigning => "package-signing",
             Self::RepairAuthorisation => "repair-authorisation",
+            Self::Device => "device",
+            Self::RksSigning => "rks-signing",
         }
     }
 
-    /// The key usage that a certificate of this role has, no more and no less (2-wire.md section 5).
-    pub(crate) fn key_usage(self) -> FlagSet<KeyUsages> {
-        match self {
-            Self::KmsWork | Self::RksWork => KeyUsages::KeyEncipherment.into(),
-            Self::Downloader => KeyUsages::KeyEncipherment | KeyUsages::DigitalSignature,
-            Self::Operator
-            | Self::Administrator
-            | Self::Mtms
-            | Self::PackageSigning
-            | Self::RepairAuthorisation => KeyUsages::DigitalSignature.into(),
+    /// Whether certificates of this role have keys of this family.
+    #[must_use]
+    pub fn has_keys_of(self, family: KeyFamily) -> bool {
+        !self.key_usages(family).is_empty()
+    }
+
+    /// The family of the chains of this role where no suite says it: RSA, but for the roles that suite 02 alone has.
+    pub(crate) fn family_or(self, family: KeyFamily) -> KeyFamily {
+        if self.has_keys_of(KeyFamily::Rsa) { family } else { KeyFamily::P256 }
+    }
+
+    /// The key usages that a certificate of this role may have, each no more and no less; none where the role has no
+    /// keys of this family. The first is the usual one.
+    ///
+    /// RSA: 2-wire.md section 5. P-256: a key is for signatures or for key agreement and never for both (3-hardened.md,
+    /// "Primitives"); the MTMS, which collects TKs and signs batches, has a certificate for each. The RKS's work key is
+    /// RSA alone: in suite 02 the RKS signs and agrees on ephemeral keys.
+    pub(crate) fn key_usages(self, family: KeyFamily) -> Vec<FlagSet<KeyUsages>> {
+        const SIGNING: KeyUsages = KeyUsages::DigitalSignature;
+        const AGREEMENT: KeyUsages = KeyUsages::KeyAgreement;
+        match (family, self) {
+            (KeyFamily::Rsa, Self::Device | Self::RksSigning) | (KeyFamily::P256, Self::RksWork) => vec![],
+            (KeyFamily::Rsa, Self::KmsWork | Self::RksWork) => vec![KeyUsages::KeyEncipherment.into()],
+            (KeyFamily::Rsa, Self::Downloader) => vec![KeyUsages::KeyEncipherment | SIGNING],
+            (KeyFamily::P256, Self::KmsWork) => vec![AGREEMENT.into()],
+            (KeyFamily::P256, Self::Mtms) => vec![SIGNING.into(), AGREEMENT.into()],
+            (KeyFamily::Rsa | KeyFamily::P256, _) => vec![SIGNING.into()],
         }
     }
 }

@@ -2,12 +2,22 @@
 //! lists and certification requests all have this form.
 
 use crate::error::Error;
-use crate::key::{Scheme, Signer, verify_signature};
+use crate::error::SignError;
+use crate::key::{KeyFamily, Scheme, Signer, verify_signature};
+use crate::p256::{self, P256PublicKey};
 use crate::tlv;
 
 /// AlgorithmIdentifier sha256WithRSAEncryption with its NULL (RFC 4055 section 5).
 pub(crate) const SHA256_WITH_RSA: &[u8] =
     &[0x30, 0x0D, 0x06, 0x09, 0x2A, 0x86, 0x48, 0x86, 0xF7, 0x0D, 0x01, 0x01, 0x0B, 0x05, 0x00];
+
+/// AlgorithmIdentifier ecdsa-with-SHA256, without parameters (RFC 5758 section 3.2).
+const ECDSA_WITH_SHA256: &[u8] = &[0x30, 0x0A, 0x06, 0x08, 0x2A, 0x86, 0x48, 0xCE, 0x3D, 0x04, 0x03, 0x02];
+
+/// The AlgorithmIdentifier of what the holder of this public key signs (SubjectPublicKeyInfo, DER).
+pub(crate) fn algorithm_of(spki: &[u8]) -> &'static [u8] {
+    if p256::is_p256(spki) { ECDSA_WITH_SHA256 } else { SHA256_WITH_RSA }
+}
 
 /// The three parts, as they came.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,9 +50,13 @@ impl Signed {
         tlv::whole(&self.tbs, tlv::SEQUENCE).map_or(&[], |tlv| tlv.value)
     }
 
-    /// Whether the outer algorithm is sha256WithRSAEncryption.
-    pub(crate) fn is_sha256_with_rsa(&self) -> bool {
-        self.algorithm == SHA256_WITH_RSA
+    /// The kind of key that the outer algorithm is of, where it is one of the two that are used.
+    pub(crate) fn family(&self) -> Option<KeyFamily> {
+        match self.algorithm.as_slice() {
+            SHA256_WITH_RSA => Some(KeyFamily::Rsa),
+            ECDSA_WITH_SHA256 => Some(KeyFamily::P256),
+            _ => None,
+        }
     }
 
     /// The encoded outer algorithm.
@@ -52,19 +66,30 @@ impl Signed {
 
     /// Checks the signature against a public key.
     pub(crate) fn verify(&self, what: &'static str, spki: &[u8]) -> Result<(), Error> {
-        if !self.is_sha256_with_rsa() {
-            return Err(Error::Algorithm { what });
+        match self.family() {
+            None => Err(Error::Algorithm { what }),
+            Some(KeyFamily::Rsa) => verify_signature(spki, Scheme::Pkcs1Sha256, &self.tbs, &self.signature)
+                .map_err(|error| match error {
+                    Error::Key { defect, .. } => Error::Key { what, defect },
+                    _ => Error::BadSignature { what },
+                }),
+            Some(KeyFamily::P256) => {
+                let key = P256PublicKey::from_spki(spki).map_err(|defect| Error::Key { what, defect })?;
+                let verifies = key.verifies_der(&self.tbs, &self.signature);
+                if verifies { Ok(()) } else { Err(Error::BadSignature { what }) }
+            }
         }
-        verify_signature(spki, Scheme::Pkcs1Sha256, &self.tbs, &self.signature).map_err(|error| match error {
-            Error::Key { defect, .. } => Error::Key { what, defect },
-            _ => Error::BadSignature { what },
-        })
     }
 
-    /// Has `tbs` signed and gives the whole structure in DER.
+    /// Has `tbs` signed and gives the whole structure in DER. The signer's key says by which algorithm.
     pub(crate) fn create(tbs: &[u8], signer: &dyn Signer) -> Result<Vec<u8>, Error> {
-        let signature = signer.sign(Scheme::Pkcs1Sha256, tbs)?;
+        let signature = if p256::is_p256(signer.spki_der()) {
+            let raw = signer.sign(Scheme::EcdsaP256Sha256, tbs)?;
+            p256::to_der(&raw).ok_or_else(|| SignError::new("it gave something else than r and s"))?
+        } else {
+            signer.sign(Scheme::Pkcs1Sha256, tbs)?
+        };
         let bits = tlv::encode(tlv::BIT_STRING, &[&[0], &signature]);
-        Ok(tlv::encode(tlv::SEQUENCE, &[tbs, SHA256_WITH_RSA, &bits]))
+        Ok(tlv::encode(tlv::SEQUENCE, &[tbs, algorithm_of(signer.spki_der()), &bits]))
     }
 }

@@ -11,7 +11,7 @@ use x509_cert::spki::AlgorithmIdentifierOwned;
 use super::{Issuer, extension, template::authority_key_id};
 use crate::crl::{Crl, RevocationReason};
 use crate::error::Error;
-use crate::signed::{SHA256_WITH_RSA, Signed};
+use crate::signed::{Signed, algorithm_of};
 use crate::time;
 
 const WHAT: &str = "the new revocation list";
@@ -60,7 +60,7 @@ pub fn build_crl(
     let number = UintRef::new(&number).map_err(bad)?;
     let tbs = TbsCertList {
         version: Version::V2,
-        signature: AlgorithmIdentifierOwned::from_der(SHA256_WITH_RSA).map_err(bad)?,
+        signature: AlgorithmIdentifierOwned::from_der(algorithm_of(issuer.key.spki_der())).map_err(bad)?,
         issuer: issuer.certificate.subject().to_rdns()?,
         this_update: time::from_unix(this_update)?,
         next_update: Some(time::from_unix(next_update)?),

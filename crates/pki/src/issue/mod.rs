@@ -18,7 +18,7 @@ use x509_cert::ext::pkix::{KeyUsages, SubjectAltName};
 
 use crate::certificate::Certificate;
 use crate::error::Error;
-use crate::key::{PublicKey, Signer};
+use crate::key::{KeyFamily, Signer};
 use crate::name::Name;
 use crate::role::Role;
 
@@ -161,10 +161,12 @@ pub fn intermediate(
     finish(&template, issuer.key, Some(issuer))
 }
 
-/// Makes a leaf of this role for the key `spki` (SubjectPublicKeyInfo, DER).
+/// Makes a leaf of this role for the key `spki` (SubjectPublicKeyInfo, DER). A P-256 key of the MTMS is one for
+/// signatures; for its other one see [`agreement_leaf`].
 ///
 /// # Errors
-/// As [`root`]; [`Error::Request`] also when the issuer would expire earlier.
+/// As [`root`]; [`Error::Request`] also when the issuer would expire earlier or has another kind of key, when the role
+/// has no keys of this kind, and for a device whose subject has no serial number ([`Name::device`]).
 pub fn leaf(
     issuer: &Issuer<'_>,
     role: Role,
@@ -172,9 +174,47 @@ pub fn leaf(
     spki: &[u8],
     validity: Validity,
 ) -> Result<Certificate, Error> {
+    let family = family(spki)?;
+    let Some(usage) = role.key_usages(family).first().copied() else {
+        return Err(Error::Request(format!("no certificate of the role {role} has an {family} key")));
+    };
+    leaf_with_usage(issuer, role, usage, subject, spki, validity)
+}
+
+/// Makes a leaf of this role whose P-256 key is for key agreement: the KMS's, or the MTMS's for collecting.
+///
+/// # Errors
+/// As [`leaf`]; [`Error::Request`] also for a role that agrees on no keys.
+pub fn agreement_leaf(
+    issuer: &Issuer<'_>,
+    role: Role,
+    subject: &Name,
+    spki: &[u8],
+    validity: Validity,
+) -> Result<Certificate, Error> {
+    let usage = KeyUsages::KeyAgreement.into();
+    if !role.key_usages(family(spki)?).contains(&usage) {
+        return Err(Error::Request(format!("no certificate of the role {role} is for key agreement")));
+    }
+    leaf_with_usage(issuer, role, usage, subject, spki, validity)
+}
+
+fn leaf_with_usage(
+    issuer: &Issuer<'_>,
+    role: Role,
+    usage: FlagSet<KeyUsages>,
+    subject: &Name,
+    spki: &[u8],
+    validity: Validity,
+) -> Result<Certificate, Error> {
+    if role == Role::Device && subject.serial_number().is_none() {
+        return Err(Error::Request(
+            "a device certificate says in its subject which PIN pad it belongs to".into(),
+        ));
+    }
     let mut template = Template::new(issuer.certificate.subject(), subject, spki, validity)?;
     template.not_a_ca()?;
-    template.key_usage(role.key_usage())?;
+    template.key_usage(usage)?;
     template.extended_key_usage(true, vec![role.oid()])?;
     template.subject_key_id()?;
     template.authority_key_id(issuer.certificate)?;
@@ -182,7 +222,7 @@ pub fn leaf(
 }
 
 /// Makes a certificate for a TLS server: extended key usage serverAuth (not critical), the names as subject
-/// alternative names, key usage digitalSignature and keyEncipherment. It has no role of 2-wire.md section 5.
+/// alternative names, key usage digitalSignature and, for RSA, keyEncipherment. It has no role of 2-wire.md section 5.
 ///
 /// # Errors
 /// As [`leaf`]; [`Error::Request`] also without a name.
@@ -205,9 +245,13 @@ pub fn tls_server(
             ServerName::Ip(address) => GeneralName::from(*address),
         });
     }
+    let usage = match family(spki)? {
+        KeyFamily::Rsa => KeyUsages::DigitalSignature | KeyUsages::KeyEncipherment,
+        KeyFamily::P256 => KeyUsages::DigitalSignature.into(),
+    };
     let mut template = Template::new(issuer.certificate.subject(), subject, spki, validity)?;
     template.not_a_ca()?;
-    template.key_usage(KeyUsages::DigitalSignature | KeyUsages::KeyEncipherment)?;
+    template.key_usage(usage)?;
     template.extended_key_usage(false, vec![ID_KP_SERVER_AUTH])?;
     template.push(false, &SubjectAltName(general_names))?;
     template.subject_key_id()?;
@@ -239,6 +283,10 @@ pub(crate) fn ca_usage() -> FlagSet<KeyUsages> {
     KeyUsages::KeyCertSign | KeyUsages::CRLSign
 }
 
+fn family(spki: &[u8]) -> Result<KeyFamily, Error> {
+    KeyFamily::of(spki).map_err(|defect| Error::Key { what: "the key to be certified", defect })
+}
+
 /// What every certificate made here must be: in order, within its issuer's time, of a good key, and with a
 /// signature that verifies.
 fn finish(template: &Template, key: &dyn Signer, issuer: Option<&Issuer<'_>>) -> Result<Certificate, Error> {
@@ -254,8 +302,12 @@ fn finish(template: &Template, key: &dyn Signer, issuer: Option<&Issuer<'_>>) ->
             issuer.certificate.subject()
         )));
     }
-    PublicKey::from_spki(template.spki())
-        .map_err(|defect| Error::Key { what: "the key to be certified", defect })?;
+    let (ours, its) = (family(key.spki_der())?, family(template.spki())?);
+    if ours != its {
+        return Err(Error::Request(format!(
+            "a CA with an {ours} key issues no certificate for an {its} key: use the CA of its suite"
+        )));
+    }
     let certificate = template.sign(key)?;
     certificate.signed().verify("the new certificate", key.spki_der())?;
     Ok(certificate)

@@ -18,7 +18,7 @@ use crate::certificate::Certificate;
 use crate::error::Error;
 use crate::key::{Signer, key_identifier};
 use crate::name::Name;
-use crate::signed::{SHA256_WITH_RSA, Signed};
+use crate::signed::{Signed, algorithm_of};
 use crate::time;
 
 const WHAT: &str = "the new certificate";
@@ -100,17 +100,17 @@ impl Template {
 
     /// Encodes, has it signed, and reads it back.
     pub(crate) fn sign(&self, key: &dyn Signer) -> Result<Certificate, Error> {
-        let tbs = self.tbs()?;
+        let tbs = self.tbs(key.spki_der())?;
         Certificate::from_der(&Signed::create(&tbs, key)?)
     }
 
-    /// The TBSCertificate in DER.
-    pub(crate) fn tbs(&self) -> Result<Vec<u8>, Error> {
+    /// The TBSCertificate in DER, to be signed by the holder of this public key.
+    pub(crate) fn tbs(&self, signer: &[u8]) -> Result<Vec<u8>, Error> {
         let bad = |error: der::Error| Error::malformed(WHAT, error);
         let tbs = TbsCertificate {
             version: Version::V3,
             serial_number: SerialNumber::new(&self.serial).map_err(bad)?,
-            signature: AlgorithmIdentifierOwned::from_der(SHA256_WITH_RSA).map_err(bad)?,
+            signature: AlgorithmIdentifierOwned::from_der(algorithm_of(signer)).map_err(bad)?,
             issuer: self.issuer.to_rdns()?,
             validity: x509_cert::time::Validity {
                 not_before: time::from_unix(self.validity.not_before)?,

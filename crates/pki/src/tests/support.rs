@@ -50,6 +50,7 @@ impl Signer for Key {
         match scheme {
             Scheme::Pkcs1Sha256 => self.pair.sign(&RSA_PKCS1_SHA256, &rng, message, &mut signature),
             Scheme::PssSha256 => self.pair.sign(&RSA_PSS_SHA256, &rng, message, &mut signature),
+            Scheme::EcdsaP256Sha256 => return Err(SignError::new("an RSA key")),
         }
         .unwrap();
         Ok(signature)
@@ -121,7 +122,7 @@ pub(super) fn odd_leaf(change: impl FnOnce(&mut Template)) -> Certificate {
 /// Every role, under the root of all tests.
 pub(super) fn trust() -> TrustList {
     let mut trust = TrustList::new();
-    trust.add(root(), &Role::ALL);
+    trust.add(root(), &Role::SUITE_01);
     trust
 }
 
@@ -202,8 +203,12 @@ impl OpensslKey {
     }
 
     pub(super) fn ec() -> Self {
+        Self::curve("prime256v1")
+    }
+
+    pub(super) fn curve(name: &str) -> Self {
         let shell = Shell::new();
-        shell.openssl("ecparam -name prime256v1 -genkey -noout -out key.pem");
+        shell.openssl(&format!("ecparam -name {name} -genkey -noout -out key.pem"));
         Self::finish(shell)
     }
 
