@@ -72,17 +72,24 @@ fn no_pin_no_password_and_no_key_of_any_flow_is_anywhere_else() {
     let master = Agreed::new("ZMK-1", "zone-master");
     let under = master.type_in(&estate, &estate.path("hsm"), "ours");
     let zone_key = component("tdes");
-    let fields = calc::HeaderText {
-        version: "B",
-        usage: "P0",
-        algorithm: "T",
-        mode: "B",
-        key_version: "00",
-        exportability: "N",
-        key_context: "0",
+    let moved = component("tdes");
+    let block = |usage, key: &[u8]| {
+        let fields = calc::HeaderText {
+            version: "B",
+            usage,
+            algorithm: "T",
+            mode: "B",
+            key_version: "00",
+            exportability: "N",
+            key_context: "0",
+        };
+        let header = calc::header(&fields, &[]).unwrap();
+        calc::wrap(&master.key(), &header, key, None).unwrap().block.to_string()
     };
-    let block = calc::wrap(&master.key(), &calc::header(&fields, &[]).unwrap(), &zone_key, None).unwrap();
-    fs::write(estate.beside("zone.block"), block.block.as_bytes()).unwrap();
+    fs::write(estate.beside("zone.block"), block("P0", &zone_key)).unwrap();
+    let tmk = json!({ "slot": 0, "block": block("K0", &moved), "kcv": master.check_value(&moved) });
+    let line = json!({ "sn": "OLD-1", "vendor": "KF", "model": "SIM-1", "tmks": [tmk] });
+    fs::write(estate.beside("old.jsonl"), format!("{line}\n")).unwrap();
     let zone = |arguments: &[&str]| {
         let mut command = estate.configured(&[&["host", "zone-key"], arguments].concat());
         command.arg("--passphrase-file").arg(&hsm).arg("--under").arg(&under);
@@ -91,6 +98,9 @@ fn no_pin_no_password_and_no_key_of_any_flow_is_anywhere_else() {
     heard.good(zone(&["import", "ISSUER"]).arg("--block").arg(estate.beside("zone.block")));
     heard.bad(zone(&["import", "OTHER"]).arg("--block").arg(&under));
     heard.good(zone(&["make", "MADE"]).arg("--out").arg(estate.beside("made.block")));
+    let mut import = estate.configured(&["kms", "import", "--source", "old"]);
+    import.arg("--under").arg(&under).arg("--report").arg(estate.beside("moved.json"));
+    heard.good(import.arg("--passphrase-file").arg(&hsm).arg(estate.beside("old.jsonl")));
     let password = secret("operator-password", PASSWORD);
     let mut set = estate.tms(&["operator", "set", "OP-1", "--password-file", &password]);
     heard.good(set.arg("--passphrase-file").arg(&hsm));
@@ -174,6 +184,7 @@ fn no_pin_no_password_and_no_key_of_any_flow_is_anywhere_else() {
         ("first component", master.components[0].clone()),
         ("second component", master.components[1].clone()),
         ("zone key", zone_key),
+        ("moved TMK", moved),
         ("clear PIN block", calc::encode_pin(0, &pin, Some(PAN), None).unwrap().block().to_vec()),
     ] {
         known.push(Known { what: what.into(), key });

@@ -159,3 +159,28 @@ fn a_paused_deployment_offers_nothing_and_a_canary_goes_first() {
     let deployment = &estate.deployments()[0];
     assert_eq!((&deployment["percent"], &deployment["installed"]), (&100.into(), &4.into()), "{deployment}");
 }
+
+#[test]
+fn people_advance_a_deployment_whose_canary_does_not_come() {
+    let estate = Estate::loaded();
+    estate.folder_vendor();
+    estate.published("app", "1.0.0", 100);
+    // None of the four is among the first percent.
+    estate.deploy("app@1.0.0", &["--stage", "1:1", "--stage", "50:1"]).good();
+    let server = Server::start(&estate);
+    let terminal = estate.terminal("SHOP-4");
+    let bring = || terminal.update(&server.terminals, &[]).good();
+    bring();
+    assert!(!terminal.has("app"));
+    act(&estate, "advance", "2").refused_with("there is no deployment 2");
+    assert!(act(&estate, "advance", "1").good().contains("deployment 1 reaches 50 % now"));
+    act(&estate, "pause", "1").good();
+    act(&estate, "advance", "1").refused_with("deployment 1 is paused");
+    act(&estate, "resume", "1").good();
+    assert!(act(&estate, "advance", "1").good().contains("deployment 1 reaches 100 % now"));
+    act(&estate, "advance", "1").refused_with("is in its last stage");
+    bring();
+    assert!(terminal.has("app 1.0.0"));
+    let kinds = records::events(&estate.path("keyferry.db"));
+    assert_eq!(kinds.iter().filter(|kind| *kind == "tms.deployment-advanced").count(), 2);
+}
