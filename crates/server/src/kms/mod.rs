@@ -6,7 +6,7 @@ mod collections;
 mod download;
 pub(crate) mod open_hellos;
 pub(crate) mod package;
-mod strangers;
+pub(crate) mod strangers;
 
 use std::sync::Arc;
 

@@ -138,6 +138,10 @@ fn every_refusal_is_counted_under_the_terminals_serial_or_none() {
         &json!({ "sn": "SN-1", "slot": 7,
         "sign_in_confirm": "0143DF52080000000000000000" }),
     );
+    // What is no request at all is the client's own.
+    setting.posp.post(PATH, &json!({ "items": [] }));
+    setting.posp.call("POST", "/v1/working-keys", b"{\"sign_in\":\"00\"}");
+    setting.posp.get("/nowhere");
     drop(setting.posp);
     setting.server.stop();
     let counted = |subject: &str| {
@@ -163,5 +167,6 @@ fn every_refusal_is_counted_under_the_terminals_serial_or_none() {
         counted("(not found)"),
         expected(&[("no-working-key", 1), ("pin-block", 1), ("unknown-terminal", 1)])
     );
+    assert_eq!(counted("posp-1"), expected(&[("HTTP 400", 2), ("HTTP 404", 1), ("HTTP 409", 1)]));
     assert!(setting.world.events("posp.refused", PAN).is_empty());
 }

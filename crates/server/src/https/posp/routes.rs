@@ -30,7 +30,7 @@ use crate::{
         identity::{self, NewIdentity, Wanted},
         refusal::{HostError, HostRefusal},
     },
-    kms::Kms,
+    kms::{Kms, strangers::Strangers},
 };
 
 /// Time for one request, from its head to its answer.
@@ -72,17 +72,31 @@ pub(crate) fn router<S: Store, H: Hsm>(kms: Arc<Kms<S, H>>, max_body: usize) -> 
         .route("/v1/openapi.json", get(|| async { ok(&openapi::description()) }))
         .fallback(|| async { refuse(StatusCode::NOT_FOUND, "no-such-route", "see GET /v1/openapi.json") })
         .layer(DefaultBodyLimit::max(max_body))
-        .layer(middleware::from_fn(admit))
+        .layer(middleware::from_fn_with_state(kms.refused_posp.clone(), admit))
         .with_state(kms)
 }
 
-/// Only clients of the list, each only so much at once, and nobody for ever.
-async fn admit(Extension(peer): Extension<Peer>, request: Request, next: Next) -> Response {
+/// Only clients of the list, each only so much at once, and nobody for ever. What is refused to a client as a whole is
+/// counted under its name: which terminal and why, where there is one, is counted beside.
+async fn admit(
+    State(refused): State<Strangers>,
+    Extension(peer): Extension<Peer>,
+    request: Request,
+    next: Next,
+) -> Response {
     let Some(client) = &peer.client else {
         let text =
             "the certificate is good, but is not for TLS clients or its common name is not in [posp] clients";
         return refuse(StatusCode::FORBIDDEN, "unknown-client", text);
     };
+    let response = serve(client, request, next).await;
+    if response.status().is_client_error() {
+        refused.count(peer.address, client.name(), format!("HTTP {}", response.status().as_u16()));
+    }
+    response
+}
+
+async fn serve(client: &Client, request: Request, next: Next) -> Response {
     let Some(_place) = client.enter().await else {
         let text = "this client has as many requests in work as it may; wait for their answers";
         return refuse(StatusCode::TOO_MANY_REQUESTS, "busy", text);
