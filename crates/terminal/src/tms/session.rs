@@ -185,10 +185,24 @@ fn now<P: PinPad>(terminal: &Terminal<P>) -> Option<BcdTime> {
     if now > 0 { BcdTime::from_unix(now).ok() } else { None }
 }
 
-/// A TMS that proved itself may set the terminal's clock, forward only.
+/// Farthest that a TMS may move the time of a terminal whose clock runs, seconds: such a clock is wrong by hours.
+const MAX_AHEAD: i64 = 31 * 24 * 60 * 60;
+/// Farthest that it may move that of a terminal without one, or whose clock stood still: as long as one may lie in a
+/// store.
+const MAX_LEAP: i64 = 5 * 366 * 24 * 60 * 60;
+
+/// A TMS that proved itself may set the terminal's clock, forward only, and not as far as it likes: the time never goes
+/// back, so one wrong clock of a server would end the certificates of a whole fleet for good.
 fn learn<P: PinPad>(terminal: &mut Terminal<P>, s_data: SData) -> Result<(), TmsError> {
-    match s_data.when() {
-        Some(when) => Ok(terminal.device.learn_time(when.unix(), &terminal.vault)?),
-        None => Ok(()),
+    let Some(when) = s_data.when() else { return Ok(()) };
+    let (clock, known) = (terminal.clock.now(), terminal.device.last_known_time());
+    let latest = match clock.saturating_add(MAX_AHEAD) {
+        runs if runs >= known => runs,
+        _ => known.saturating_add(MAX_LEAP),
+    };
+    if when.unix() > latest {
+        terminal.pad.refuse("TMS time", &when.to_string());
+        return Ok(());
     }
+    Ok(terminal.device.learn_time(when.unix(), &terminal.vault)?)
 }

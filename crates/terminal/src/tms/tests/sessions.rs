@@ -95,6 +95,37 @@ fn the_time_of_a_proven_tms_is_learnt_forward_only() {
     assert_eq!(terminal.status().last_known_time, known + 3_600);
 }
 
+/// The time never goes back, so one wrong clock of a server must not end every certificate for good.
+#[test]
+fn a_time_that_is_too_far_ahead_is_not_learnt_and_recorded() {
+    const DAY: i64 = 24 * 60 * 60;
+    let known = SystemClock.now();
+    for (clock, ahead, learnt) in [
+        (known, 30 * DAY, true),
+        (known, 32 * DAY, false),
+        // One without a clock, and one whose clock stood still while the time was known.
+        (0, 4 * 366 * DAY, true),
+        (0, 6 * 366 * DAY, false),
+        (known - 400 * DAY, 4 * 366 * DAY, true),
+        (known - 400 * DAY, 6 * 366 * DAY, false),
+    ] {
+        let (mut terminal, tms) = terminal();
+        let mut areas = Areas::in_memory().unwrap();
+        terminal.set_clock(FixedClock(clock));
+        let before = terminal.status().last_known_time;
+        tms.conduct().when = Some(known + ahead);
+        for _ in 0..2 {
+            run(&mut terminal, &mut areas, &tms).unwrap();
+        }
+        let now = terminal.status().last_known_time;
+        assert_eq!(now > before + DAY, learnt, "{clock} {ahead}");
+        assert_eq!(
+            terminal.pad().refusals().newest().is_some_and(|newest| newest.check == "TMS time"),
+            !learnt
+        );
+    }
+}
+
 #[test]
 fn refusals_are_told_with_tms_hello_and_once() {
     let (mut terminal, tms) = terminal();
