@@ -37,6 +37,10 @@ impl FolderPackages {
     /// [`AreaError::Io`], [`AreaError::Full`].
     pub fn open(path: &Path) -> Result<FolderPackages, AreaError> {
         make(path)?;
+        if let Some(parent) = path.parent() {
+            // Or a power cut might take the whole folder, with all that was made safe in it.
+            sync_folder(parent)?;
+        }
         let folder = FolderPackages { path: path.to_owned(), reserve: RESERVE };
         for room in Room::ALL {
             make(&folder.room(room))?;
@@ -55,10 +59,10 @@ impl FolderPackages {
     }
 
     /// Refuses to take the last room.
-    fn leave_room(&self, path: &Path, bytes: &[u8]) -> Result<(), AreaError> {
+    fn leave_room(&self, path: &Path, bytes: u64) -> Result<(), AreaError> {
         let disk = rustix::fs::statvfs(&self.path).map_err(|error| failed("look at", path)(error.into()))?;
         let left = disk.f_bavail.saturating_mul(disk.f_frsize);
-        let needed = self.reserve.saturating_add(u64::try_from(bytes.len()).unwrap_or(u64::MAX));
+        let needed = self.reserve.saturating_add(bytes);
         if left < needed { Err(AreaError::Full { path: path.to_owned() }) } else { Ok(()) }
     }
 
@@ -75,8 +79,7 @@ impl FolderPackages {
     }
 
     fn sync_folder(&self, room: Room) -> Result<(), AreaError> {
-        let path = self.room(room);
-        File::open(&path).and_then(|folder| folder.sync_all()).map_err(failed("sync", &path))
+        sync_folder(&self.room(room))
     }
 }
 
@@ -110,7 +113,7 @@ impl PackageStorage for FolderPackages {
 
     fn write(&mut self, room: Room, name: &FileName, offset: u64, bytes: &[u8]) -> Result<(), AreaError> {
         let path = self.file(room, name);
-        self.leave_room(&path, bytes)?;
+        self.leave_room(&path, u64::try_from(bytes.len()).unwrap_or(u64::MAX))?;
         let written = OpenOptions::new()
             .write(true)
             .create(true)
@@ -152,6 +155,8 @@ impl PackageStorage for FolderPackages {
             return Ok(());
         }
         // A file system without hard links.
+        let length = fs::metadata(&from).map_err(failed("look at", &from))?.len();
+        self.leave_room(&path, length)?;
         fs::copy(&from, &path)
             .and_then(|_| File::open(&path))
             .and_then(|file| file.sync_all())
@@ -169,6 +174,10 @@ impl PackageStorage for FolderPackages {
     fn settle(&mut self, room: Room) -> Result<(), AreaError> {
         self.sync_folder(room)
     }
+}
+
+fn sync_folder(path: &Path) -> Result<(), AreaError> {
+    File::open(path).and_then(|folder| folder.sync_all()).map_err(failed("sync", path))
 }
 
 fn make(path: &Path) -> Result<(), AreaError> {

@@ -38,6 +38,17 @@ impl Installed {
     }
 }
 
+impl Installed {
+    /// Whether a file of this length, or none, can be its content. That its bytes are the signed ones was checked when
+    /// they came.
+    pub(super) fn is_there(&self, length: Option<u64>) -> bool {
+        match self.manifest.id.kind {
+            PackageKind::Parameters => length.is_some(),
+            PackageKind::Application | PackageKind::DataFile => length == Some(self.manifest.size),
+        }
+    }
+}
+
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Stored {

@@ -41,6 +41,9 @@ use selection::Selection;
 
 /// Folder of the packages inside a terminal's own.
 const PACKAGES: &str = "packages";
+/// Most packages in an area: their names, versions and kinds must go into one inventory, or no TMS could be told of
+/// anything any more (2-wire.md section 7: 65 500 bytes).
+pub(crate) const MAX_PACKAGES: usize = 256;
 /// Longest document of parameters, and longest schema, bytes: both are read whole.
 pub const MAX_DOCUMENT: usize = 1 << 20;
 
@@ -99,6 +102,10 @@ pub struct Areas {
     storage: Box<dyn PackageStorage>,
     selection: Selection,
     installed: Vec<Installed>,
+    /// What is listed as installed and is not there any more, after a disk lost it: to be loaded again.
+    lost: Vec<Installed>,
+    /// The time, as far as it is known; unix seconds.
+    now: i64,
 }
 
 impl Areas {
@@ -124,14 +131,28 @@ impl Areas {
     /// [`AreaError`].
     pub fn open(storage: impl PackageStorage + 'static) -> Result<Areas, AreaError> {
         let storage: Box<dyn PackageStorage> = Box::new(storage);
-        let (selection, installed) = match Selection::load(storage.as_ref())? {
+        let (selection, listed) = match Selection::load(storage.as_ref())? {
             Some(selection) => {
-                let installed = installed::load(storage.as_ref(), selection.room())?;
-                (selection, installed)
+                let listed = installed::load(storage.as_ref(), selection.room())?;
+                (selection, listed)
             }
             None => (Selection::default(), Vec::new()),
         };
-        Ok(Areas { storage, selection, installed })
+        let mut areas = Areas { storage, selection, installed: Vec::new(), lost: Vec::new(), now: 0 };
+        areas.hold(listed)?;
+        Ok(areas)
+    }
+
+    /// Holds what the current area's list names, as far as it is there.
+    fn hold(&mut self, listed: Vec<Installed>) -> Result<(), AreaError> {
+        let room = self.selection.room();
+        (self.installed, self.lost) = (Vec::new(), Vec::new());
+        for package in listed {
+            let is_there = package.is_there(self.storage.length(room, &package.file())?);
+            let list = if is_there { &mut self.installed } else { &mut self.lost };
+            list.push(package);
+        }
+        Ok(())
     }
 
     /// What is installed in the current area, by name.
@@ -147,6 +168,11 @@ impl Areas {
 
     pub(crate) fn find(&self, name: &PackageName) -> Option<&Installed> {
         self.installed.iter().find(|package| package.manifest.id.name == *name)
+    }
+
+    /// As [`find`](Areas::find), among what the disk has lost.
+    pub(crate) fn find_lost(&self, name: &PackageName) -> Option<&Installed> {
+        self.lost.iter().find(|package| package.manifest.id.name == *name)
     }
 }
 

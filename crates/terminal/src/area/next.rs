@@ -17,19 +17,26 @@ pub(crate) struct Next<'a> {
 impl Areas {
     /// Begins the next area with what is in the current one.
     pub(crate) fn next(&mut self) -> Result<Next<'_>, AreaError> {
-        if !self.selection.is_settled() {
-            return Err(AreaError::NotStarted);
-        }
+        self.empty_next()?;
         let (current, room) = (self.selection.room(), self.selection.other());
-        for name in self.storage.list(room)? {
-            self.storage.remove(room, &name)?;
-        }
         for package in &self.installed {
             let file = package.file();
             self.storage.link((current, &file), (room, &file))?;
         }
         let installed = self.installed.clone();
         Ok(Next { areas: self, room, installed, new: Vec::new() })
+    }
+
+    /// Gives up what the area that is not current holds, and its room.
+    pub(crate) fn empty_next(&mut self) -> Result<(), AreaError> {
+        if !self.selection.is_settled() {
+            return Err(AreaError::NotStarted);
+        }
+        let room = self.selection.other();
+        for name in self.storage.list(room)? {
+            self.storage.remove(room, &name)?;
+        }
+        Ok(())
     }
 }
 
@@ -45,8 +52,11 @@ impl Next<'_> {
     /// Takes parameters: the document that their patch made.
     pub(crate) fn put_document(&mut self, manifest: &Manifest, document: &[u8]) -> Result<(), AreaError> {
         let package = Installed { manifest: manifest.clone() };
-        // Never written in place: until here it is the current area's own file under a second name.
-        self.areas.storage.replace(self.room, &package.file(), document)?;
+        // Never written in place: until here it is the current area's own file under a second name. And not as a list or
+        // a mark is: a document may be large, and the disk's last room is for the terminal's own state.
+        let file = package.file();
+        self.areas.storage.remove(self.room, &file)?;
+        self.areas.storage.write(self.room, &file, 0, document)?;
         self.put(package)
     }
 
@@ -74,7 +84,7 @@ impl Next<'_> {
         installed::store(areas.storage.as_mut(), room, &installed)?;
         areas.storage.settle(room)?;
         areas.select(areas.selection.switched(new))?;
-        areas.installed = installed;
+        (areas.installed, areas.lost) = (installed, Vec::new());
         Ok(())
     }
 

@@ -173,7 +173,7 @@ impl Areas {
         let before = installed::load_or_empty(self.storage.as_ref(), self.selection.other())?;
         let second = !self.selection.second;
         self.select(Selection { second, trial: None, failed: Some(failed.clone()), untold: true })?;
-        self.installed = before;
+        self.hold(before)?;
         hook(&self.running()).map_err(|why| AreaError::Start { why })?;
         Ok(Started::Returned(failed))
     }

@@ -35,6 +35,9 @@ pub enum PackageRefusal {
     /// The disk has no room for it; what came of it is kept.
     #[error("this terminal has no room for it: free some, and it goes on where it stood")]
     NoRoom,
+    /// There are as many packages as one terminal may have.
+    #[error("this terminal has as many packages as it may")]
+    TooMany,
     /// It is older than what is installed.
     #[error("version {installed} is installed, and this terminal takes no older one")]
     Older {
@@ -94,6 +97,11 @@ pub enum PackageRefusal {
 }
 
 impl PackageRefusal {
+    /// Whether what came of the package may still be needed: it was not the package's fault.
+    pub(crate) fn may_pass(&self) -> bool {
+        matches!(self, PackageRefusal::NoRoom | PackageRefusal::NotGiven { .. })
+    }
+
     /// A word for programs, which stays.
     #[must_use]
     pub fn code(&self) -> &'static str {
@@ -103,6 +111,7 @@ impl PackageRefusal {
             PackageRefusal::Hash => "hash",
             PackageRefusal::Size { .. } => "size",
             PackageRefusal::NoRoom => "room",
+            PackageRefusal::TooMany => "many",
             PackageRefusal::Older { .. } => "older",
             PackageRefusal::Changed => "changed",
             PackageRefusal::Kind { .. } => "kind",

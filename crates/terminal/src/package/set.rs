@@ -29,21 +29,36 @@ pub(crate) fn install(
     refused: &mut Vec<Refused>,
 ) -> Result<Vec<PackageId>, AreaError> {
     leave_out_dependents(&mut set, refused);
+    let mut made_room = false;
     while !set.is_empty() {
-        let mut next = areas.next()?;
-        match fill(&mut next, &set)? {
-            Ok(()) => {
-                next.switch()?;
-                return Ok(set.into_iter().map(|arrived| arrived.manifest.id).collect());
-            }
-            Err((id, refusal)) => {
+        match attempt(areas, &set) {
+            Ok(Ok(())) => return Ok(set.into_iter().map(|arrived| arrived.manifest.id).collect()),
+            Ok(Err((id, refusal))) => {
                 set.retain(|arrived| arrived.manifest.id != id);
                 refused.push((id, refusal));
                 leave_out_dependents(&mut set, refused);
             }
+            Err(AreaError::Full { .. }) => {
+                // Half an area would only take room from the terminal's own state.
+                areas.empty_next()?;
+                if made_room || !areas.keep_only(set.iter().map(|arrived| &arrived.manifest))? {
+                    refused
+                        .extend(set.drain(..).map(|arrived| (arrived.manifest.id, PackageRefusal::NoRoom)));
+                }
+                made_room = true;
+            }
+            Err(error) => return Err(error),
         }
     }
     Ok(Vec::new())
+}
+
+fn attempt(areas: &mut Areas, set: &[Arrived]) -> Result<Result<(), Refused>, AreaError> {
+    let mut next = areas.next()?;
+    match fill(&mut next, set)? {
+        Ok(()) => next.switch().map(Ok),
+        Err(refused) => Ok(Err(refused)),
+    }
 }
 
 /// Parameters need the schema that came with them: with one that did not, they would be judged by another.

@@ -13,7 +13,7 @@ use super::line::{Cut, End, Line};
 use super::report::status;
 use super::session::{self, Opened, Session};
 use super::{Progress, TmsError, UpdateOptions, Updated};
-use crate::area::{AreaError, Areas, Started};
+use crate::area::{AreaError, Areas, MAX_PACKAGES, Started};
 use crate::conversation::Stop;
 use crate::package::{
     Arrived, Change, PackageRefusal, check_content, check_origin, check_size, check_version, install,
@@ -72,8 +72,12 @@ impl<P: PinPad, S: Stream> Run<'_, '_, P, S> {
         for _ in 0..MAX_ROUNDS {
             let plan = self.plan()?;
             let installed_before = self.done.installed.len();
-            if !plan.entries.is_empty() {
-                self.carry_out(plan.entries)?;
+            let at = self.terminal.time()?;
+            self.areas.set_time(at);
+            if plan.entries.is_empty() {
+                self.areas.tidy([])?;
+            } else {
+                self.carry_out(plan.entries, at)?;
             }
             // A TMS that has more after nothing could be installed would only say the same again.
             if !plan.more || self.done.installed.len() == installed_before {
@@ -91,23 +95,20 @@ impl<P: PinPad, S: Stream> Run<'_, '_, P, S> {
         Plan::from_payload(&answer).map_err(|error| self.refuse(error))
     }
 
-    fn carry_out(&mut self, entries: Vec<PlanEntry>) -> Result<(), TmsError> {
+    fn carry_out(&mut self, entries: Vec<PlanEntry>, at: i64) -> Result<(), TmsError> {
         let mut refused = Vec::new();
-        let wanted = self.judge(entries, &mut refused)?;
-        self.areas.keep_only(&wanted)?;
+        let wanted = self.judge(entries, at, &mut refused);
+        self.areas.tidy(&wanted)?;
         let mut missing = 0_u64;
         for manifest in &wanted {
             missing = missing.saturating_add(manifest.size.saturating_sub(self.areas.part(manifest)?.have()));
         }
         self.tell(Progress::Planned { packages: wanted.len(), bytes: missing });
-        let (mut set, mut kept) = (Vec::new(), Vec::new());
-        for manifest in wanted {
-            match self.fetch(&manifest)? {
+        let mut set = Vec::new();
+        for manifest in &wanted {
+            match self.fetch(manifest, &wanted)? {
                 Ok(arrived) => set.push(arrived),
-                Err(refusal) => {
-                    self.refuse_package(&mut refused, manifest.id.clone(), refusal.clone());
-                    kept.extend((refusal == PackageRefusal::NoRoom).then_some(manifest));
-                }
+                Err(refusal) => self.refuse_package(&mut refused, manifest.id.clone(), refusal),
             }
         }
         let told = refused.len();
@@ -120,7 +121,12 @@ impl<P: PinPad, S: Stream> Run<'_, '_, P, S> {
             self.start(&mut refused)?;
         }
         // What is installed is in its area; what cannot be would only lie here.
-        self.areas.keep_only(&kept)?;
+        let may_pass =
+            |manifest: &&Manifest| refused.iter().any(|(id, why)| *id == manifest.id && why.may_pass());
+        for manifest in wanted.iter().filter(|manifest| !may_pass(manifest)) {
+            let part = self.areas.part(manifest)?;
+            self.areas.discard(&part)?;
+        }
         self.report(&refused)?;
         self.done.refused.append(&mut refused);
         Ok(())
@@ -130,25 +136,14 @@ impl<P: PinPad, S: Stream> Run<'_, '_, P, S> {
     fn judge(
         &mut self,
         entries: Vec<PlanEntry>,
+        at: i64,
         refused: &mut Vec<(PackageId, PackageRefusal)>,
-    ) -> Result<Vec<Manifest>, TmsError> {
-        let at = self.terminal.time()?;
+    ) -> Vec<Manifest> {
         let mut wanted: Vec<Manifest> = Vec::new();
         for entry in entries {
-            let id = &entry.manifest.id;
-            let installed = self.areas.find(&id.name).map(|installed| &installed.manifest);
-            let device = &self.terminal.device;
-            let verdict = if wanted.iter().any(|other| other.id.name == id.name) {
-                Err(PackageRefusal::Twice)
-            } else {
-                check_version(&entry.manifest, installed, &device.settings.packages).and_then(|change| {
-                    match change {
-                        Change::None => Ok(Change::None),
-                        Change::Load => check_origin(&entry, device, at)
-                            .and_then(|()| check_size(&entry.manifest))
-                            .map(|()| Change::Load),
-                    }
-                })
+            let verdict = match wanted.iter().any(|other| other.id.name == entry.manifest.id.name) {
+                true => Err(PackageRefusal::Twice),
+                false => self.judge_one(&entry, &wanted, at),
             };
             match verdict {
                 Ok(Change::None) => {}
@@ -156,11 +151,34 @@ impl<P: PinPad, S: Stream> Run<'_, '_, P, S> {
                 Err(refusal) => self.refuse_package(refused, entry.manifest.id, refusal),
             }
         }
-        Ok(wanted)
+        wanted
     }
 
-    /// A whole and right package, through as many sessions as it takes.
-    fn fetch(&mut self, manifest: &Manifest) -> Result<Result<Arrived, PackageRefusal>, TmsError> {
+    fn judge_one(&self, entry: &PlanEntry, wanted: &[Manifest], at: i64) -> Result<Change, PackageRefusal> {
+        let (name, device) = (&entry.manifest.id.name, &self.terminal.device);
+        let (installed, lost) = (self.areas.find(name), self.areas.find_lost(name));
+        let before = installed.or(lost).map(|package| &package.manifest);
+        let change = check_version(&entry.manifest, before, &device.settings.packages)?;
+        if change == Change::None && installed.is_some() {
+            return Ok(Change::None);
+        }
+        check_origin(entry, device, at)?;
+        check_size(&entry.manifest)?;
+        let new = wanted.iter().filter(|other| self.areas.find(&other.id.name).is_none()).count();
+        let packages = self.areas.installed().count().saturating_add(new);
+        if installed.is_none() && packages >= MAX_PACKAGES {
+            return Err(PackageRefusal::TooMany);
+        }
+        Ok(Change::Load)
+    }
+
+    /// A whole and right package, through as many sessions as it takes. What came of packages that are not wanted now
+    /// gives way where it has to.
+    fn fetch(
+        &mut self,
+        manifest: &Manifest,
+        wanted: &[Manifest],
+    ) -> Result<Result<Arrived, PackageRefusal>, TmsError> {
         // Whether a session was just opened for this file.
         let mut fresh = false;
         loop {
@@ -194,7 +212,11 @@ impl<P: PinPad, S: Stream> Run<'_, '_, P, S> {
                     self.hang_up();
                     return Ok(Err(PackageRefusal::NotGiven { why }));
                 }
-                Err(Stopped::Areas(AreaError::Full { .. })) => return Ok(Err(PackageRefusal::NoRoom)),
+                Err(Stopped::Areas(AreaError::Full { .. })) => {
+                    if !self.areas.keep_only(wanted)? {
+                        return Ok(Err(PackageRefusal::NoRoom));
+                    }
+                }
                 Err(Stopped::Areas(error)) => return Err(error.into()),
                 Err(Stopped::End(end)) => return Err(self.fail(end)),
             }

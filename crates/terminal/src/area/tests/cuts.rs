@@ -75,12 +75,16 @@ fn disk_full_at_every_byte_is_told_and_loses_nothing() {
     for bytes in (0..needed + 600).step_by(7) {
         disk.full_after(bytes);
         match switch(&mut areas, &pair("2.0.0")) {
-            Ok(_) => {
+            Ok(refused) if refused.is_empty() => {
                 assert!(bytes > needed, "{bytes} bytes were enough");
                 disk.full_after(usize::MAX);
                 areas.start(&mut |_| Ok(())).unwrap();
                 assert_eq!(version(areas.running()).as_deref(), Some("2.0.0"));
                 return;
+            }
+            Ok(refused) => {
+                assert!(refused.iter().all(|(_, why)| *why == PackageRefusal::NoRoom), "{refused:?}");
+                assert_eq!(disk.list(areas.selection.other()).unwrap(), [], "half an area takes no room");
             }
             Err(error) => {
                 assert!(matches!(error, AreaError::Full { .. }), "{error}");
@@ -101,4 +105,19 @@ fn disk_full_keeps_what_had_come() {
     disk.full_after(usize::MAX);
     assert_eq!(areas.part(&manifest).unwrap().have(), 40);
     arrive(&mut areas, &manifest, &content).unwrap();
+}
+
+#[test]
+fn parts_that_nobody_wants_now_give_way_to_the_next_area() {
+    let (disk, mut areas) = with_version_1();
+    let old = manifest("old", "1.0.0", PackageKind::DataFile, &[7; 5_000]);
+    arrive(&mut areas, &old, &[7; 5_000]).unwrap();
+    let set: Vec<_> = pair("2.0.0")
+        .iter()
+        .map(|(manifest, content)| arrive(&mut areas, manifest, content).unwrap())
+        .collect();
+    disk.full_until_something_goes(0);
+    let mut refused = Vec::new();
+    assert_eq!(install(&mut areas, set, &mut refused).unwrap().len(), 2, "{refused:?}");
+    assert_eq!(areas.part(&old).unwrap().have(), 0);
 }

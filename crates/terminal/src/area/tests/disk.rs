@@ -32,6 +32,7 @@ struct State {
     acts_left: usize,
     bytes_left: usize,
     reserve: bool,
+    gives_back: bool,
 }
 
 /// The disk; clones are the same one.
@@ -42,8 +43,9 @@ impl Disk {
     pub(crate) fn new() -> Disk {
         let (live, safe) = (Names::new(), Names::new());
         let inodes = Vec::new();
-        let (acts, acts_left, bytes_left, reserve) = (0, usize::MAX, usize::MAX, false);
-        let state = State { inodes, live, safe, acts, acts_left, bytes_left, reserve };
+        let (acts, acts_left, bytes_left) = (0, usize::MAX, usize::MAX);
+        let (reserve, gives_back) = (false, false);
+        let state = State { inodes, live, safe, acts, acts_left, bytes_left, reserve, gives_back };
         Disk(Arc::new(Mutex::new(state)))
     }
 
@@ -60,6 +62,12 @@ impl Disk {
     /// Lets so many more bytes be written.
     pub(crate) fn full_after(&self, bytes: usize) {
         self.0.lock().unwrap().bytes_left = bytes;
+    }
+
+    /// As [`full_after`](Disk::full_after), but a file whose last name is removed gives its bytes back.
+    pub(crate) fn full_until_something_goes(&self, bytes: usize) {
+        self.full_after(bytes);
+        self.0.lock().unwrap().gives_back = true;
     }
 
     /// As [`full_after`](Disk::full_after), but small files that are replaced find room, as a folder's reserve gives it.
@@ -195,7 +203,12 @@ impl PackageStorage for Disk {
 
     fn remove(&mut self, room: Room, name: &FileName) -> Result<(), AreaError> {
         self.act(|state| {
-            state.live.remove(&(room, name.clone()));
+            let removed = state.live.remove(&(room, name.clone()));
+            if let Some(inode) =
+                removed.filter(|inode| state.gives_back && !state.live.values().any(|i| i == inode))
+            {
+                state.bytes_left = state.bytes_left.saturating_add(state.inodes[inode].live.len());
+            }
             Ok(())
         })
     }

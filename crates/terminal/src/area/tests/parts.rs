@@ -72,6 +72,66 @@ fn parts_of_withdrawn_packages_go_and_others_stay() {
 }
 
 #[test]
+fn a_part_that_is_not_planned_stays_for_four_weeks() {
+    const DAY: i64 = 24 * 60 * 60;
+    let [(wanted, content), (paused, other)] = pair("1.0.0");
+    let disk = Disk::new();
+    let mut areas = Areas::open(disk.clone()).unwrap();
+    areas.set_time(1_800_000_000);
+    for (manifest, content) in [(&wanted, &content), (&paused, &other)] {
+        let mut part = areas.part(manifest).unwrap();
+        areas.append(&mut part, &content[..30]).unwrap();
+        areas.secure(&mut part).unwrap();
+    }
+    for (days, have) in [(0, 30), (28, 30), (29, 0)] {
+        areas.set_time(1_800_000_000 + days * DAY);
+        areas.tidy([&wanted]).unwrap();
+        assert_eq!(areas.part(&paused).unwrap().have(), have, "after {days} days");
+        assert_eq!(areas.part(&wanted).unwrap().have(), 30);
+    }
+    assert_eq!(disk.list(Room::Incoming).unwrap().len(), 2, "a part and its mark");
+}
+
+#[test]
+fn what_has_no_mark_or_one_of_another_form_or_time_is_tidied_away() {
+    let [(wanted, _), (paused, content)] = pair("1.0.0");
+    type Damage = fn(&mut Disk, &FileName);
+    let damages: [Damage; 3] = [
+        |disk, mark| disk.remove(Room::Incoming, mark).unwrap(),
+        |disk, mark| disk.replace(Room::Incoming, mark, &[0; 8]).unwrap(),
+        |disk, mark| disk.replace(Room::Incoming, mark, &[0x7F; 16]).unwrap(),
+    ];
+    for damage in damages {
+        let mut disk = Disk::new();
+        let mut areas = Areas::open(disk.clone()).unwrap();
+        areas.set_time(1_800_000_000);
+        arrive(&mut areas, &paused, &content).unwrap();
+        let names = disk.list(Room::Incoming).unwrap();
+        let mark = names.iter().find(|name| name.as_str().starts_with("mark")).unwrap();
+        damage(&mut disk, mark);
+        areas.tidy([&wanted]).unwrap();
+        assert_eq!(disk.list(Room::Incoming).unwrap(), []);
+    }
+}
+
+/// A power cut may leave a part whose file is an area's too, and take its mark.
+#[test]
+fn a_part_without_a_mark_is_not_written_through_into_an_area() {
+    let (manifest, content) = app();
+    let mut disk = Disk::new();
+    let mut areas = Areas::open(disk.clone()).unwrap();
+    let arrived = arrive(&mut areas, &manifest, &content).unwrap();
+    let mut refused = Vec::new();
+    install(&mut areas, vec![arrived], &mut refused).unwrap();
+    let names = disk.list(Room::Incoming).unwrap();
+    disk.remove(Room::Incoming, names.iter().find(|name| name.as_str().starts_with("mark")).unwrap())
+        .unwrap();
+    let mut part = areas.part(&manifest).unwrap();
+    areas.append(&mut part, b"other bytes").unwrap();
+    assert_eq!(super::content(areas.running(), &name("app")), content);
+}
+
+#[test]
 fn a_discarded_part_begins_anew() {
     let mut areas = Areas::in_memory().unwrap();
     let (manifest, content) = app();

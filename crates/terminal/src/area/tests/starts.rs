@@ -146,3 +146,28 @@ fn a_damaged_selection_is_named() {
         assert!(matches!(Areas::open(disk), Err(AreaError::Damaged { .. })));
     }
 }
+
+/// What a disk lost is not in the inventory, so a TMS sends it again; and what is left of an area is still one.
+#[test]
+fn a_package_whose_file_is_lost_or_cut_is_listed_no_more_and_can_be_loaded_again() {
+    type Damage = fn(&mut Disk, &FileName);
+    let damages: [Damage; 2] = [
+        |disk, file| disk.remove(Room::B, file).unwrap(),
+        |disk, file| {
+            disk.replace(Room::B, file, b"half").unwrap();
+        },
+    ];
+    for damage in damages {
+        let (mut disk, areas) = with_version_1();
+        let file = areas.find(&name("app")).unwrap().file();
+        drop(areas);
+        damage(&mut disk, &file);
+        let mut areas = Areas::open(disk.clone()).unwrap();
+        assert_eq!(areas.installed().map(|id| id.name.as_str()).collect::<Vec<_>>(), ["data"]);
+        assert_eq!(areas.find_lost(&name("app")).unwrap().manifest, pair("1.0.0")[0].0);
+        let [app, _] = pair("1.0.0");
+        assert_eq!(update(&mut areas, &[app]).unwrap(), []);
+        assert_eq!(version(areas.running()).as_deref(), Some("1.0.0"));
+        assert!(areas.find_lost(&name("app")).is_none());
+    }
+}

@@ -150,19 +150,108 @@ fn a_changed_answer_ends_the_session_and_is_not_written() {
     assert_eq!(areas.part(&tms.conduct().plan[0].manifest).unwrap().have(), 0);
 }
 
+/// Cuts an update of everything in the middle of the application.
+fn cut_in_the_middle(terminal: &mut Terminal, areas: &mut Areas, tms: &Arc<TestTms>) {
+    offer_all(tms, "1.0.0");
+    let options = UpdateOptions { cut_after: Some(9), ..UpdateOptions::default() };
+    update(terminal, areas, &mut tms.connect(SLOW), options).unwrap_err();
+    assert_eq!(areas.part(&tms.conduct().plan[0].manifest).unwrap().have(), 256);
+}
+
 #[test]
-fn what_was_withdrawn_in_the_middle_is_removed() {
+fn what_a_plan_leaves_out_for_a_while_goes_on_where_it_stood() {
+    let (other, content) = package("other", "1.0.0", PackageKind::DataFile);
+    for meanwhile in [vec![], vec![(other, content)]] {
+        let (mut terminal, tms) = terminal();
+        let mut areas = Areas::in_memory().unwrap();
+        cut_in_the_middle(&mut terminal, &mut areas, &tms);
+        // Its window has closed.
+        tms.conduct().plan.clear();
+        for (entry, content) in meanwhile {
+            tms.offer(entry, &content);
+        }
+        run(&mut terminal, &mut areas, &tms).unwrap();
+        offer_all(&tms, "1.0.0");
+        let had = tms.heard().gets.len();
+        run(&mut terminal, &mut areas, &tms).unwrap();
+        let first = tms.heard().gets[had].0.clone();
+        assert_eq!((first.name.as_str(), first.offset), ("app", 256));
+    }
+}
+
+#[test]
+fn what_the_tms_stops_giving_in_the_middle_goes_on_where_it_stood() {
+    let (mut terminal, tms) = terminal();
+    let mut areas = Areas::in_memory().unwrap();
+    offer_all(&tms, "1.0.0");
+    tms.conduct().on_data = Some(Box::new(|get, data| match (get.name.as_str(), get.offset) {
+        ("app", 256) => Answer::Error(ErrorCode::NotPermittedNow),
+        _ => Answer::Data(data),
+    }));
+    let updated = run(&mut terminal, &mut areas, &tms).unwrap();
+    assert_eq!(updated.refused.iter().map(|(_, why)| why.code()).collect::<Vec<_>>(), ["not-given"]);
+    tms.conduct().on_data = None;
+    let had = tms.heard().gets.len();
+    run(&mut terminal, &mut areas, &tms).unwrap();
+    assert_eq!(tms.heard().gets[had].0.offset, 256);
+    assert_eq!(version(areas.running()).as_deref(), Some("1.0.0"));
+}
+
+#[test]
+fn what_nobody_wants_now_gives_way_to_what_is_wanted() {
+    let (mut terminal, tms) = terminal();
+    let disk = Disk::new();
+    let mut areas = Areas::open(disk.clone()).unwrap();
+    cut_in_the_middle(&mut terminal, &mut areas, &tms);
+    let left_out = tms.conduct().plan[0].manifest.clone();
+    tms.conduct().plan.clear();
+    let (other, content) = package("other", "1.0.0", PackageKind::DataFile);
+    tms.offer(other, &content);
+    let off = disk.clone();
+    let mut full = false;
+    tms.conduct().on_data = Some(Box::new(move |_, data| {
+        if !std::mem::replace(&mut full, true) {
+            off.full_but_for_the_reserve_after(0);
+            off.full_until_something_goes(100);
+        }
+        Answer::Data(data)
+    }));
+    // A part of 256 bytes goes, and the other package has room for its first piece; then there is nothing left to go.
+    let updated = run(&mut terminal, &mut areas, &tms).unwrap();
+    assert_eq!(updated.refused.iter().map(|(_, why)| why.code()).collect::<Vec<_>>(), ["room"]);
+    assert_eq!(areas.part(&left_out).unwrap().have(), 0);
+    assert_eq!(tms.heard().gets.last().unwrap().0.offset, 256);
+}
+
+#[test]
+fn what_is_installed_or_refused_for_good_leaves_nothing_behind() {
     let (mut terminal, tms) = terminal();
     let disk = Disk::new();
     let mut areas = Areas::open(disk.clone()).unwrap();
     offer_all(&tms, "1.0.0");
-    let options = UpdateOptions { cut_after: Some(10), ..UpdateOptions::default() };
-    update(&mut terminal, &mut areas, &mut tms.connect(SLOW), options).unwrap_err();
-    assert!(!disk.list(Room::Incoming).unwrap().is_empty());
-    tms.conduct().plan.clear();
-    let (other, content) = package("other", "1.0.0", PackageKind::DataFile);
-    tms.offer(other, &content);
-    run(&mut terminal, &mut areas, &tms).unwrap();
+    let (bad, content) = parameters("other", "1.0.0", "{");
+    tms.offer(bad, &content);
+    let updated = run(&mut terminal, &mut areas, &tms).unwrap();
+    assert_eq!((updated.installed.len(), updated.refused.len()), (4, 1));
     assert_eq!(disk.list(Room::Incoming).unwrap(), []);
-    assert_eq!(areas.installed().count(), 1);
+}
+
+/// A full disk at any byte of installing is told to the TMS by name, and half an area takes no room.
+#[test]
+fn a_disk_that_is_full_when_it_comes_to_installing_is_told() {
+    let (mut terminal, tms) = terminal();
+    let disk = Disk::new();
+    let mut areas = Areas::open(disk.clone()).unwrap();
+    offer_all(&tms, "1.0.0");
+    let content: usize = tms.conduct().content.values().map(Vec::len).sum();
+    // Everything comes, and the document that the patch makes does not fit.
+    disk.full_but_for_the_reserve_after(content + 5);
+    let updated = run(&mut terminal, &mut areas, &tms).unwrap();
+    assert_eq!(updated.refused.iter().map(|(_, why)| why.code()).collect::<Vec<_>>(), ["room"; 4]);
+    assert!(!tms.heard().reports[0].good);
+    assert_eq!((disk.list(Room::A).unwrap(), disk.list(Room::B).unwrap()), (vec![], vec![]));
+    disk.full_after(usize::MAX);
+    let had = tms.heard().gets.len();
+    run(&mut terminal, &mut areas, &tms).unwrap();
+    assert_eq!((tms.heard().gets.len(), version(areas.running()).as_deref()), (had, Some("1.0.0")));
 }

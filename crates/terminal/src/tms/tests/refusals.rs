@@ -243,6 +243,60 @@ fn a_plan_names_a_package_once() {
     assert_eq!(refused(terminal(), packages), [("app".to_owned(), "twice")]);
 }
 
+/// More would not go into an inventory, and then no TMS could be told anything any more.
+#[test]
+fn a_terminal_has_so_many_packages_and_can_still_tell_a_tms_of_them() {
+    let (mut terminal, tms) = terminal();
+    let mut areas = Areas::in_memory().unwrap();
+    let long = |number: usize| {
+        let manifest = manifest(
+            &format!("{number:\u{1}>64}"),
+            "1.0.0-12345678901234567890123456",
+            PackageKind::DataFile,
+            b"x",
+        );
+        (manifest, b"x".to_vec())
+    };
+    let most: Vec<_> = (0..crate::area::MAX_PACKAGES - 2).map(long).collect();
+    crate::area::tests::update(&mut areas, &most).unwrap();
+    let first = package("first", "1.0.0", PackageKind::DataFile);
+    assert_eq!(refused_by(&mut terminal, &mut areas, &tms, vec![first]), []);
+    // There is one too many now, and a newer version of what is there is none.
+    let (second, newer) =
+        (package("second", "9.0.0", PackageKind::DataFile), package("first", "1.1.0", PackageKind::DataFile));
+    assert_eq!(
+        refused_by(&mut terminal, &mut areas, &tms, vec![second, newer]),
+        [("second".to_owned(), "many")]
+    );
+    assert_eq!(areas.installed().count(), crate::area::MAX_PACKAGES);
+    assert!(areas.installed().any(|id| id.version.to_string() == "1.1.0"));
+}
+
+/// A package of which the disk lost the file is loaded again; its version still counts.
+#[test]
+fn what_a_disk_lost_is_loaded_again_and_not_an_older_one() {
+    use crate::area::{PackageStorage as _, Room};
+    let mut new = estate().new_full_terminal();
+    new.settings.packages.refuse_older = true;
+    let (mut terminal, tms) = terminal_of(new);
+    let mut disk = crate::area::tests::disk::Disk::new();
+    let mut areas = Areas::open(disk.clone()).unwrap();
+    assert_eq!(refused_by(&mut terminal, &mut areas, &tms, vec![app("1.10.0")]), []);
+    let file = areas.find(&name("app")).unwrap().file();
+    drop(areas);
+    for room in [Room::A, Room::B] {
+        disk.remove(room, &file).unwrap();
+    }
+    let mut areas = Areas::open(disk).unwrap();
+    tms.conduct().plan.clear();
+    let (older, content) = app("1.9.0");
+    tms.offer(older, &content);
+    let updated = run(&mut terminal, &mut areas, &tms).unwrap();
+    assert_eq!(updated.refused.iter().map(|(_, why)| why.code()).collect::<Vec<_>>(), ["older"]);
+    assert_eq!(refused_by(&mut terminal, &mut areas, &tms, vec![app("1.10.0")]), []);
+    assert!(areas.installed().any(|id| id.version.to_string() == "1.10.0"));
+}
+
 #[test]
 fn what_is_too_large_is_refused_before_a_byte_of_it_comes() {
     let (mut terminal, tms) = terminal();
