@@ -176,7 +176,8 @@ pub struct Tms {
     /// Whether an operator must prove who he is at every terminal; a vendor may ask for it for its own.
     #[serde(default)]
     pub operator_required: bool,
-    /// Answers to terminals that are being sealed at once, 1–1024: each takes some 200 KiB of memory meanwhile.
+    /// Answers to terminals that are read and sealed at once, 1–1024, those with pieces of files for each vendor: each
+    /// takes some 200 KiB of memory meanwhile.
     #[serde(default = "default_answers")]
     pub answers_at_once: usize,
 }

@@ -5,14 +5,21 @@
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, PoisonError},
+    time::Duration,
 };
 
 use store::{Deployment, Package, Store, StoreError, Vendor};
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore},
+    time::timeout,
+};
 
 use super::repository::{self, Repository, RepositoryError};
 
 /// Vendors kept in memory; beyond this they are read each time.
 const MAX_KEPT: usize = 64;
+/// How long a terminal waits for its place: less than it waits for a byte (2-wire.md section 1).
+const WAIT: Duration = Duration::from_secs(20);
 
 /// A vendor as it is now, with its packages, its running deployments and its files.
 pub(crate) struct VendorEstate {
@@ -23,17 +30,24 @@ pub(crate) struct VendorEstate {
     pub(crate) repository: Result<Arc<dyn Repository>, RepositoryError>,
     /// The estate's version that this was read at.
     pub(crate) version: i64,
+    /// Answers with a piece of this vendor's files that may be made at once.
+    places: Arc<Semaphore>,
 }
 
 /// The vendors that terminals have asked for.
-#[derive(Default)]
 pub(crate) struct Estate {
+    answers_at_once: usize,
     kept: Mutex<HashMap<String, Arc<VendorEstate>>>,
     /// Held by the one who reads anew; the others then find what he read.
     reading: tokio::sync::Mutex<()>,
 }
 
 impl Estate {
+    /// With so many answers that may be made at once for each vendor.
+    pub(crate) fn new(answers_at_once: usize) -> Self {
+        Self { answers_at_once, kept: Mutex::default(), reading: tokio::sync::Mutex::default() }
+    }
+
     /// A vendor, if it is known.
     pub(crate) async fn vendor<S: Store>(
         &self,
@@ -53,6 +67,10 @@ impl Estate {
         let Some(vendor) = store.vendor(id).await? else { return Ok(None) };
         let packages = store.packages(id).await?;
         let deployments = store.running_deployments(id).await?;
+        let places = match &known {
+            Some(known) => Arc::clone(&known.places),
+            None => Arc::new(Semaphore::new(self.answers_at_once)),
+        };
         // A repository keeps its cache and its count of requests under way as long as its settings stay.
         let same = known.filter(|known| known.vendor.repository == vendor.repository);
         let repository = match same {
@@ -62,7 +80,7 @@ impl Estate {
                 RepositoryError::Unavailable { why: error.to_string() }
             }),
         };
-        let read = Arc::new(VendorEstate { vendor, packages, deployments, repository, version });
+        let read = Arc::new(VendorEstate { vendor, packages, deployments, repository, version, places });
         let mut kept = self.lock();
         if kept.len() < MAX_KEPT || kept.contains_key(id) {
             kept.insert(id.to_owned(), Arc::clone(&read));
@@ -84,6 +102,13 @@ impl VendorEstate {
     /// Whether this vendor has such a model.
     pub(crate) fn has_model(&self, model: &str) -> bool {
         self.vendor.models.is_empty() || self.vendor.models.iter().any(|known| known == model)
+    }
+
+    /// A place for an answer with a piece of a file, taken before the piece is read: a thousand terminals that ask at
+    /// once wait without their pieces in memory, and those of a slow repository in nobody else's way.
+    pub(crate) async fn place(&self) -> Result<OwnedSemaphorePermit, RepositoryError> {
+        let place = timeout(WAIT, Arc::clone(&self.places).acquire_owned()).await;
+        place.map_err(|_| RepositoryError::Busy)?.map_err(RepositoryError::unavailable)
     }
 
     /// A package by name and version, whatever its state.

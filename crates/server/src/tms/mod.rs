@@ -39,7 +39,7 @@ pub(crate) struct Tms {
 impl Tms {
     pub(crate) fn new(settings: Option<config::Tms>) -> Self {
         let at_once = settings.as_ref().map_or(1, |settings| settings.answers_at_once);
-        Self { settings, estate: estate::Estate::default(), seals: Semaphore::new(at_once) }
+        Self { settings, estate: estate::Estate::new(at_once), seals: Semaphore::new(at_once) }
     }
 
     /// Whether terminals are served here.

@@ -7,6 +7,7 @@ use flows::{
 use hsm::Hsm;
 use serde_json::json;
 use store::{Package, Store, StoredSignature, TmsTerminal};
+use tokio::sync::OwnedSemaphorePermit;
 use wire::{Malformed, PackageId, PackageKind, PackageSignature, PlanEntry, Tag};
 
 use super::{
@@ -80,8 +81,13 @@ impl<S: Store, H: Hsm> Kms<S, H> {
         Ok(self.store.offer(&terminal.sn, new, event).await?)
     }
 
-    /// Reads a piece of a package that the terminal may load. Nothing is written.
-    pub(super) async fn answer_get(&self, sealing: &mut Sealing, get: Get) -> Result<Vec<u8>, SealedEnd> {
+    /// Reads a piece of a package that the terminal may load. Nothing is written. The answer's place is given up when it
+    /// is sealed.
+    pub(super) async fn answer_get(
+        &self,
+        sealing: &mut Sealing,
+        get: Get,
+    ) -> Result<(Vec<u8>, OwnedSemaphorePermit), SealedEnd> {
         let estate = self.vendor_estate(sealing).await?;
         let version = get.version.to_string();
         let Some(package) = estate.find(get.name.as_str(), &version) else {
@@ -99,9 +105,10 @@ impl<S: Store, H: Hsm> Kms<S, H> {
         let length = get.length(package.size)?;
         let length = usize::try_from(length).map_err(|_| internal("a piece has more bytes than memory"))?;
         let repository = estate.repository.as_ref().map_err(|error| unread(package, error))?;
+        let place = estate.place().await.map_err(|error| unread(package, &error))?;
         let read = repository.read(&package.path, get.offset, length).await;
         let bytes = read.map_err(|error| unread(package, &error))?;
-        Ok(get.answer(package.size, bytes.to_vec())?)
+        Ok((get.answer(package.size, bytes.to_vec())?, place))
     }
 
     pub(super) async fn vendor_estate(

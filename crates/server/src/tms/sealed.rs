@@ -1,7 +1,8 @@
 //! The sealed phase (2-wire.md section 7): what a terminal asks in any order, each answer under the session key.
 //!
 //! Between two requests a session holds no buffer of a frame's size: a thousand terminals that write to their flash cost
-//! a thousand small records. Answers are sealed a few at a time.
+//! a thousand small records. Answers are read and sealed a few at a time, so that a thousand that ask at once cost little
+//! more.
 
 use std::sync::Arc;
 
@@ -115,10 +116,13 @@ impl<S: Store, H: Hsm> Kms<S, H> {
         let inner = self.open_sealed(sealing, frame).await?;
         let request = Request::read(&inner)?;
         drop(inner);
-        let answer = match request {
-            Request::Inventory(inventory) => self.answer_inventory(sealing, inventory).await?,
-            Request::Get(get) => self.answer_get(sealing, get).await?,
-            Request::Report(report) => self.answer_report(sealing, report).await?,
+        let (answer, _place) = match request {
+            Request::Inventory(inventory) => (self.answer_inventory(sealing, inventory).await?, None),
+            Request::Get(get) => {
+                let (answer, place) = self.answer_get(sealing, get).await?;
+                (answer, Some(place))
+            }
+            Request::Report(report) => (self.answer_report(sealing, report).await?, None),
         };
         let number = sealing.counters.out(answer.len()).map_err(Fault::from)?;
         self.seal(sealing, number, answer).await

@@ -1,6 +1,10 @@
 //! Many terminals at once.
 
-use std::{net::TcpListener, thread};
+use std::{
+    net::TcpListener,
+    thread,
+    time::{Duration, Instant},
+};
 
 use serde_json::json;
 use store::{NewPackage, PackageOutcome, StoredSignature, TmsStore, Vendor};
@@ -50,27 +54,7 @@ fn a_silent_repository_holds_up_its_own_vendors_terminals_only() {
     let shop = Shop::with(&mine.iter().chain(&theirs).collect::<Vec<_>>(), "answers_at_once = 2");
     shop.roll_out(APP.0, APP.1, &[7; 50_000]);
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();
-    let url = format!("http://{}/", silent.local_addr().unwrap());
-    let repository = json!({ "kind": "http", "url": url, "timeout_seconds": 15 }).to_string();
-    let vendor = shop.maker.vendor(&shop.files());
-    shop.put_vendor(Vendor { id: "SLOW".into(), repository, ..vendor });
-    let signature = StoredSignature { certificate: vec![1], intermediates: vec![], signature: vec![1] };
-    let package = NewPackage {
-        vendor: "SLOW".into(),
-        name: APP.0.into(),
-        version: APP.1.into(),
-        kind: 1,
-        models: vec![],
-        size: 100,
-        sha256: [0; 32],
-        signature,
-        approval: None,
-        requires: vec![],
-        path: "app.bin".into(),
-    };
-    let put = shop.server.block_on(shop.server.store.put_package(package, event("package"))).unwrap();
-    let PackageOutcome::Stored(package) = put else { panic!("{put:?}") };
-    shop.deploy(store::NewDeployment { vendor: "SLOW".into(), ..shop.deployment(package) });
+    slow_vendor(&shop, &silent, APP);
     let server = shop.server.terminals;
     thread::scope(|scope| {
         let waiting: Vec<_> = theirs
@@ -96,4 +80,67 @@ fn a_silent_repository_holds_up_its_own_vendors_terminals_only() {
             assert!(matches!(got, Err(Stop::Sealed(0x000B, _))), "{got:?}");
         }
     });
+}
+
+/// Terminals that ask at once wait without their pieces in memory: no more are read at once than answers are made.
+#[test]
+fn no_more_pieces_are_read_at_once_than_answers_are_made() {
+    assert_eq!([2, 5].map(read_at_once), [2, 5]);
+}
+
+/// How many requests reach a silent repository when eight terminals ask for a file each.
+fn read_at_once(answers_at_once: usize) -> usize {
+    const VERSION: &str = "1.2.0";
+    let all: Vec<_> = (0..8).map(|n| Pos { vendor: "SLOW".into(), ..Pos::new(&format!("SN-{n}")) }).collect();
+    let shop = Shop::with(&all.iter().collect::<Vec<_>>(), &format!("answers_at_once = {answers_at_once}"));
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    silent.set_nonblocking(true).unwrap();
+    for pos in &all {
+        slow_vendor(&shop, &silent, (&pos.sn, VERSION));
+    }
+    let server = shop.server.terminals;
+    let mut asked = Vec::new();
+    thread::scope(|scope| {
+        for pos in &all {
+            let mut line = connect(server);
+            let mut session = pos.open(&mut line).unwrap();
+            assert_eq!(session.inventory(&mut line, &[]).unwrap().0.len(), all.len());
+            scope.spawn(move || assert!(session.get(&mut line, (&pos.sn, VERSION), 0, 10).is_err()));
+        }
+        // Those that are not to come would have come by then.
+        let until = Instant::now() + Duration::from_secs(2);
+        while Instant::now() < until {
+            asked.extend(silent.accept().map(|(stream, _)| stream));
+            thread::sleep(Duration::from_millis(20));
+        }
+        let count = asked.len();
+        drop((silent, asked));
+        count
+    })
+}
+
+/// A vendor `SLOW` with one package more, of a repository that says nothing.
+fn slow_vendor(shop: &Shop, silent: &TcpListener, (name, version): (&str, &str)) {
+    let url = format!("http://{}/", silent.local_addr().unwrap());
+    let repository =
+        json!({ "kind": "http", "url": url, "timeout_seconds": 15, "requests_at_once": 8 }).to_string();
+    let vendor = shop.maker.vendor(&shop.files());
+    shop.put_vendor(Vendor { id: "SLOW".into(), repository, ..vendor });
+    let signature = StoredSignature { certificate: vec![1], intermediates: vec![], signature: vec![1] };
+    let package = NewPackage {
+        vendor: "SLOW".into(),
+        name: name.into(),
+        version: version.into(),
+        kind: 1,
+        models: vec![],
+        size: 100,
+        sha256: [0; 32],
+        signature,
+        approval: None,
+        requires: vec![],
+        path: format!("{name}.bin"),
+    };
+    let put = shop.server.block_on(shop.server.store.put_package(package, event("package"))).unwrap();
+    let PackageOutcome::Stored(package) = put else { panic!("{put:?}") };
+    shop.deploy(store::NewDeployment { vendor: "SLOW".into(), ..shop.deployment(package) });
 }
