@@ -4,6 +4,7 @@
 //! No PIN, PAN or message to be authenticated is kept, logged or audited here: they go from the POSP's request into one
 //! HSM command.
 
+mod carried;
 pub mod identity;
 mod items;
 mod macs;
@@ -41,13 +42,15 @@ pub(crate) struct Host {
     wrong_blocks: wrong_blocks::WrongBlocks,
     names: terminal_names::TerminalNames,
     recent: recent::Recent,
+    carried: carried::Carried,
 }
 
 impl Host {
     pub(crate) fn new(settings: settings::Host) -> Self {
         let (uses, names) = (uses::Uses::default(), terminal_names::TerminalNames::default());
         let (wrong_blocks, recent) = (wrong_blocks::WrongBlocks::default(), recent::Recent::default());
-        Self { settings, uses, wrong_blocks, names, recent }
+        let carried = carried::Carried::default();
+        Self { settings, uses, wrong_blocks, names, recent, carried }
     }
 }
 

@@ -2,6 +2,10 @@
 //!
 //! Keys are stored as pending, with their audit event, before they leave; the old ones stay in use until the terminal
 //! has shown that it opened the new ones. A TMK that was pending becomes active with them.
+//!
+//! SIGN_IN proves nothing, and what it says can be heard on the line: somebody who repeats it must not put out the
+//! terminal's own. The store keeps the latest offer of a slot; the earlier ones are with whoever carries their messages,
+//! and the first that is confirmed wins.
 
 use std::net::IpAddr;
 
@@ -14,9 +18,10 @@ use hsm::{
     Hsm, HsmError, KeyBlock,
     commands::{ConfirmSignIn, MakeWorkingKeys, PikLength, ReleasedKey},
 };
-use serde_json::json;
+use serde_json::{Value, json};
 use store::{
-    ConfirmOutcome, HeldKey, NewWorking, SignInKeys, SignInOutcome, Store, TerminalRecord, WorkingKind,
+    ConfirmOutcome, HeldKey, HeldWorkingKey, NewWorking, SignInKeys, SignInOutcome, Store, StoreError,
+    TerminalRecord, WorkingKind,
 };
 use wire::{Frame, Kcv, Serial, Slot, Suite};
 
@@ -31,17 +36,32 @@ use crate::{
     slots,
 };
 
+/// How often an offer that another put out is stored again when its terminal has confirmed it.
+const MAX_STORED_AGAIN: usize = 8;
+
 /// Working keys that are stored as pending and may leave.
+#[derive(Clone)]
 pub(super) struct Offered {
     /// Their numbers in the store.
     ids: Vec<i64>,
+    /// To store them again; nothing for what was read from the store.
+    again: Option<Again>,
     kinds: Vec<WorkingKind>,
     /// The blocks under the TMK, in the order of the message.
     pub(super) blocks: Vec<String>,
     confirming: Confirming,
 }
 
+/// What storing an offer again needs.
+#[derive(Clone)]
+struct Again {
+    keys: SignInKeys,
+    /// The working keys that were in use when it was made, by their numbers: with others another sign-in has won.
+    in_use: Vec<i64>,
+}
+
 /// What checking a confirmation needs.
+#[derive(Clone)]
 struct Confirming {
     sn: Serial,
     pin_pad: String,
@@ -68,8 +88,7 @@ impl<S: Store, H: Hsm> Kms<S, H> {
         if self.host.settings.tdk {
             kinds.push(WorkingKind::Tdk);
         }
-        let wanted = kinds.iter().map(|kind| (sn.clone(), slot, *kind)).collect();
-        let present = self.store.active_working(wanted).await?;
+        let present = self.in_use(sn, slot).await?;
         let command = MakeWorkingKeys {
             tmk: KeyBlock::from_text(tmk.block.clone()),
             pin_pad: tmk.key_serial.to_string(),
@@ -79,7 +98,7 @@ impl<S: Store, H: Hsm> Kms<S, H> {
             pik: if self.host.settings.pik_length == 16 { PikLength::Double } else { PikLength::Triple },
             tdk: self.host.settings.tdk,
             // So that a confirmation speaks for these keys and for no earlier ones.
-            avoid: present.iter().flatten().filter_map(|key| slots::tdes_kcv(key.key.kcv)).collect(),
+            avoid: present.iter().filter_map(|key| slots::tdes_kcv(key.kcv)).collect(),
         };
         let made = self.hsm.call(command).await?;
         let confirming = confirming(&made, &kinds, sign_in, &tmk)?;
@@ -94,10 +113,21 @@ impl<S: Store, H: Hsm> Kms<S, H> {
             })
             .unzip();
         let keys = SignInKeys { sn: sn.clone(), slot, tmk: tmk.id, rnd1: sign_in.rnd1(), keys };
-        match self.store.begin_sign_in(keys, event("sign-in.answered", by, sn.as_str(), detail)).await? {
-            SignInOutcome::Stored(ids) => Ok(Offered { ids, kinds, blocks, confirming }),
+        let event = event("sign-in.answered", by, sn.as_str(), detail);
+        match self.store.begin_sign_in(keys.clone(), event).await? {
+            SignInOutcome::Stored(ids) => {
+                let in_use = present.iter().map(|key| key.id).collect();
+                Ok(Offered { ids, again: Some(Again { keys, in_use }), kinds, blocks, confirming })
+            }
             SignInOutcome::Gone => Err(Reason::AnotherWon.into()),
         }
+    }
+
+    /// The slot's working keys in use, of every kind.
+    async fn in_use(&self, sn: &Serial, slot: Slot) -> Result<Vec<HeldWorkingKey>, StoreError> {
+        let wanted = [WorkingKind::Pik, WorkingKind::Mak, WorkingKind::Tdk];
+        let wanted = wanted.map(|kind| (sn.clone(), slot, kind)).to_vec();
+        Ok(self.store.active_working(wanted).await?.into_iter().flatten().map(|active| active.key).collect())
     }
 
     /// Takes a confirmation's MAC: the keys become active, and DONE's MAC may leave.
@@ -117,10 +147,30 @@ impl<S: Store, H: Hsm> Kms<S, H> {
             Err(error) => return Err(error.into()),
         };
         let detail = json!({ "slot": slot.index(), "kcvs": shown, "by": by });
-        let event = event("sign-in.confirmed", sn.as_str(), sn.as_str(), detail);
-        match self.store.confirm_sign_in(&sn, slot, offered.ids, event).await? {
-            ConfirmOutcome::Activated | ConfirmOutcome::AlreadyActive => Ok(done),
-            ConfirmOutcome::Gone => Err(Reason::AnotherWon.into()),
+        let mut ids = offered.ids;
+        for _ in 0..MAX_STORED_AGAIN {
+            let event = event("sign-in.confirmed", sn.as_str(), sn.as_str(), detail.clone());
+            match self.store.confirm_sign_in(&sn, slot, ids, event).await? {
+                ConfirmOutcome::Activated | ConfirmOutcome::AlreadyActive => return Ok(done),
+                ConfirmOutcome::Gone => ids = self.store_again(offered.again.as_ref(), &detail).await?,
+            }
+        }
+        Err(Reason::AnotherWon.into())
+    }
+
+    /// Makes an offer that was confirmed, and that another put out, the slot's pending one again; unless a sign-in was
+    /// confirmed since it was made.
+    async fn store_again(&self, again: Option<&Again>, detail: &Value) -> Result<Vec<i64>, SignInEnd> {
+        let another_won = || SignInEnd::from(Reason::AnotherWon);
+        let Again { keys, in_use } = again.ok_or_else(another_won)?;
+        let now: Vec<_> = self.in_use(&keys.sn, keys.slot).await?.iter().map(|key| key.id).collect();
+        if now != *in_use {
+            return Err(another_won());
+        }
+        let event = event("sign-in.offered-again", "server", keys.sn.as_str(), detail.clone());
+        match self.store.begin_sign_in(keys.clone(), event).await? {
+            SignInOutcome::Stored(ids) => Ok(ids),
+            SignInOutcome::Gone => Err(another_won()),
         }
     }
 
@@ -146,7 +196,9 @@ impl<S: Store, H: Hsm> Kms<S, H> {
             WorkingKind::Tdk => "TDK",
         });
         let blocks = names.zip(offered.blocks.iter().cloned()).collect();
+        let (sn, slot) = (sign_in.device().sn().clone(), sign_in.slot());
         let (message, _) = sign_in.deliver(&offered.blocks).map_err(unwritable)?;
+        self.host.carried.put(sn, slot, offered);
         Ok(Delivered { working_keys: message.payload().to_vec(), blocks })
     }
 
@@ -170,12 +222,36 @@ impl<S: Store, H: Hsm> Kms<S, H> {
                 return Err(refusal.into());
             }
         };
-        let confirmed = match self.pending_offer(&sn, slot).await? {
-            Some(offered) => self.take_confirmation(offered, mac, by).await.map_err(for_posp),
-            None => Err(HostRefusal::NoSignIn.into()),
-        };
+        let confirmed = self.take_carried(&sn, slot, mac, by).await;
         let mac = confirmed.inspect_err(|error| self.count_posp(error, sn.as_str(), source))?;
         Ok(SignedIn { mac }.write().map_err(unwritable)?.payload().to_vec())
+    }
+
+    /// Finds which of the offers that were carried is confirmed: the MAC tells. Where this server remembers none, because
+    /// it was started since or another one answered, the store has the latest.
+    async fn take_carried(
+        &self,
+        sn: &Serial,
+        slot: Slot,
+        mac: [u8; 8],
+        by: &str,
+    ) -> Result<[u8; 8], HostError> {
+        let mut offers = self.host.carried.of(sn, slot);
+        if offers.is_empty() {
+            offers.extend(self.pending_offer(sn, slot).await?);
+        }
+        let mut refusal = HostRefusal::NoSignIn.into();
+        for offered in offers {
+            match self.take_confirmation(offered, mac, by).await.map_err(for_posp) {
+                Ok(done) => {
+                    self.host.carried.forget(sn, slot);
+                    return Ok(done);
+                }
+                Err(HostError::Refused(why)) => refusal = why.into(),
+                Err(error) => return Err(error),
+            }
+        }
+        Err(refusal)
     }
 
     fn count_posp(&self, error: &HostError, sn: &str, source: IpAddr) {
@@ -200,7 +276,7 @@ impl<S: Store, H: Hsm> Kms<S, H> {
             kcvs: keys.iter().filter_map(|key| slots::tdes_kcv(key.kcv)).collect(),
         };
         let ids = keys.iter().map(|key| key.id).collect();
-        Ok(Some(Offered { ids, kinds, blocks: Vec::new(), confirming }))
+        Ok(Some(Offered { ids, again: None, kinds, blocks: Vec::new(), confirming }))
     }
 
     /// The terminal, and the TMK that it names by its check value.

@@ -77,6 +77,18 @@ fn a_pending_tmk_becomes_active_by_a_sign_in_that_a_posp_carries() {
 }
 
 #[test]
+fn neither_a_strangers_sign_in_nor_the_next_try_puts_out_what_is_confirmed() {
+    let terminal = Raw::new("SN-1");
+    let (world, server, tmk, mut posp) = with_posp(&terminal);
+    let (working, _) = ask(&mut posp, &terminal, &tmk);
+    ask(&mut posp, &terminal, &tmk);
+    terminal.ask_working(&mut connect(server.terminals), 1, &tmk).unwrap();
+    assert_eq!(confirm(&mut posp, &working, "SN-1").status, 200);
+    assert_eq!(active(&server, "SN-1", 1), hex(&working.kcvs()));
+    world.assert_audit_good();
+}
+
+#[test]
 fn a_wrong_confirmation_is_told_and_counted() {
     let terminal = Raw::new("SN-1");
     let (world, server, tmk, mut posp) = with_posp(&terminal);

@@ -89,7 +89,8 @@ fn a_wrong_mac_is_0006_and_the_old_keys_stay() {
     assert_eq!(wrong.detail["count"], 2);
 }
 
-/// Two sign-ins of one slot at once: the keys of the first are replaced, and its confirmation comes too late.
+/// Two sign-ins of one slot at once, both the terminal's: one confirmed later that was asked for earlier, and perhaps
+/// held back on the line, does not undo what was confirmed since.
 #[test]
 fn a_confirmation_of_keys_that_were_replaced_is_not_taken() {
     let terminal = Raw::new("SN-1");

@@ -82,6 +82,23 @@ fn old_keys_stay_in_use_until_the_new_ones_are_confirmed() {
     assert_eq!(active(&server, "SN-1", 1), hex(&third.kcvs()));
 }
 
+/// SIGN_IN proves nothing, and the line can be heard.
+#[test]
+fn a_repeated_sign_in_of_a_strangers_puts_out_none_of_the_terminals() {
+    let terminal = Raw::new("SN-1");
+    let (world, server, tmk) = with_tmk(&terminal, &Options::default());
+    let mut line = connect(server.terminals);
+    let working = terminal.ask_working(&mut line, 1, &tmk).unwrap();
+    // The same three values in another's mouth, again and again.
+    for _ in 0..3 {
+        terminal.ask_working(&mut connect(server.terminals), 1, &tmk).unwrap();
+    }
+    line.send(&working.confirm());
+    assert_eq!(line.expect(tlv::DONE).unwrap().frame, working.done());
+    assert_eq!(active(&server, "SN-1", 1), hex(&working.kcvs()));
+    world.assert_audit_good();
+}
+
 /// The terminal's last download was cut before DONE: it holds a TMK that is pending here.
 #[test]
 fn a_pending_tmk_that_signs_in_and_confirms_becomes_active() {
