@@ -13,6 +13,7 @@ mod https;
 pub mod import;
 mod kms;
 mod link;
+mod process;
 mod refusals;
 mod rks;
 mod slots;
@@ -33,6 +34,7 @@ use tokio::{net::TcpListener, sync::watch, task::JoinHandle, time::Instant};
 
 pub use config::{Config, ConfigError};
 pub use https::posp::PospError;
+pub use process::no_core_dumps;
 pub use rks::{RksError, exchange_key};
 pub use tls::TlsError;
 pub use trust::TrustError;

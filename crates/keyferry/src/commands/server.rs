@@ -33,6 +33,7 @@ impl Server {
     pub(crate) fn run(self) -> Result<ExitCode> {
         let config = Config::read(&self.config)?;
         log(&config);
+        server::no_core_dumps().context("cannot turn core dumps off")?;
         tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(self.serve(&config))
     }
 

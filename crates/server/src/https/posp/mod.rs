@@ -4,6 +4,7 @@
 //! (PANs, PIN blocks, messages) goes to the HSM and into no log.
 
 mod answers;
+mod body;
 mod clients;
 mod listen;
 mod openapi;

@@ -1,56 +1,26 @@
 //! From what comes in as HTTP to what the host side takes.
 
-use axum::{
-    body::Bytes,
-    extract::{FromRequest, Request},
-    http::{StatusCode, header::CONTENT_TYPE},
-    response::Response,
-};
 use base64ct::{Base64, Encoding};
 use hsm::{Sensitive, commands::MAX_ITEMS};
 use serde::Deserialize;
 
 use super::{
-    answers::{refuse, unhex},
+    answers::unhex,
     types::{Batch, MacCheckItem, MacItem, Text, TranslateItem},
 };
 use crate::host::{MacRequest, PinRequest, TerminalName, Whose, refusal::HostRefusal};
 
-/// The media type of requests.
-const JSON: &str = "application/json";
 /// Bytes of a PIN block under a PIK, and of a MAC.
 const BLOCK: usize = 8;
 
-/// A whole JSON body.
-pub(super) struct Body(pub(super) Bytes);
-
-impl<S: Send + Sync> FromRequest<S> for Body {
-    type Rejection = Response;
-
-    async fn from_request(request: Request, state: &S) -> Result<Self, Response> {
-        let media = request.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
-        let media = media.unwrap_or_default().split(';').next().unwrap_or_default().trim();
-        if !media.eq_ignore_ascii_case(JSON) {
-            let text = "send the request as application/json";
-            return Err(refuse(StatusCode::UNSUPPORTED_MEDIA_TYPE, "wrong-media-type", text));
-        }
-        Bytes::from_request(request, state).await.map(Self).map_err(|rejected| match rejected.status() {
-            status @ StatusCode::PAYLOAD_TOO_LARGE => {
-                refuse(status, "too-large", "the request is larger than this server takes; split it")
-            }
-            status => refuse(status, "body", "the request did not arrive whole"),
-        })
-    }
-}
-
 /// Reads a body.
-pub(super) fn read<'a, T: Deserialize<'a>>(body: &'a Bytes) -> Result<T, HostRefusal> {
+pub(super) fn read<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, HostRefusal> {
     serde_json::from_slice(body)
         .map_err(|error| HostRefusal::Unreadable { line: error.line(), column: error.column() })
 }
 
 /// Reads a body of many items.
-pub(super) fn read_batch<'a, T: Deserialize<'a>>(body: &'a Bytes) -> Result<Vec<T>, HostRefusal> {
+pub(super) fn read_batch<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<Vec<T>, HostRefusal> {
     let batch: Batch<T> = read(body)?;
     if batch.items.is_empty() || batch.items.len() > MAX_ITEMS {
         return Err(HostRefusal::Malformed("items must hold 1 to 1024"));

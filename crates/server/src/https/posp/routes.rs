@@ -2,7 +2,7 @@ use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use axum::{
     Extension, Router,
-    extract::{DefaultBodyLimit, Query, Request, State, rejection::QueryRejection},
+    extract::{Query, Request, State, rejection::QueryRejection},
     http::StatusCode,
     middleware::{self, Next},
     response::Response,
@@ -16,12 +16,14 @@ use utoipa::IntoParams;
 
 use super::{
     answers::{self, fail, hex, ok, refuse, unhex},
+    body::{Body, MaxBody, drain},
     clients::Client,
     openapi,
-    requests::{Body, mac_check, mac_request, pin_request, read, read_batch, whose},
+    requests::{mac_check, mac_request, pin_request, read, read_batch, whose},
     types::{
         Batch, Checked, ConfirmRequest, Done, ErrorBody, ItemResult, Mac, MacCheckItem, MacItem, NewTerminal,
-        Results, SignInRequest, Terminal, Terminals, TranslateItem, Translated, WorkingKeyBlock, WorkingKeys,
+        NewTerminals, Results, SignInRequest, Terminal, Terminals, TranslateItem, Translated,
+        WorkingKeyBlock, WorkingKeys,
     },
 };
 use crate::{
@@ -71,7 +73,7 @@ pub(crate) fn router<S: Store, H: Hsm>(kms: Arc<Kms<S, H>>, max_body: usize) -> 
         .route("/v1/terminals", get(terminals).post(name_terminals))
         .route("/v1/openapi.json", get(|| async { ok(&openapi::description()) }))
         .fallback(|| async { refuse(StatusCode::NOT_FOUND, "no-such-route", "see GET /v1/openapi.json") })
-        .layer(DefaultBodyLimit::max(max_body))
+        .layer(Extension(MaxBody(max_body)))
         .layer(middleware::from_fn_with_state(kms.refused_posp.clone(), admit))
         .with_state(kms)
 }
@@ -98,6 +100,7 @@ async fn admit(
 
 async fn serve(client: &Client, request: Request, next: Next) -> Response {
     let Some(_place) = client.enter().await else {
+        drain(request).await;
         let text = "this client has as many requests in work as it may; wait for their answers";
         return refuse(StatusCode::TOO_MANY_REQUESTS, "busy", text);
     };
@@ -322,14 +325,14 @@ async fn terminals<S: Store, H: Hsm>(
 }
 
 /// Gives up to 1 000 terminals their names.
-#[utoipa::path(post, path = "/v1/terminals", request_body = Batch<NewTerminal>, responses(
+#[utoipa::path(post, path = "/v1/terminals", request_body = NewTerminals, responses(
     (status = 200, body = Results), (status = "4XX", body = ErrorBody), (status = "5XX", body = ErrorBody)))]
 async fn name_terminals<S: Store, H: Hsm>(
     State(kms): State<Arc<Kms<S, H>>>,
     Extension(peer): Extension<Peer>,
     Body(body): Body,
 ) -> Response {
-    let batch: Batch<NewTerminal> = match read(&body) {
+    let batch: NewTerminals = match read(&body) {
         Ok(batch) => batch,
         Err(refusal) => return fail(&refusal.into()),
     };

@@ -29,7 +29,7 @@ pub(super) struct TranslateItem<'a> {
     #[serde(borrow)]
     #[schema(value_type = String, pattern = "^[0-9]{13,19}$")]
     pub(super) pan: Cow<'a, str>,
-    /// The ISO 9564-1 format of the block that came: 0 or 3.
+    /// The ISO 9564-1 format of the block that came: 0, 1 or 3.
     pub(super) from: u8,
     /// The format wanted: 0 or 3 in a TDES zone, 4 in an AES zone.
     pub(super) to: u8,
@@ -96,6 +96,15 @@ pub(super) struct Batch<T> {
     /// The items.
     #[schema(min_items = 1, max_items = 1024)]
     pub(super) items: Vec<T>,
+}
+
+/// Up to 1 000 terminals and the names that they are to have: one act of the store.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct NewTerminals {
+    /// The terminals.
+    #[schema(min_items = 1, max_items = 1000)]
+    pub(super) items: Vec<NewTerminal>,
 }
 
 /// A translated PIN block.
