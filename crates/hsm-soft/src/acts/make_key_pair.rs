@@ -52,7 +52,9 @@ impl Signer for RequestSigner<'_> {
                 .0
                 .sign_pkcs1_sha256(message)
                 .map_err(|_| SignError::new("the new key cannot sign its request")),
-            Scheme::PssSha256 | Scheme::EcdsaP256Sha256 => Err(SignError::new("a certificate request is signed with PKCS #1")),
+            Scheme::PssSha256 | Scheme::EcdsaP256Sha256 => {
+                Err(SignError::new("a certificate request is signed with PKCS #1"))
+            }
         }
     }
 }

@@ -100,8 +100,8 @@ impl Import {
         let rows: Vec<_> = rows.iter().map(|(what, n)| vec![(*what).to_owned(), n.to_string()]).collect();
         show::table(&["", ""], &rows);
         for refused in report.refusals.iter().take(SHOWN) {
-            let sn = refused.sn.as_deref().unwrap_or("?");
-            say!("line {}, {sn}: {}", refused.line, refused.why);
+            let (sn, why) = (refused.sn.as_deref().unwrap_or("?"), show::plain(&refused.why));
+            say!("line {}, {}: {why}", refused.line, show::plain(sn));
         }
         say!("report: {}", self.report.display());
     }

@@ -49,11 +49,11 @@ impl<S: Store, H: Hsm> Kms<S, H> {
             if round == 0 {
                 self.proven(&opening, known).await?;
                 if let Some(reason) = self.pass_operator(&opening.proof, known).await? {
-                    return self.object(link, opening.proof, known, reason).await;
+                    return self.object(link, opening.proof, known, reason, grid).await;
                 }
             }
             if let Some(fault) = objection {
-                return self.object(link, opening.proof, known, fault).await;
+                return self.object(link, opening.proof, known, fault, grid).await;
             }
             let released = opened.tmk.ok_or_else(|| Failure::from(HsmError::WrongReply("OpenTmsSession")))?;
             let owner = Owner {

@@ -101,13 +101,13 @@ impl<S: Store, H: Hsm> Kms<S, H> {
             (Ok(opened), None) => opened,
             (Ok(_) | Err(NotOpened::Operator), Some(reason)) => {
                 self.proven(&opening, &known).await?;
-                return self.object(link, opening.proof, &known, reason).await;
+                return self.object(link, opening.proof, &known, reason, grid).await;
             }
             (Err(not), _) => return self.not_opened(link, opening, &known, not, grid).await,
         };
         self.proven(&opening, &known).await?;
         if let Some(reason) = self.pass_operator(&opening.proof, &known).await? {
-            return self.object(link, opening.proof, &known, reason).await;
+            return self.object(link, opening.proof, &known, reason, grid).await;
         }
         let model = opening.proof.identification().model.clone();
         let frame = opening.proof.open_program(&opened.session_block)?;
@@ -176,7 +176,7 @@ impl<S: Store, H: Hsm> Kms<S, H> {
             NotOpened::Operator => {
                 self.proven(&opening, known).await?;
                 let why = self.count_wrong_proof(&opening.proof, known).await?;
-                self.object(link, opening.proof, known, Reason::OperatorRefused { why }).await
+                self.object(link, opening.proof, known, Reason::OperatorRefused { why }, grid).await
             }
             NotOpened::Failed(failure) => {
                 grid.next().await;
@@ -198,12 +198,15 @@ impl<S: Store, H: Hsm> Kms<S, H> {
         proof: Proof,
         known: &Known,
         reason: impl Into<Fault<Reason>>,
+        grid: AnswerGrid,
     ) -> Result<N, TmsEnd> {
         let (fault, sn) = (reason.into(), known.terminal.sn.as_str());
         let detail = json!({ "transaction": proof.transaction().code().to_string(),
             "slot": proof.transaction().slot().map(wire::Slot::index), "reason": fault.reason.to_string() });
         let refused = event("tms.refused", sn, sn, detail);
         self.store.audit_append(refused).await.map_err(Failure::from)?;
+        // A known operator costs more work than an unknown one, and who works at a terminal need not learn which it was.
+        grid.next().await;
         // By SRC where there is one for it, else by ERROR.
         if fault.reason.src().is_some() { refuse(link, proof, fault.reason).await } else { Err(fault.into()) }
     }

@@ -25,10 +25,10 @@ impl OneTerminal {
         say!("seen      {}", terminal.seen_at.map_or("never".into(), |at| time::text(at / 1000)));
         say!(
             "groups    {}",
-            if terminal.groups.is_empty() { "none".into() } else { terminal.groups.join(" ") }
+            if terminal.groups.is_empty() { "none".into() } else { show::plain(&terminal.groups.join(" ")) }
         );
         if let Some(status) = &terminal.status {
-            say!("status    {status}");
+            say!("status    {}", show::plain(status));
         }
         let kind = |kind: u8| {
             PackageKind::from_byte(kind).map_or_else(|_| "unknown".into(), |kind| kind.to_string())
