@@ -125,6 +125,16 @@ pub trait TmsStore: Send + Sync + 'static {
         sn: &Serial,
     ) -> impl Future<Output = Result<Option<TmsTerminal>, StoreError>> + Send;
 
+    /// Records vendor and model of a terminal that proved itself and of which neither is known, and says whether this did
+    /// it: from then on it keeps to them. With nothing new nothing is written.
+    fn record_make(
+        &self,
+        sn: &Serial,
+        vendor: &str,
+        model: &str,
+        event: Event,
+    ) -> impl Future<Output = Result<bool, StoreError>> + Send;
+
     /// Keeps what a terminal told to be installed (TMS_INVENTORY): name, version and kind.
     fn note_inventory(
         &self,

@@ -55,6 +55,9 @@ impl<S: Store, H: Hsm> Kms<S, H> {
             if let Some(fault) = objection {
                 return self.object(link, opening.proof, known, fault, grid).await;
             }
+            if round == 0 {
+                self.record_make(&opening.proof, known).await?;
+            }
             let released = opened.tmk.ok_or_else(|| Failure::from(HsmError::WrongReply("OpenTmsSession")))?;
             let owner = Owner {
                 sn,

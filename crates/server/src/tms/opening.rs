@@ -109,6 +109,7 @@ impl<S: Store, H: Hsm> Kms<S, H> {
         if let Some(reason) = self.pass_operator(&opening.proof, &known).await? {
             return self.object(link, opening.proof, &known, reason, grid).await;
         }
+        self.record_make(&opening.proof, &known).await?;
         let model = opening.proof.identification().model.clone();
         let frame = opening.proof.open_program(&opened.session_block)?;
         link.send(&frame).await?;
@@ -209,6 +210,18 @@ impl<S: Store, H: Hsm> Kms<S, H> {
         grid.next().await;
         // By SRC where there is one for it, else by ERROR.
         if fault.reason.src().is_some() { refuse(link, proof, fault.reason).await } else { Err(fault.into()) }
+    }
+
+    /// A terminal that came without vendor and model, as a KLD's report brings it, keeps to those that it first proved
+    /// itself with: it must not choose the vendor that asks for less.
+    pub(super) async fn record_make(&self, proof: &Proof, known: &Known) -> Result<(), TmsEnd> {
+        if known.terminal.vendor.is_some() || known.terminal.model.is_some() {
+            return Ok(());
+        }
+        let (sn, told) = (&known.terminal.sn, proof.identification());
+        let event = event("terminal.make-recorded", sn.as_str(), sn.as_str(), json!({}));
+        let recorded = self.store.record_make(sn, told.vendor.as_str(), told.model.as_str(), event).await;
+        recorded.map(drop).map_err(|error| Failure::from(error).into())
     }
 
     /// A right proof of an operator counts, unless he was locked meanwhile.

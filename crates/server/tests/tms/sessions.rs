@@ -99,6 +99,28 @@ fn a_terminal_of_another_vendor_or_model_than_recorded_is_04_when_it_is_proven()
     assert!(refused[0].detail["reason"].as_str().unwrap().contains("model"), "{refused:?}");
 }
 
+/// As a KLD's report brings it: nobody said whose it is.
+#[test]
+fn a_terminal_of_no_recorded_make_keeps_to_the_one_that_it_proved_itself_with_first() {
+    let pos = Pos::new("SN-1001");
+    let shop = Shop::with(&[&pos], "");
+    let other = Pos { model: "M-2".into(), ..pos.clone() };
+    // Any model is this vendor's.
+    for sql in ["UPDATE vendors SET models = '[]'", "UPDATE terminals SET vendor = NULL, model = NULL"] {
+        shop.world.sql().execute(sql, []).unwrap();
+    }
+    // Not by a hello alone.
+    let mut line = connect(shop.server.terminals);
+    let asked = other.ask(&mut line, "0002", None).unwrap();
+    assert_eq!(other.prove(&mut line, asked, &[0; 4], 0).err(), Some(stopped("06")));
+    pos.open(&mut connect(shop.server.terminals)).unwrap();
+    pos.open(&mut connect(shop.server.terminals)).unwrap();
+    assert_eq!(other.open(&mut connect(shop.server.terminals)).err(), Some(stopped("04")));
+    let recorded = shop.world.events("terminal.make-recorded", "SN-1001");
+    assert_eq!(recorded.len(), 1);
+    assert!(recorded[0].detail.to_string().contains("M-1"), "{recorded:?}");
+}
+
 #[test]
 fn a_wrong_sac_1_and_a_terminal_that_failed_are_06() {
     let pos = Pos::new("SN-1001");

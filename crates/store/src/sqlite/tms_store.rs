@@ -106,6 +106,17 @@ impl TmsStore for SqliteStore {
         self.readers().short(|db| reads::estate::terminal(db, sn))
     }
 
+    async fn record_make(
+        &self,
+        sn: &Serial,
+        vendor: &str,
+        model: &str,
+        event: Event,
+    ) -> Result<bool, StoreError> {
+        let (sn, vendor, model) = (sn.clone(), vendor.to_owned(), model.to_owned());
+        self.act(move |tx| acts::offers::record_make(tx, &sn, &vendor, &model, &event)).await
+    }
+
     async fn note_inventory(
         &self,
         sn: &Serial,

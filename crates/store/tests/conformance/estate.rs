@@ -1,7 +1,8 @@
 //! Vendors, packages, groups, and the version that tells of a change.
 
 use keyferry_store::{
-    NewPackage, PackageOutcome, Requirement, Store, StoreError, StoredSignature, Vendor, limits,
+    CollectedTerminal, NewPackage, PackageOutcome, Requirement, Store, StoreError, StoredSignature, Vendor,
+    limits,
 };
 
 use super::{NOW, built_in, event, events, import, one_terminal, package as collection, sn};
@@ -141,6 +142,22 @@ pub async fn an_approval_and_a_new_place_come_later(store: &impl Store) {
     store.put_package(other, event("package.published")).await.unwrap();
     assert_eq!(store.package(id).await.unwrap().unwrap().approval, Some(signature(5)));
     assert_eq!(events(store).await, before);
+}
+
+pub async fn a_make_is_recorded_where_none_is_known(store: &impl Store) {
+    let nameless = CollectedTerminal { vendor: None, model: None, ..built_in("SN-2", 2) };
+    one_terminal(store).await;
+    import(store, collection(2, vec![nameless])).await;
+    let record = async |serial, vendor| {
+        store.record_make(&sn(serial), vendor, "T-1", event("terminal.make-recorded")).await
+    };
+    assert_eq!(record("SN-2", "ACME").await, Ok(true));
+    let before = events(store).await;
+    assert_eq!(record("SN-2", "OTHER").await, Ok(false));
+    assert_eq!(record("SN-9", "ACME").await, Ok(false));
+    assert_eq!(events(store).await, before, "nothing new, nothing written");
+    let terminal = store.terminal(&sn("SN-2")).await.unwrap().unwrap();
+    assert_eq!((terminal.vendor.as_deref(), terminal.model.as_deref()), (Some("ACME"), Some("T-1")));
 }
 
 pub async fn a_package_is_withdrawn_once(store: &impl Store) {

@@ -94,6 +94,7 @@ macro_rules! suite {
                 working_keys_are_pending_once_then_active,
             },
             estate::{
+                a_make_is_recorded_where_none_is_known,
                 a_package_is_published_once,
                 a_package_is_withdrawn_once,
                 a_package_that_no_terminal_can_take_is_refused,

@@ -10,6 +10,28 @@ use super::super::writer::Tx;
 use super::{at_most, no_more, to_json, with_facts};
 use crate::{Counts, Event, OfferState, StoreError, TmsReport, limits};
 
+pub(in crate::sqlite) fn record_make(
+    tx: &Tx<'_>,
+    sn: &Serial,
+    vendor: &str,
+    model: &str,
+    event: &Event,
+) -> Result<bool, StoreError> {
+    at_most("a vendor's id", vendor.len(), limits::NAME)?;
+    at_most("a model's id", model.len(), limits::NAME)?;
+    let recorded = tx
+        .prepare(
+            "UPDATE terminals SET vendor = ?2, model = ?3
+             WHERE sn = ?1 AND vendor IS NULL AND model IS NULL",
+        )?
+        .execute(params![sn.as_str(), vendor, model])
+        .db()?;
+    if recorded > 0 {
+        tx.append(&with_facts(event, json!({ "vendor": vendor, "model": model })))?;
+    }
+    Ok(recorded > 0)
+}
+
 pub(in crate::sqlite) fn note_inventory(
     tx: &Tx<'_>,
     sn: &Serial,
