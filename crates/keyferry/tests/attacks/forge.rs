@@ -192,8 +192,12 @@ pub(crate) struct Victim {
     pub(crate) tk: Raw,
     pub(crate) tmk: Vec<u8>,
     pub(crate) dmk: Vec<u8>,
+    /// The same in every session: what makes an old block worthless is not that its key is another.
+    pub(crate) dwk: Vec<u8>,
     pub(crate) dik2: Vec<u8>,
     pub(crate) factor: Vec<u8>,
+    /// The slots that flows A, B, C and E fill, in this order.
+    pub(crate) slots: [u8; 4],
 }
 
 impl Victim {
@@ -215,8 +219,10 @@ impl Victim {
             tk: Raw::new(SN),
             tmk: random_key::<24>(),
             dmk: random_key::<24>(),
+            dwk: random_key::<24>(),
             dik2: random_key::<24>(),
             factor: b"KLD-7/20261120/B042".to_vec(),
+            slots: [SLOT_A, SLOT_B, SLOT_C, SLOT_E],
         }
     }
 
@@ -224,7 +230,7 @@ impl Victim {
     pub(crate) fn deliver(&mut self, carrier: Carrier, forge: Forge<'_>) -> Result<(), End> {
         match carrier {
             Carrier::ATmk => self.flow_a(forge),
-            Carrier::BTmk => self.inject(["K1", "B"], SLOT_B, &random_key::<24>(), None, forge),
+            Carrier::BTmk => self.inject(["K1", "B"], self.slots[1], &random_key::<24>(), None, forge),
             Carrier::CToken | Carrier::CTmk => self.flow_c(carrier, forge),
             Carrier::EDwk | Carrier::ESession | Carrier::ETmk => self.flow_e(carrier, forge),
             Carrier::FPik | Carrier::FMak => self.flow_f(carrier, forge),
@@ -232,8 +238,9 @@ impl Victim {
     }
 
     fn flow_a(&mut self, forge: Forge<'_>) -> Result<(), End> {
+        let index = self.slots[0];
         let (terminal, tk, tmk) = (&mut self.terminal, &self.tk, &self.tmk);
-        let download = |stream| terminal::download(terminal, stream, slot(SLOT_A));
+        let download = |stream| terminal::download(terminal, stream, slot(index));
         let (loaded, end) = against(download, |line| {
             let hello = line.expect(tlv::HELLO)?;
             let rnd1 = hello.get(tlv::RND1).try_into().unwrap();
@@ -245,7 +252,7 @@ impl Victim {
             let reply = line.expect(tlv::REPLY)?;
             assert_eq!(reply.get(tlv::CRND2), encrypt(&tk.auk, rnd2));
             let said = [&hello.frame[..], &challenge, &reply.frame].concat();
-            let block = Block::new(["K1", "B"], &place(SLOT_A), context(&said), tmk, &tk.tek);
+            let block = Block::new(["K1", "B"], &place(index), context(&said), tmk, &tk.tek);
             line.send(&frame(tlv::KEY, &field(tlv::KEY_BLOCK, forge(&block).as_bytes())));
             line.expect(tlv::CONFIRM)?;
             line.send(&frame(tlv::DONE, &[]));
@@ -285,8 +292,9 @@ impl Victim {
     }
 
     fn flow_c(&mut self, carrier: Carrier, forge: Forge<'_>) -> Result<(), End> {
+        let index = self.slots[2];
         let (terminal, dik2, factor) = (&mut self.terminal, &self.dik2, &self.factor);
-        let load = |stream| rks_load(terminal, Link::new(stream), &[slot(SLOT_C)]).map(drop);
+        let load = |stream| rks_load(terminal, Link::new(stream), &[slot(index)]).map(drop);
         let make = |wanted, block: Block| if carrier == wanted { forge(&block) } else { block.wrap() };
         let (loaded, end) = against(load, |line| {
             let auth = line.expect(tlv::RKS_AUTH)?;
@@ -304,7 +312,7 @@ impl Victim {
             assert_eq!(opened[..24], at);
             let tk: Vec<u8> = tk1.iter().zip(&opened[24..48]).map(|(one, two)| one ^ two).collect();
             said.extend([token, proof.frame].concat());
-            let tmk = Block::new(["K1", "B"], &place(SLOT_C), context(&said), &random_key::<24>(), &tk);
+            let tmk = Block::new(["K1", "B"], &place(index), context(&said), &random_key::<24>(), &tk);
             let entry = field(tlv::KEY_BLOCK, make(Carrier::CTmk, tmk).as_bytes());
             line.send(&frame(tlv::RKS_KEYS, &field(tlv::KEY_ENTRY, &entry)));
             line.expect(tlv::CONFIRM)?;
@@ -316,24 +324,24 @@ impl Victim {
     }
 
     fn flow_e(&mut self, carrier: Carrier, forge: Forge<'_>) -> Result<(), End> {
-        let (terminal, dmk) = (&mut self.terminal, &self.dmk);
-        let load = |stream| tms::load_key(terminal, Link::new(stream), slot(SLOT_E), None).map(drop);
+        let index = self.slots[3];
+        let (terminal, dmk, dwk) = (&mut self.terminal, &self.dmk, &self.dwk);
+        let load = |stream| tms::load_key(terminal, Link::new(stream), slot(index), None).map(drop);
         let make = |wanted, block: Block| if carrier == wanted { forge(&block) } else { block.wrap() };
         let (loaded, end) = against(load, |line| {
             let hello = line.expect(e::HELLO)?;
-            let dwk = random_key::<24>();
-            let tac_1 = x9_9(&TdesKey::from_bytes(&dwk).unwrap(), hello.get(e::T_DATA));
-            let block = Block::new(["K1", "B"], &place(0), context(&hello.frame), &dwk, dmk);
+            let tac_1 = x9_9(&TdesKey::from_bytes(dwk).unwrap(), hello.get(e::T_DATA));
+            let block = Block::new(["K1", "B"], &place(0), context(&hello.frame), dwk, dmk);
             let dwk_1 = make(Carrier::EDwk, block);
             let challenge = challenge(&tac_1, &S_DATA, &dwk_1);
             line.send(&challenge);
             let proof = line.expect(e::PROOF)?;
             assert_eq!(proof.get(e::RESULT), [0]);
             let mut said = [&hello.frame[..], &challenge, &proof.frame].concat();
-            let session = Block::new(["D0", "B"], &place(0), context(&said), &random_key::<24>(), &dwk);
+            let session = Block::new(["D0", "B"], &place(0), context(&said), &random_key::<24>(), dwk);
             let session = make(Carrier::ESession, session);
             said.extend(session.as_bytes());
-            let tmk = Block::new(["K1", "B"], &place(SLOT_E), context(&said), &random_key::<24>(), &dwk);
+            let tmk = Block::new(["K1", "B"], &place(index), context(&said), &random_key::<24>(), dwk);
             let tmk = make(Carrier::ETmk, tmk);
             line.send(&tms_key(&session, &tmk));
             line.expect(tlv::CONFIRM)?;

@@ -12,11 +12,38 @@
 
 // The support of the servers' and the KLD's tests names their crates so.
 extern crate server as keyferry_server;
+extern crate station as keyferry_station;
 
 #[path = "../../../server/tests/support/mod.rs"]
 mod support;
 
+// The program's own processes.
+#[path = "../support/mod.rs"]
+#[allow(dead_code, reason = "the program's tests use all of it")]
+mod cli;
+
+// A KLD with its HSM and its cards, and a terminal for it that is none of the product's.
+#[path = "../../../station/tests/station/estate.rs"]
+#[allow(dead_code, reason = "the station's tests use all of it")]
+mod estate;
+#[path = "../../../station/tests/kld/independent.rs"]
+#[allow(dead_code, reason = "the KLD's tests use all of it")]
+mod independent;
+#[path = "../../../station/tests/kld/world.rs"]
+#[allow(dead_code, reason = "the KLD's tests use all of it")]
+mod world;
+
 mod blocks;
+mod device;
+mod floods;
 mod forge;
+mod keys;
+mod kills;
+mod loaders;
+mod oracle;
+mod proofs;
 mod real;
+mod roles;
 mod sessions;
+mod table;
+mod uploads;
