@@ -8,7 +8,7 @@ use std::{
     time::SystemTime,
 };
 
-use pki::{Certificate, CertificateRefusal, CrlPolicy, CrlSet, Policy, Role, TrustList, Verified};
+use pki::{Certificate, CertificateRefusal, CrlPolicy, CrlSet, KeyFamily, Policy, Role, TrustList, Verified};
 
 use crate::{clock::now_seconds, config};
 
@@ -57,6 +57,7 @@ impl Trust {
         for root in &config.trust.roots {
             let path = config.path(&root.certificate);
             let certificate = Certificate::from_pem(&read(&path)?)
+                .and_then(of_good_key)
                 .map_err(|source| TrustError::Content { path, source })?;
             roots.add(certificate, &roles(&root.roles)?);
         }
@@ -119,6 +120,13 @@ impl Lists {
         self.crls = Arc::new(crls);
         Ok(())
     }
+}
+
+/// A root whose key is too small would be refused at each chain that ends at it: better when it is configured.
+fn of_good_key(root: Certificate) -> Result<Certificate, pki::Error> {
+    let checked = KeyFamily::of(root.spki_der());
+    checked.map_err(|defect| pki::Error::Key { what: "the root's key", defect })?;
+    Ok(root)
 }
 
 fn roles(words: &[String]) -> Result<Vec<Role>, TrustError> {
