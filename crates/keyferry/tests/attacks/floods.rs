@@ -160,16 +160,17 @@ fn honest(server: &Server, terminal: &Raw) {
     terminal.download_on(&mut crate::support::line::Line::over(stream), 0).unwrap();
 }
 
-/// Runs this for every number below, on as many threads as there are cores.
-fn each(numbers: usize, act: impl Fn(usize) + Sync) {
+/// Runs this for every number below, on so many threads.
+fn each(numbers: usize, threads: usize, act: impl Fn(usize) + Sync) {
     let next = AtomicUsize::new(0);
-    let cores = thread::available_parallelism().map_or(2, usize::from).min(4);
     thread::scope(|scope| {
-        for _ in 0..cores {
+        for _ in 0..threads {
             scope.spawn(|| {
-                while let number @ 0.. = next.fetch_add(1, Ordering::Relaxed)
-                    && number < numbers
-                {
+                loop {
+                    let number = next.fetch_add(1, Ordering::Relaxed);
+                    if number >= numbers {
+                        return;
+                    }
                     act(number);
                 }
             });
@@ -229,7 +230,7 @@ fn sweep() {
         }
     };
     let distinct = Mutex::new(HashSet::new());
-    each(1_000, |thousand| {
+    each(1_000, 2, |thousand| {
         let answers: Vec<_> = (0..1_000).map(|number| ask(1_000 * thousand + number)).collect();
         assert_eq!(ask(1_000 * thousand), answers[0], "the same question, the same answer");
         distinct.lock().unwrap().extend(answers);
@@ -242,7 +243,7 @@ fn sweep() {
     let all = Mutex::new(HashSet::new());
     let work = PublicKey::from_spki(ESTATE.rks.certificate.spki_der()).unwrap();
     let address = server.terminals;
-    each(10_000, |number| {
+    each(10_000, 24, |number| {
         let sn = format!("SN-{number:04}");
         let mut seen = swept(address, &sn);
         // Two RSA operations for each: every hundredth, the known ones and those beside them.
