@@ -1,0 +1,135 @@
+//! What two honest parties reach when nobody disturbs them: the terminal drops what it had open, opens a connection,
+//! and both go on to the end.
+//!
+//! Such a run depends on what the two ends of the slot keep and on fresh random numbers only: whatever else is open
+//! changes neither unless it acts, and the store's acts are whole. So it is made once for each pair of ends, and thereby
+//! from every state.
+
+use std::collections::HashMap;
+
+use crate::{
+    cast::{Cast, Ends, Id},
+    checks::Broken,
+    message::{Message, Part, PartId},
+    moves::{Released, make_pending},
+    server::Heard,
+    terms::{Connection, Place, Tmk},
+};
+
+/// Numbers that no exploration reaches.
+const FRESH: u8 = 200;
+/// How often the product's server looks at a slot again before it gives up.
+const MAX_RELEASES: usize = 4;
+
+/// Undisturbed runs that were made before, and whether a rule was broken in them.
+#[derive(Default)]
+pub(crate) struct Alone(HashMap<(Place, Id), Option<Broken>>);
+
+impl Alone {
+    /// Pairs of ends from which honest parties were left alone.
+    pub(crate) fn runs(&self) -> usize {
+        self.0.len()
+    }
+
+    /// What `check` says of these ends; it is asked once.
+    pub(crate) fn remembered(
+        &mut self,
+        cast: &mut Cast,
+        place: Place,
+        ends: Id,
+        check: fn(&mut Cast, Place, Ends) -> Option<Broken>,
+    ) -> Option<Broken> {
+        *self.0.entry((place, ends)).or_insert_with(|| {
+            let ends = cast.ends(ends);
+            check(cast, place, ends)
+        })
+    }
+
+    /// Whether a download ends with DONE, and a sign-in with its key after it, and both ends then use that key.
+    pub(crate) fn finishes(cast: &mut Cast, place: Place, ends: Ends) -> bool {
+        let mut pair = Pair { cast, place, next: FRESH, ends };
+        pair.download().is_some()
+            && pair.sign_in(true).is_some()
+            && pair.ends.disk.current.is_some()
+            && pair.ends.disk.current == pair.ends.slot.active
+    }
+
+    /// Whether a sign-in works, with the newest TMK or, where the host does not hold that one, the one before it.
+    pub(crate) fn signs_in(cast: &mut Cast, place: Place, ends: Ends) -> bool {
+        let mut signs_in = |newest| Pair { cast, place, next: FRESH, ends }.sign_in(newest).is_some();
+        signs_in(true) || signs_in(false)
+    }
+}
+
+/// A terminal and a server with nobody between them.
+struct Pair<'a> {
+    cast: &'a mut Cast,
+    place: Place,
+    /// The number of the next session and connection.
+    next: u8,
+    ends: Ends,
+}
+
+impl Pair<'_> {
+    /// Gives the terminal a message that was just said: where it waits then, and what it says.
+    fn terminal(&mut self, history: Id, message: Message) -> Option<(Option<Id>, Vec<PartId>)> {
+        let step = self.cast.terminal_hears(history, message)?;
+        if let Some(write) = step.write {
+            self.ends.disk.write(write, self.cast.fault);
+        }
+        let said = |part: &PartId| !matches!(self.cast.parts.get(*part), Part::Answered(..));
+        Some((step.next, step.told.iter().copied().filter(said).collect()))
+    }
+
+    fn meet(&mut self, with: Option<(Tmk, bool)>) -> (Id, Message, Connection) {
+        let (terminal, first, _) = self.cast.begin(self.place, self.next, with);
+        let connection = Connection(self.next);
+        self.next += 1;
+        (terminal, first, connection)
+    }
+
+    fn download(&mut self) -> Option<()> {
+        let (terminal, hello, connection) = self.meet(None);
+        let server = self.cast.connect(connection);
+        let challenged = self.cast.server_hears(server, hello)?;
+        let [crnd1, rnd2] = challenged.told[..] else { return None };
+        let (terminal, said) = self.terminal(terminal, Message::Challenge { crnd1, rnd2 })?;
+        let proven = self.cast.server_hears(challenged.next, Message::Reply { crnd2: *said.first()? })?;
+        let tmk = self.release()?;
+        let (server, told) = self.cast.give(proven.next, tmk);
+        let (terminal, said) = self.terminal(terminal?, Message::Key { block: *told.first()? })?;
+        let opened = self.cast.server_hears(server, Message::Confirm { check: *said.first()? })?;
+        let Heard::Opened { .. } = opened.heard else { return None };
+        self.ends.slot.confirm(tmk).then_some(())?;
+        let (end, _) = self.terminal(terminal?, Message::Done)?;
+        end.is_none().then_some(())
+    }
+
+    fn release(&mut self) -> Option<Tmk> {
+        let mut snapshot = self.ends.slot.read();
+        for _ in 0..MAX_RELEASES {
+            match make_pending(&mut self.ends.slot, self.place, snapshot, self.cast.fault) {
+                Released::Held(tmk) => return Some(tmk),
+                Released::LookAgain(newer) => snapshot = newer,
+                Released::Refused => return None,
+            }
+        }
+        None
+    }
+
+    fn sign_in(&mut self, newest: bool) -> Option<()> {
+        let with = if newest { self.ends.disk.current } else { self.ends.disk.previous }?;
+        let (terminal, sign_in, connection) = self.meet(Some((with, newest)));
+        let server = self.cast.connect(connection);
+        let asked = self.cast.server_hears(server, sign_in)?;
+        let Heard::SignIn { kcv } = asked.heard else { return None };
+        let tmk = self.ends.slot.keys().find(|tmk| tmk.kcv() == kcv)?;
+        self.ends.slot.begin_sign_in(connection, tmk).then_some(())?;
+        let (server, told) = self.cast.give(asked.next, tmk);
+        let (terminal, said) = self.terminal(terminal, Message::Working { blocks: *told.first()? })?;
+        let signed_in = self.cast.server_hears(server, Message::SignInConfirm { mac: *said.first()? })?;
+        self.ends.slot.confirm_sign_in(connection).then_some(())?;
+        let (end, _) = self.terminal(terminal?, Message::SignedIn { mac: *signed_in.told.first()? })?;
+        end.is_none().then_some(())
+    }
+}
