@@ -139,7 +139,7 @@ fn splice() {
         let other = Block { key: block.key.iter().map(|byte| byte ^ 0x42).collect(), ..block.clone() }.wrap();
         let (_, length) = Header::parse(&text).unwrap();
         let parts = |text: &str| -> Vec<String> {
-            let hex = text[length..].as_bytes();
+            let hex = &text.as_bytes()[length..];
             hex.chunks(16).map(|part| String::from_utf8(part.to_vec()).unwrap()).collect()
         };
         let joined = |parts: &[String]| {

@@ -105,7 +105,7 @@ fn unsafe_terminal() {
             let held = &status.slots[0];
             let kept = [Some(held.kcv.clone()), held.previous_kcv.clone()];
             assert!(kept.contains(&Some(before[0].kcv.clone())), "{at}");
-            assert_eq!(victim.deliver(Carrier::FPik, &Block::wrap).is_ok(), false);
+            assert!(victim.deliver(Carrier::FPik, &Block::wrap).is_err(), "nothing is released meanwhile");
             board.change(|readings| *readings = Readings::NOMINAL);
             assert_eq!(victim.deliver(Carrier::ATmk, &Block::wrap), Ok(()));
         }
@@ -122,7 +122,7 @@ fn disturbed(victim: &mut Victim, at: usize, happen: impl Fn()) -> (Result<(), S
     against(download, |line| {
         let maybe = |number| {
             if number == at {
-                happen()
+                happen();
             }
         };
         let hello = line.expect(tlv::HELLO)?;
@@ -215,6 +215,15 @@ fn clock() {
         let good = collect::answer(&mut pos, &collect_frame(&certificate(Role::KmsWork)));
         assert_eq!(good.is_ok(), offset < 0, "the time never goes back; past its end nothing is believed");
         assert!(pos.status().last_known_time >= known);
+        pos.set_clock(FixedClock(now()));
+        // A terminal whose clock was ahead once when it checked a certificate stays so: it fails closed, and for good.
+        let other = certificate(Role::KmsWork);
+        let code = collect::answer(&mut pos, &collect_frame(&other)).unwrap_err().fault.code.number();
+        assert_eq!(
+            code,
+            if offset < 0 { 0x0008 } else { 0x000D },
+            "latched before, or the time that was known"
+        );
 
         // Keys that need no certificate: both ways of being wrong change nothing.
         let mut victim = Victim::new();

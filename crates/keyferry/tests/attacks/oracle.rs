@@ -124,7 +124,7 @@ fn padding_oracle() {
                     if number >= FLOW_C {
                         return;
                     }
-                    let device = if number % 2 == 0 { &known } else { &stranger };
+                    let device = if number.is_multiple_of(2) { &known } else { &stranger };
                     let df22 = malformed(number / 8, &work);
                     assert_eq!(run(device, malformed(number, &work), &df22), *expected);
                 }

@@ -113,7 +113,7 @@ fn old_package() {
     );
     assert_eq!((server.approve(&word).status, server.approve(&word).code()), (409, "not-waiting"));
     let other_card = ESTATE.card(Role::Operator, "Other Operator", valid());
-    let again = server.upload(&signed(&other_card, &package(&[entry_old.clone()])));
+    let again = server.upload(&signed(&other_card, &package(std::slice::from_ref(&entry_old))));
     assert_eq!(results(&again)[0]["ok"], json!(false), "{again:?}");
     let asked = server.upload(&signed(&other_card, &package(&[replacing(entry_old)])));
     assert_eq!(results(&asked)[0]["code"], json!("awaits-approval"));
