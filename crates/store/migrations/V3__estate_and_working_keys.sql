@@ -311,3 +311,6 @@ INSERT INTO devices_loaded_or_imported (sn, key_serial, dik1, dik2_kcv, factor_d
 
 DROP TABLE devices;
 ALTER TABLE devices_loaded_or_imported RENAME TO devices;
+
+-- A dropped key's check value does not come again in its slot.
+CREATE INDEX dropped_by_slot ON tmks (sn, slot, kcv) WHERE state = 'dropped';

@@ -11,7 +11,7 @@ pub(crate) enum Fault {
     ActiveWhenSent,
     /// HSM and store let keys of one slot share a check value.
     SharedCheckValues,
-    /// HSM and store use the check value of a dropped key again, as the product's do by chance (`docs/model.md`).
+    /// HSM and store use the check value of a dropped key again (`docs/model.md`).
     ForgetDropped,
     /// The HSM makes the same key for every terminal.
     OneKeyForAll,

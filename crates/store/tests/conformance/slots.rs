@@ -141,10 +141,13 @@ pub async fn check_values_in_a_slot_differ(store: &impl Store) {
         let put = store.put_pending(fresh("SN-1", 0, 1, retired_or_active), event("tmk.pending")).await;
         assert_eq!(put, Ok(PendingOutcome::SameCheckValue));
     }
-    // Another slot may; so may a dropped key's successor.
+    // Another slot may.
     pending(store, "SN-1", 1, 1).await;
     store.drop_pending(&sn("SN-1"), event("tamper")).await.unwrap();
-    pending(store, "SN-1", 1, 1).await;
+    // Not a dropped key's successor: what confirmed the one would confirm the other.
+    let put = store.put_pending(fresh("SN-1", 1, 1, 1), event("tmk.pending")).await;
+    assert_eq!(put, Ok(PendingOutcome::SameCheckValue));
+    pending(store, "SN-1", 1, 2).await;
 }
 
 pub async fn ids_are_never_used_again(store: &impl Store) {

@@ -16,6 +16,7 @@ pub(in crate::sqlite) fn put_pending(
     event: &Event,
 ) -> Result<PendingOutcome, StoreError> {
     at_most("a TMK's block", put.block.len(), limits::KEY_BLOCK)?;
+    // A dropped key's check value does not come again either: its KEY_CONFIRM, heard before, would confirm this key.
     // All conditions are in the one statement that nearly always succeeds; which of them failed is asked afterwards.
     let made: Option<(i64, Serial)> = tx
         .prepare(
@@ -25,6 +26,7 @@ pub(in crate::sqlite) fn put_pending(
              FROM terminals WHERE sn = ?1 AND tk_generation = ?5
              AND NOT EXISTS (SELECT 1 FROM tmks WHERE sn = ?1 AND slot = ?2 AND state = 'active' AND kcv = ?4)
              AND NOT EXISTS (SELECT 1 FROM tmks WHERE sn = ?1 AND slot = ?2 AND state = 'retired' AND kcv = ?4)
+             AND NOT EXISTS (SELECT 1 FROM tmks WHERE sn = ?1 AND slot = ?2 AND state = 'dropped' AND kcv = ?4)
              ON CONFLICT (sn, slot) WHERE state = 'pending' DO NOTHING
              RETURNING id, key_serial",
         )?
