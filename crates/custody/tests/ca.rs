@@ -93,7 +93,7 @@ fn one_process_at_a_time_has_the_ca_open() {
 fn every_role_is_issued_filed_listed_and_verified_by_openssl() {
     let dir = tempfile::tempdir().unwrap();
     let (path, mut ca) = new_ca(dir.path());
-    for (index, role) in Role::ALL.into_iter().enumerate() {
+    for (index, role) in Role::SUITE_01.into_iter().enumerate() {
         let certificate = ca.issue(&request(role.word()), role, 30, NOW).unwrap();
         assert_eq!(certificate.role(), Some(role));
         let file = format!("issued/{:04}.pem", index + 1);
@@ -102,7 +102,7 @@ fn every_role_is_issued_filed_listed_and_verified_by_openssl() {
     }
     let record = Ca::read(&path).unwrap();
     let uses: Vec<Use> = record.issued().iter().map(|issued| issued.purpose).collect();
-    assert_eq!(uses, Role::ALL.map(Use::Role));
+    assert_eq!(uses, Role::SUITE_01.map(Use::Role));
     assert_eq!(record.head(), ca.record().head());
 }
 

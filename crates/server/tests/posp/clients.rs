@@ -6,7 +6,7 @@ use serde_json::json;
 use crate::{
     setting::Setting,
     support::{
-        estate::{DAY, ESTATE, name, now, valid},
+        estate::{DAY, ESTATE, name, now, root_valid, valid},
         posp::{POSP, Posp},
         world::{Options, World},
     },
@@ -71,7 +71,7 @@ fn a_revoked_client_is_out_as_soon_as_the_list_is_there() {
 #[test]
 fn a_server_without_the_roots_revocation_list_does_not_start() {
     let world = World::new();
-    let root = pki::issue::root(&name("Another root"), ESTATE.root_key(), valid(), 1).unwrap();
+    let root = pki::issue::root(&name("Another root"), ESTATE.root_key(), root_valid(), 1).unwrap();
     world.write("clients.pem", &root.pem());
     let more = POSP.replace("root.pem", "clients.pem");
     let failed = world.try_start(&Options { more, ..Options::default() }).err().unwrap();

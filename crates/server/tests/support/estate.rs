@@ -108,6 +108,11 @@ pub(crate) fn valid() -> Validity {
     Validity { not_before: now() - DAY, not_after: now() + 30 * DAY }
 }
 
+/// For a root: what it issues a second later must not outlive it.
+pub(crate) fn root_valid() -> Validity {
+    Validity { not_before: now() - 2 * DAY, not_after: now() + 60 * DAY }
+}
+
 impl Estate {
     fn new() -> Estate {
         let folder = tempfile::Builder::new().prefix("hsm").tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
@@ -177,7 +182,7 @@ impl Estate {
 
     /// An operator card of a root that nobody here knows, although it has the same name.
     pub(crate) fn foreign_operator(&self) -> Person {
-        let root = issue::root(&name("Test root"), &*self.other_card_key, valid(), 1).unwrap();
+        let root = issue::root(&name("Test root"), &*self.other_card_key, root_valid(), 1).unwrap();
         let issuer = Issuer::new(&root, &*self.other_card_key).unwrap();
         let spki = self.card_key.spki_der();
         let certificate =
@@ -206,7 +211,7 @@ impl Estate {
 
     /// A POSP whose certificate a root of the same name issued that nobody here knows.
     pub(crate) fn foreign_posp(&self, common_name: &str) -> Person {
-        let root = issue::root(&name("Test root"), &*self.other_card_key, valid(), 1).unwrap();
+        let root = issue::root(&name("Test root"), &*self.other_card_key, root_valid(), 1).unwrap();
         let issuer = Issuer::new(&root, &*self.other_card_key).unwrap();
         let spki = self.card_key.spki_der();
         let certificate = issue::tls_client(&issuer, &name(common_name), spki, valid()).unwrap();

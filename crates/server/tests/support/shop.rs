@@ -17,7 +17,7 @@ use sha2::{Digest, Sha256};
 use store::{DeploymentState, Event, NewDeployment, StopRule, Target, TmsStore, Vendor};
 
 use super::{
-    estate::{ESTATE, Key, name, valid},
+    estate::{ESTATE, Key, name, root_valid, valid},
     https::{self, CMS},
     package::signed,
     rks::{hex, report},
@@ -36,7 +36,7 @@ pub(crate) struct Maker {
 impl Maker {
     pub(crate) fn new() -> Maker {
         let (root_key, signer_key) = (Key::new(), PrivateKey::generate(2048).unwrap());
-        let root = issue::root(&name("Vendor root"), &root_key, valid(), 1).unwrap();
+        let root = issue::root(&name("Vendor root"), &root_key, root_valid(), 1).unwrap();
         let issuer = Issuer::new(&root, &root_key).unwrap();
         let subject = name("Vendor packages");
         let signer =
