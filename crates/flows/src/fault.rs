@@ -2,6 +2,8 @@
 
 use wire::{ErrorCode, ErrorMessage, Fields, Frame, Malformed, MessageType, error_frame_with_refusals};
 
+use crate::PadRefusal;
+
 /// The end of a flow on this side: why, and what the peer is told. The connection closes.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{code}: {reason}")]
@@ -112,6 +114,12 @@ impl<R: HasCode + From<ProtocolError>> From<ProtocolError> for Fault<R> {
 impl<R: HasCode + From<ProtocolError>> From<Malformed> for Fault<R> {
     fn from(malformed: Malformed) -> Fault<R> {
         ProtocolError::from(malformed).into()
+    }
+}
+
+impl<R: HasCode + From<PadRefusal>> From<PadRefusal> for Fault<R> {
+    fn from(refusal: PadRefusal) -> Fault<R> {
+        R::from(refusal).into()
     }
 }
 

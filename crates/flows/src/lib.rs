@@ -39,7 +39,7 @@ pub mod transcript;
 
 pub use chain::{Chain, MAX_INTERMEDIATES};
 pub use fault::{Fault, HasCode, ProtocolError};
-pub use loading::{Done, KeyConfirm};
+pub use loading::{Confirm, Confirmed, Done, ExpectConfirm, KeyConfirm, LoadingReason};
 pub use pad::PadRefusal;
 pub use refusal_record::RefusalRecord;
 pub use transcript::{BoundTranscript, Context, FlowLetter, Th, Transcript};

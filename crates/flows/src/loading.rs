@@ -1,12 +1,13 @@
 //! What every loading of keys ends with: key blocks, KEY_CONFIRM and DONE (2-wire.md section 3, types 05 and 06).
 
 use alloc::{borrow::ToOwned, string::String, vec::Vec};
+use core::marker::PhantomData;
 
 use subtle::ConstantTimeEq;
 use wire::{Fields, Frame, Kcv, Malformed, MessageType, Tag};
 
 use crate::{
-    ProtocolError,
+    Fault, HasCode, ProtocolError,
     fault::{expect, write},
 };
 
@@ -94,6 +95,73 @@ impl KeyConfirm {
             same & told.as_bytes().ct_eq(sent.as_bytes())
         });
         self.kcvs.len() == sent.len() && bool::from(same)
+    }
+}
+
+/// A reason of a flow that loads keys.
+pub trait LoadingReason: HasCode + From<ProtocolError> {
+    /// KEY_CONFIRM has another check value than the key that was sent: 0007.
+    fn wrong_check_value() -> Self;
+}
+
+/// The loader's message with one key has left; KEY_CONFIRM is to come. When it does not, the key stays what it was: pending
+/// at a server, which sends it again next time; with a KLD nobody knows whether it was loaded, and the report says so.
+#[derive(Debug)]
+pub struct ExpectConfirm<R> {
+    kcv: Kcv,
+    flow: PhantomData<fn() -> R>,
+}
+
+impl<R: LoadingReason> ExpectConfirm<R> {
+    pub(crate) fn of(kcv: Kcv) -> Self {
+        Self { kcv, flow: PhantomData }
+    }
+
+    /// Takes KEY_CONFIRM.
+    ///
+    /// # Errors
+    /// 0002, also when it confirms more than one key; 0003; the peer's ERROR. A wrong check value is no error here but
+    /// [`Confirm::WrongCheckValue`], so that it cannot be overlooked.
+    pub fn on_frame(self, frame: &Frame) -> Result<Confirm<R>, Fault<R>> {
+        let confirm = KeyConfirm::read_for(frame, 1)?;
+        if confirm.is_of(&[self.kcv]) {
+            Ok(Confirm::Opened(Confirmed { kcv: self.kcv, flow: PhantomData }))
+        } else {
+            Ok(Confirm::WrongCheckValue(R::wrong_check_value().into()))
+        }
+    }
+}
+
+/// What KEY_CONFIRM showed.
+#[derive(Debug)]
+#[must_use]
+pub enum Confirm<R: HasCode> {
+    /// The block was opened: the key may become active.
+    Opened(Confirmed<R>),
+    /// It told another check value: the key stays what it was, the audit or the report gets an alarm, the peer this fault
+    /// (0007).
+    WrongCheckValue(Fault<R>),
+}
+
+/// The one loaded holds the key. Whoever keeps the loader's record writes so before [`Confirmed::done`] leaves.
+#[derive(Debug)]
+pub struct Confirmed<R> {
+    kcv: Kcv,
+    flow: PhantomData<fn() -> R>,
+}
+
+impl<R: LoadingReason> Confirmed<R> {
+    /// The check value that both sides have.
+    pub fn kcv(&self) -> Kcv {
+        self.kcv
+    }
+
+    /// Gives DONE, the end.
+    ///
+    /// # Errors
+    /// None in practice: it has a fixed size.
+    pub fn done(self) -> Result<Frame, Fault<R>> {
+        Ok(Done.write()?)
     }
 }
 

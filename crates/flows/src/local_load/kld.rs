@@ -7,9 +7,12 @@ use wire::{Device, Frame, Kcv, Suite};
 
 use super::{
     Fault, Reason,
-    messages::{Done, KeyConfirm, KldAccept, KldConnect, KldKey},
+    messages::{KldAccept, KldConnect, KldKey},
 };
-use crate::{Chain, Context, Transcript, loading::MODULUS};
+use crate::{
+    Chain, Context, Transcript,
+    loading::{self, MODULUS},
+};
 
 /// A loading that has not begun.
 #[derive(Debug)]
@@ -112,60 +115,13 @@ impl Accept {
             return Err(internal("the key's check value is none of TDES").into());
         }
         let frame = KldKey { c_ctmk_rnd2: c_ctmk_rnd2.to_owned() }.write()?;
-        Ok((frame, ExpectConfirm { kcv }))
+        Ok((frame, ExpectConfirm::of(kcv)))
     }
 }
 
-/// KLD_KEY has left; KEY_CONFIRM is to come. When it does not, nobody knows whether the key was loaded: the report says
-/// so.
-#[derive(Debug)]
-pub struct ExpectConfirm {
-    kcv: Kcv,
-}
-
-impl ExpectConfirm {
-    /// Takes KEY_CONFIRM.
-    ///
-    /// # Errors
-    /// 0002, also when it confirms more than one key; 0003; the terminal's ERROR. A wrong check value is no error here
-    /// but [`Confirm::WrongCheckValue`], so that it cannot be overlooked.
-    pub fn on_frame(self, frame: &Frame) -> Result<Confirm, Fault> {
-        let confirm = KeyConfirm::read_for(frame, 1)?;
-        if confirm.is_of(&[self.kcv]) {
-            Ok(Confirm::Opened(Confirmed { kcv: self.kcv }))
-        } else {
-            Ok(Confirm::WrongCheckValue(Reason::WrongCheckValue.into()))
-        }
-    }
-}
-
+/// KLD_KEY has left.
+pub type ExpectConfirm = loading::ExpectConfirm<Reason>;
 /// What KEY_CONFIRM showed.
-#[derive(Debug)]
-#[must_use]
-pub enum Confirm {
-    /// The terminal opened the block: the key is loaded.
-    Opened(Confirmed),
-    /// It told another check value: the report has an alarm, the peer gets this fault (0007).
-    WrongCheckValue(Fault),
-}
-
-/// The terminal holds the key. The run's inventory says so before [`Confirmed::done`] leaves.
-#[derive(Debug)]
-pub struct Confirmed {
-    kcv: Kcv,
-}
-
-impl Confirmed {
-    /// The check value that both sides have.
-    pub fn kcv(&self) -> Kcv {
-        self.kcv
-    }
-
-    /// Gives DONE, the end.
-    ///
-    /// # Errors
-    /// None in practice: it has a fixed size.
-    pub fn done(self) -> Result<Frame, Fault> {
-        Ok(Done.write()?)
-    }
-}
+pub type Confirm = loading::Confirm<Reason>;
+/// The terminal holds the key.
+pub type Confirmed = loading::Confirmed<Reason>;

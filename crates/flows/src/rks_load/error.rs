@@ -104,9 +104,3 @@ impl HasCode for Reason {
         }
     }
 }
-
-impl From<PadRefusal> for super::Fault {
-    fn from(refusal: PadRefusal) -> super::Fault {
-        Reason::Pad(refusal).into()
-    }
-}

@@ -4,7 +4,7 @@ use alloc::string::String;
 
 use wire::{ErrorCode, Malformed, Serial, Suite};
 
-use crate::{HasCode, ProtocolError};
+use crate::{HasCode, LoadingReason, ProtocolError};
 
 /// Why a TMK download ended. Some reasons only the driver can find; they are here because their code is.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -131,5 +131,11 @@ impl HasCode for Reason {
 impl From<PadRefusal> for super::Fault {
     fn from(refusal: PadRefusal) -> super::Fault {
         Reason::Pad(refusal).into()
+    }
+}
+
+impl LoadingReason for Reason {
+    fn wrong_check_value() -> Self {
+        Self::WrongCheckValue
     }
 }

@@ -2,14 +2,13 @@
 
 use alloc::{borrow::ToOwned, string::ToString};
 
-use subtle::ConstantTimeEq;
 use wire::{Device, Fields, Frame, Kcv, Slot, Suite};
 
 use super::{
     Fault, Reason,
-    messages::{Done, KeyConfirm, RANDOM, TkChallenge, TkHello, TkKey, TkReply, top_bit},
+    messages::{RANDOM, TkChallenge, TkHello, TkKey, TkReply, top_bit},
 };
-use crate::{Context, Transcript};
+use crate::{Context, Transcript, loading};
 
 /// A connection on which TK_HELLO is to come.
 #[derive(Debug, Default)]
@@ -160,59 +159,13 @@ impl Reply {
             return Err(Reason::Internal { why: "the key's check value is none of TDES".to_string() }.into());
         }
         let frame = TkKey { block: block.to_owned() }.write()?;
-        Ok((frame, ExpectConfirm { kcv }))
+        Ok((frame, ExpectConfirm::of(kcv)))
     }
 }
 
-/// TK_KEY has left; KEY_CONFIRM is to come. When it does not, the key stays pending and is sent again next time.
-#[derive(Debug)]
-pub struct ExpectConfirm {
-    kcv: Kcv,
-}
-
-impl ExpectConfirm {
-    /// Takes KEY_CONFIRM.
-    ///
-    /// # Errors
-    /// 0002, 0003. A wrong check value is no error here but [`Confirm::WrongCheckValue`], so that it cannot be
-    /// overlooked.
-    pub fn on_frame(self, frame: &Frame) -> Result<Confirm, Fault> {
-        let KeyConfirm { kcv } = KeyConfirm::read(frame)?;
-        if bool::from(kcv.as_bytes().ct_eq(self.kcv.as_bytes())) {
-            Ok(Confirm::Opened(Confirmed { kcv }))
-        } else {
-            Ok(Confirm::WrongCheckValue(Reason::WrongCheckValue.into()))
-        }
-    }
-}
-
+/// TK_KEY has left.
+pub type ExpectConfirm = loading::ExpectConfirm<Reason>;
 /// What KEY_CONFIRM showed.
-#[derive(Debug)]
-#[must_use]
-pub enum Confirm {
-    /// The terminal opened the block: the pending key may become active.
-    Opened(Confirmed),
-    /// It told another check value: the key stays pending, the audit gets an alarm, the peer this fault (0007).
-    WrongCheckValue(Fault),
-}
-
-/// The terminal holds the key. The store makes it active before [`Confirmed::done`] leaves.
-#[derive(Debug)]
-pub struct Confirmed {
-    kcv: Kcv,
-}
-
-impl Confirmed {
-    /// The check value that both sides have.
-    pub fn kcv(&self) -> Kcv {
-        self.kcv
-    }
-
-    /// Gives DONE, the end.
-    ///
-    /// # Errors
-    /// None in practice: it has a fixed size.
-    pub fn done(self) -> Result<Frame, Fault> {
-        Ok(Done.write()?)
-    }
-}
+pub type Confirm = loading::Confirm<Reason>;
+/// The terminal holds the key.
+pub type Confirmed = loading::Confirmed<Reason>;

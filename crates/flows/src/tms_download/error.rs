@@ -88,12 +88,6 @@ impl HasCode for Reason {
     }
 }
 
-impl From<PadRefusal> for super::Fault {
-    fn from(refusal: PadRefusal) -> super::Fault {
-        Reason::Pad(refusal).into()
-    }
-}
-
 impl From<Exhausted> for super::Fault {
     fn from(exhausted: Exhausted) -> super::Fault {
         Reason::Exhausted(exhausted).into()

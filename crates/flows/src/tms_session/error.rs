@@ -4,7 +4,7 @@ use alloc::string::String;
 
 use wire::{ErrorCode, Serial, Src, Suite};
 
-use crate::{HasCode, PadRefusal, ProtocolError};
+use crate::{HasCode, LoadingReason, PadRefusal, ProtocolError};
 
 /// Why a session, or the attempt at one, ended. Some reasons only the driver can find; they are here because their code
 /// is.
@@ -174,8 +174,8 @@ impl HasCode for Reason {
     }
 }
 
-impl From<PadRefusal> for super::Fault {
-    fn from(refusal: PadRefusal) -> super::Fault {
-        Reason::Pad(refusal).into()
+impl LoadingReason for Reason {
+    fn wrong_check_value() -> Self {
+        Self::WrongCheckValue
     }
 }

@@ -2,7 +2,6 @@
 
 use alloc::{borrow::ToOwned, string::ToString, vec::Vec};
 
-use subtle::ConstantTimeEq;
 use wire::{Fields, Frame, Kcv, OperatorId, SData, Src, Suite, TData, TmsVersion};
 
 use super::{
@@ -11,7 +10,7 @@ use super::{
         Challenge, MAC, Named, OPERATOR_PROOF, SessionKeys, TmsChallenge, TmsHello, TmsKey, TmsProof,
     },
 };
-use crate::{Done, tmk_download::messages::KeyConfirm};
+use crate::loading;
 
 /// A connection on which TMS_HELLO is to come; also one whose session is over, on which the terminal opens a new one.
 #[derive(Debug, Default)]
@@ -214,7 +213,7 @@ impl Proof {
         if !matches!(kcv, Kcv::Tdes(_)) {
             return Err(internal("the key's check value is none of TDES"));
         }
-        Ok((self.key(session_block, Some(tmk))?, ExpectConfirm { kcv }))
+        Ok((self.key(session_block, Some(tmk))?, ExpectConfirm::of(kcv)))
     }
 
     fn key(self, session_block: &str, tmk: Option<&str>) -> Result<Frame, Fault> {
@@ -234,59 +233,12 @@ impl Proof {
     }
 }
 
-/// TMS_KEY of a key download has left; KEY_CONFIRM is to come. When it does not, the key stays pending and is sent again
-/// next time.
-#[derive(Debug)]
-pub struct ExpectConfirm {
-    kcv: Kcv,
-}
-
-impl ExpectConfirm {
-    /// Takes KEY_CONFIRM.
-    ///
-    /// # Errors
-    /// 0002, 0003. A wrong check value is no error here but [`Confirm::WrongCheckValue`], so that it cannot be
-    /// overlooked.
-    pub fn on_frame(self, frame: &Frame) -> Result<Confirm, Fault> {
-        let KeyConfirm { kcv } = KeyConfirm::read(frame)?;
-        if bool::from(kcv.as_bytes().ct_eq(self.kcv.as_bytes())) {
-            Ok(Confirm::Opened(Confirmed { kcv }))
-        } else {
-            Ok(Confirm::WrongCheckValue(Reason::WrongCheckValue.into()))
-        }
-    }
-}
-
+/// TMS_KEY of a key download has left.
+pub type ExpectConfirm = loading::ExpectConfirm<Reason>;
 /// What KEY_CONFIRM showed.
-#[derive(Debug)]
-#[must_use]
-pub enum Confirm {
-    /// The terminal opened the block: the pending key may become active.
-    Opened(Confirmed),
-    /// It told another check value: the key stays pending, the audit gets an alarm, the peer this fault (0007).
-    WrongCheckValue(Fault),
-}
-
-/// The terminal holds the key. The store makes it active before [`Confirmed::done`] leaves.
-#[derive(Debug)]
-pub struct Confirmed {
-    kcv: Kcv,
-}
-
-impl Confirmed {
-    /// The check value that both sides have.
-    pub fn kcv(&self) -> Kcv {
-        self.kcv
-    }
-
-    /// Gives DONE, the end of the session.
-    ///
-    /// # Errors
-    /// None in practice: it has a fixed size.
-    pub fn done(self) -> Result<Frame, Fault> {
-        Ok(Done.write()?)
-    }
-}
+pub type Confirm = loading::Confirm<Reason>;
+/// The terminal holds the key.
+pub type Confirmed = loading::Confirmed<Reason>;
 
 /// A code that refuses something.
 fn refusing(src: Src) -> Result<Src, Fault> {
