@@ -7,6 +7,7 @@ pub(crate) mod audit;
 pub(crate) mod canary;
 pub(crate) mod estate;
 pub(crate) mod https;
+pub(crate) mod kld;
 pub(crate) mod line;
 pub(crate) mod package;
 pub(crate) mod posp;

@@ -1,45 +1,25 @@
 //! The product's terminal against the product's server, over TCP; DMK injected by a KLD written from 2-wire.md section 4
 //! alone.
 
-use std::{
-    io,
-    net::{SocketAddr, TcpListener, TcpStream},
-    sync::atomic::{AtomicBool, Ordering},
-    thread,
-};
+use std::{io, net::TcpStream};
 
 use flows::tms_session::OperatorPassword;
-use keyblock::{Algorithm, Exportability, Header, Kbpk, Mode, Usage, Version};
-use paycrypto::rsa::PrivateKey;
-use pki::{
-    Role,
-    issue::{self, Issuer},
-};
+use pki::Role;
 use serde_json::json;
-use sha2::{Digest, Sha256};
 use store::{NewDeployment, Stage, StopRule};
 use terminal::{
     Link, NewTerminal, Terminal, TrustedRoot,
     area::Areas,
-    listen,
     tms::{self, TmsError, UpdateOptions, Updated},
 };
 use wire::Slot;
 
 use crate::support::{
-    estate::{ESTATE, name, valid},
-    line::connect,
-    rks::hex,
+    estate::ESTATE,
+    kld::{self, Injected},
     shop::Shop,
-    tlv::{self, field, frame},
     tms::{MODEL, Pos, VENDOR},
 };
-
-const KLD_CONNECT: u8 = 0x21;
-const KLD_ACCEPT: u8 = 0x22;
-const KLD_KEY: u8 = 0x23;
-const C_RND1_RND2: u16 = 0xDF10;
-const C_CTMK_RND2: u16 = 0xDF11;
 
 /// A terminal of this shop's vendor, with its DMK.
 fn product(shop: &Shop, pos: &Pos) -> Terminal {
@@ -54,55 +34,8 @@ fn product(shop: &Shop, pos: &Pos) -> Terminal {
         model: Some(MODEL.parse().unwrap()),
         ..NewTerminal::named(pos.sn.parse().unwrap())
     });
-    visited(terminal.unwrap(), |address| inject(address, pos))
-}
-
-/// Runs `visit` against the terminal's own listener.
-fn visited(mut terminal: Terminal, visit: impl FnOnce(SocketAddr)) -> Terminal {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = listener.local_addr().unwrap();
-    let stop = AtomicBool::new(false);
-    thread::scope(|scope| {
-        let serving = scope.spawn(|| {
-            let stopped = || stop.load(Ordering::Relaxed);
-            listen::serve(&listener, &mut terminal, &stopped, &mut |_| {}).unwrap();
-        });
-        visit(address);
-        thread::sleep(std::time::Duration::from_millis(100));
-        stop.store(true, Ordering::Relaxed);
-        serving.join().unwrap();
-    });
-    terminal
-}
-
-/// Flow B from the KLD's side.
-fn inject(address: SocketAddr, pos: &Pos) {
-    let key = PrivateKey::generate(2048).unwrap();
-    let issuer = Issuer::new(&ESTATE.root, ESTATE.root_key()).unwrap();
-    let certificate =
-        issue::leaf(&issuer, Role::Downloader, &name("KLD-7"), key.spki_der(), valid()).unwrap();
-    let mut line = connect(address);
-    let hello = [field(tlv::SUITE, &[1]), field(tlv::CERTIFICATE, certificate.der())].concat();
-    let hello = frame(KLD_CONNECT, &hello);
-    line.send(&hello);
-    let accept = line.expect(KLD_ACCEPT).unwrap();
-    let opened = key.oaep_decrypt(accept.get(C_RND1_RND2)).unwrap();
-    let (rnd1, rnd2) = opened.split_at(24);
-    let context = hex(&Sha256::digest([hello, accept.frame.clone()].concat())[..16]);
-    let header = Header::new(
-        Version::B,
-        Usage::parse("11").unwrap(),
-        Algorithm::TDES,
-        Mode::parse("N").unwrap(),
-        Exportability::NOT_EXPORTABLE,
-    );
     let place = format!("{}/00", pos.sn);
-    let header = header.with_optional("10", place).unwrap().with_optional("11", context).unwrap();
-    let block = Kbpk::new(Version::B, rnd1).unwrap().wrap(&header, &pos.dmk).unwrap();
-    let content = [field(tlv::KEY_BLOCK, block.as_bytes()), field(tlv::RND2, rnd2)].concat();
-    line.send(&frame(KLD_KEY, &field(C_CTMK_RND2, &key.type1_sign(&content).unwrap())));
-    line.expect(tlv::CONFIRM).unwrap();
-    line.send(&frame(tlv::DONE, &[]));
+    kld::load(terminal.unwrap(), &Injected { sn: &pos.sn, usage: "11", place, key: &pos.dmk, factor: None })
 }
 
 fn update(
