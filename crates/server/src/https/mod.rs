@@ -2,6 +2,7 @@
 //!
 //! Nobody is believed for having connected: what changes anything is a CMS package signed by a card.
 
+mod body;
 mod listen;
 pub(crate) mod posp;
 mod routes;

@@ -2,8 +2,8 @@ use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use axum::{
     Extension, Json, Router,
-    body::{Body, Bytes},
-    extract::{DefaultBodyLimit, FromRequest, Request, State},
+    body::Body,
+    extract::{FromRequest, Request, State},
     http::{StatusCode, header::CONTENT_TYPE},
     middleware::{self, Next},
     response::{IntoResponse, Response},
@@ -14,7 +14,9 @@ use pki::Certificate;
 use serde_json::json;
 use store::Store;
 use tokio::time::timeout;
+use zeroize::Zeroizing;
 
+use super::body::{self, Defect, MaxBody};
 use crate::{
     kms::{ApprovalRefusal, Kms, UploadRefusal},
     windows::WindowRefusal,
@@ -41,7 +43,7 @@ pub(crate) fn router<S: Store, H: Hsm>(kms: Arc<Kms<S, H>>, max_body: usize) -> 
         .route("/v1/work-certificate", get(work_certificate))
         .route("/v1/crl", get(revocation_lists))
         .route("/v1/health", get(health))
-        .layer(DefaultBodyLimit::max(max_body))
+        .layer(Extension(MaxBody(max_body)))
         .layer(middleware::from_fn(in_time))
         .with_state(kms)
 }
@@ -141,23 +143,19 @@ async fn health<S: Store, H: Hsm>(State(kms): State<Arc<Kms<S, H>>>) -> Response
 }
 
 /// A whole CMS package as a request's body: every route that changes something takes one.
-struct CmsBody(Bytes);
+struct CmsBody(Zeroizing<Vec<u8>>);
 
 impl<S: Send + Sync> FromRequest<S> for CmsBody {
     type Rejection = Response;
 
-    async fn from_request(request: Request, state: &S) -> Result<Self, Response> {
-        let media = request.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
-        let media = media.unwrap_or_default().split(';').next().unwrap_or_default().trim();
-        if !media.eq_ignore_ascii_case(CMS) {
-            let text = format!("send the package as {CMS}");
-            return Err(refuse(StatusCode::UNSUPPORTED_MEDIA_TYPE, "wrong-media-type", &text));
-        }
-        Bytes::from_request(request, state).await.map(Self).map_err(|rejected| match rejected.status() {
-            status @ StatusCode::PAYLOAD_TOO_LARGE => {
-                refuse(status, "too-large", &"the package is larger than this server takes; split it")
-            }
-            status => refuse(status, "body", &"the package did not arrive whole"),
+    async fn from_request(request: Request, _: &S) -> Result<Self, Response> {
+        body::whole(request, CMS).await.map(Self).map_err(|defect| {
+            let text: &dyn std::fmt::Display = match defect {
+                Defect::Media => &format_args!("send the package as {CMS}"),
+                Defect::TooLarge => &"the package is larger than this server takes; split it",
+                Defect::Broken => &"the package did not arrive whole",
+            };
+            refuse(defect.status(), defect.code(), text)
         })
     }
 }

@@ -4,7 +4,6 @@
 //! (PANs, PIN blocks, messages) goes to the HSM and into no log.
 
 mod answers;
-mod body;
 mod clients;
 mod listen;
 mod openapi;

@@ -1,17 +1,43 @@
 //! From what comes in as HTTP to what the host side takes.
 
+use axum::{
+    extract::{FromRequest, Request},
+    response::Response,
+};
 use base64ct::{Base64, Encoding};
 use hsm::{Sensitive, commands::MAX_ITEMS};
 use serde::Deserialize;
+use zeroize::Zeroizing;
 
+use super::super::body::{self, Defect};
 use super::{
-    answers::unhex,
+    answers::{refuse, unhex},
     types::{Batch, MacCheckItem, MacItem, Text, TranslateItem},
 };
 use crate::host::{MacRequest, PinRequest, TerminalName, Whose, refusal::HostRefusal};
 
+/// The media type of requests.
+const JSON: &str = "application/json";
 /// Bytes of a PIN block under a PIK, and of a MAC.
 const BLOCK: usize = 8;
+
+/// A whole JSON body.
+pub(super) struct Body(pub(super) Zeroizing<Vec<u8>>);
+
+impl<S: Send + Sync> FromRequest<S> for Body {
+    type Rejection = Response;
+
+    async fn from_request(request: Request, _: &S) -> Result<Self, Response> {
+        body::whole(request, JSON).await.map(Self).map_err(|defect| {
+            let text = match defect {
+                Defect::Media => "send the request as application/json",
+                Defect::TooLarge => "the request is larger than this server takes; split it",
+                Defect::Broken => "the request did not arrive whole",
+            };
+            refuse(defect.status(), defect.code(), text)
+        })
+    }
+}
 
 /// Reads a body.
 pub(super) fn read<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, HostRefusal> {

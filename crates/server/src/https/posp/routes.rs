@@ -14,12 +14,12 @@ use store::{Store, limits};
 use tokio::time::timeout;
 use utoipa::IntoParams;
 
+use super::super::body::{MaxBody, drain};
 use super::{
     answers::{self, fail, hex, ok, refuse, unhex},
-    body::{Body, MaxBody, drain},
     clients::Client,
     openapi,
-    requests::{mac_check, mac_request, pin_request, read, read_batch, whose},
+    requests::{Body, mac_check, mac_request, pin_request, read, read_batch, whose},
     types::{
         Batch, Checked, ConfirmRequest, Done, ErrorBody, ItemResult, Mac, MacCheckItem, MacItem, NewTerminal,
         NewTerminals, Results, SignInRequest, Terminal, Terminals, TranslateItem, Translated,
