@@ -55,6 +55,11 @@ fn every_purpose_has_its_line() {
             "ZONE-PIN P0TE",
             "ZONE-PIN-AES P0AE",
             "OPERATOR 14HV",
+            "TMK-AES K1AB",
+            "PIK-AES P0AE",
+            "MAK-AES M6AC",
+            "TDK-AES D0AE",
+            "DMK-AES 11AN",
         ]
     );
     let texts: HashSet<_> = Purpose::ALL.iter().map(|purpose| purpose.rule().text).collect();
@@ -111,6 +116,7 @@ struct Room {
     auk: TdesKey,
     mak: TdesKey,
     aes: AesKey,
+    aes16: AesKey,
     tk_hash: String,
     _folder: tempfile::TempDir,
 }
@@ -124,8 +130,9 @@ impl Room {
         let pair = PrivateKey::generate(2048).unwrap();
         let (tek, auk) = (TdesKey::generate24().unwrap(), TdesKey::generate24().unwrap());
         let (mak, aes) = (TdesKey::generate16().unwrap(), AesKey::generate32().unwrap());
+        let aes16 = AesKey::generate16().unwrap();
         let tk_hash = hex(&paycrypto::digest::sha256(&[tek.expose(), auk.expose()].concat()));
-        Self { hsm, pair, tek, auk, mak, aes, tk_hash, _folder: folder }
+        Self { hsm, pair, tek, auk, mak, aes, aes16, tk_hash, _folder: folder }
     }
 
     /// Why a command is refused, or its one item.
@@ -150,6 +157,8 @@ impl Room {
             Purpose::ComponentAes | Purpose::ZoneMasterAes | Purpose::ZonePinAes | Purpose::Operator => {
                 self.aes.expose()
             }
+            Purpose::DmkAes => self.aes.expose(),
+            Purpose::TmkAes | Purpose::PikAes | Purpose::MakAes | Purpose::TdkAes => self.aes16.expose(),
             _ => self.tek.expose(),
         };
         let notes = [(crate::lmk::NAME, "name")];

@@ -53,6 +53,16 @@ pub(crate) enum Purpose {
     ZonePinAes,
     /// An operator's verifier: checks his proofs.
     Operator,
+    /// TMK of suite 02: is wrapped under K(kbpk), an exchange key; wraps working keys.
+    TmkAes,
+    /// PIK of suite 02: is wrapped under K(kbpk) or a TMK; PINs are translated from it.
+    PikAes,
+    /// MAK of suite 02: is wrapped under K(kbpk) or a TMK; makes and checks MACs.
+    MakAes,
+    /// TDK of suite 02: is wrapped under a TMK.
+    TdkAes,
+    /// DMK of suite 02: is loaded into a terminal; the keys of its sessions are derived with it.
+    DmkAes,
 }
 
 /// One row of the table.
@@ -86,7 +96,7 @@ const fn usage(text: [u8; 2]) -> Usage {
 impl Purpose {
     /// Every purpose, for tests that try each as every other.
     #[cfg(test)]
-    pub(crate) const ALL: [Self; 21] = [
+    pub(crate) const ALL: [Self; 26] = [
         Self::KmsWork,
         Self::TlsServer,
         Self::Tek,
@@ -108,6 +118,11 @@ impl Purpose {
         Self::ZonePinTdes,
         Self::ZonePinAes,
         Self::Operator,
+        Self::TmkAes,
+        Self::PikAes,
+        Self::MakAes,
+        Self::TdkAes,
+        Self::DmkAes,
     ];
 
     /// RSA key pairs that are kept in a backup: what others encrypted to them is lost without them.
@@ -143,6 +158,11 @@ impl Purpose {
             Self::ZonePinTdes => rule("ZONE-PIN", Usage::PIN_ENCRYPTION, Algorithm::TDES, Mode::ENCRYPT),
             Self::ZonePinAes => rule("ZONE-PIN-AES", Usage::PIN_ENCRYPTION, Algorithm::AES, Mode::ENCRYPT),
             Self::Operator => rule("OPERATOR", VERIFIER, Algorithm::HMAC, Mode::VERIFY),
+            Self::TmkAes => rule("TMK-AES", Usage::KEY_BLOCK_PROTECTION, Algorithm::AES, Mode::BOTH),
+            Self::PikAes => rule("PIK-AES", Usage::PIN_ENCRYPTION, Algorithm::AES, Mode::ENCRYPT),
+            Self::MakAes => rule("MAK-AES", Usage::MAC_CMAC, Algorithm::AES, Mode::GENERATE_AND_VERIFY),
+            Self::TdkAes => rule("TDK-AES", Usage::DATA_ENCRYPTION, Algorithm::AES, Mode::ENCRYPT),
+            Self::DmkAes => rule("DMK-AES", DMK, Algorithm::AES, Mode::NO_RESTRICTION),
         }
     }
 

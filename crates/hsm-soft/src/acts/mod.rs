@@ -12,6 +12,7 @@ mod dik1;
 mod exchange;
 mod export_held;
 mod held_key;
+mod held_key_ec;
 mod import_loaded;
 mod import_under_zone;
 mod load_terminal;
