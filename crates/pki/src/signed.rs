@@ -12,11 +12,23 @@ pub(crate) const SHA256_WITH_RSA: &[u8] =
     &[0x30, 0x0D, 0x06, 0x09, 0x2A, 0x86, 0x48, 0x86, 0xF7, 0x0D, 0x01, 0x01, 0x0B, 0x05, 0x00];
 
 /// AlgorithmIdentifier ecdsa-with-SHA256, without parameters (RFC 5758 section 3.2).
-const ECDSA_WITH_SHA256: &[u8] = &[0x30, 0x0A, 0x06, 0x08, 0x2A, 0x86, 0x48, 0xCE, 0x3D, 0x04, 0x03, 0x02];
+pub(crate) const ECDSA_WITH_SHA256: &[u8] =
+    &[0x30, 0x0A, 0x06, 0x08, 0x2A, 0x86, 0x48, 0xCE, 0x3D, 0x04, 0x03, 0x02];
 
 /// The AlgorithmIdentifier of what the holder of this public key signs (SubjectPublicKeyInfo, DER).
 pub(crate) fn algorithm_of(spki: &[u8]) -> &'static [u8] {
     if p256::is_p256(spki) { ECDSA_WITH_SHA256 } else { SHA256_WITH_RSA }
+}
+
+/// What the signer's kind of key makes of `message` in certificates, lists, requests and CMS: RSA PKCS #1 v1.5, or ECDSA as
+/// Ecdsa-Sig-Value (RFC 3279 section 2.2.3).
+pub(crate) fn sign(signer: &dyn Signer, message: &[u8]) -> Result<Vec<u8>, Error> {
+    if p256::is_p256(signer.spki_der()) {
+        let raw = signer.sign(Scheme::EcdsaP256Sha256, message)?;
+        Ok(p256::to_der(&raw).ok_or_else(|| SignError::new("it gave something else than r and s"))?)
+    } else {
+        Ok(signer.sign(Scheme::Pkcs1Sha256, message)?)
+    }
 }
 
 /// The three parts, as they came.
@@ -83,12 +95,7 @@ impl Signed {
 
     /// Has `tbs` signed and gives the whole structure in DER. The signer's key says by which algorithm.
     pub(crate) fn create(tbs: &[u8], signer: &dyn Signer) -> Result<Vec<u8>, Error> {
-        let signature = if p256::is_p256(signer.spki_der()) {
-            let raw = signer.sign(Scheme::EcdsaP256Sha256, tbs)?;
-            p256::to_der(&raw).ok_or_else(|| SignError::new("it gave something else than r and s"))?
-        } else {
-            signer.sign(Scheme::Pkcs1Sha256, tbs)?
-        };
+        let signature = sign(signer, tbs)?;
         let bits = tlv::encode(tlv::BIT_STRING, &[&[0], &signature]);
         Ok(tlv::encode(tlv::SEQUENCE, &[tbs, algorithm_of(signer.spki_der()), &bits]))
     }

@@ -4,19 +4,13 @@
 //! signer's chain: what it does not need, it refuses. So no one can send the same collection twice as
 //! different bytes.
 
-use der::Decode;
-use x509_cert::time::Time;
-
-use super::{CmsRefusal, MAX_CERTIFICATES, MAX_PACKAGE_LEN, MAX_SIGNERS, oids};
+use super::{CmsRefusal, MAX_CERTIFICATES, MAX_PACKAGE_LEN, MAX_SIGNERS, oids, signer_info};
+use crate::MAX_INTERMEDIATES;
 use crate::certificate::Certificate;
-use crate::error::Error;
-use crate::key::{RSA_ENCRYPTION, Scheme, sha256, verify_signature};
-use crate::signed::SHA256_WITH_RSA;
 use crate::tlv::{self, Reader};
-use crate::{MAX_INTERMEDIATES, time};
 
 /// A package whose digest and signatures were checked. Who the signers are is still to be checked:
-/// [`crate::verify_chain`] of each one's certificate.
+/// [`crate::verify_chain`] of the one's certificate, [`super::verify_both`] where two signed.
 #[derive(Debug, Clone)]
 pub struct SignedPackage {
     /// What was signed.
@@ -40,7 +34,7 @@ impl SignedPackage {
     /// The one signer.
     ///
     /// # Errors
-    /// [`CmsRefusal::SignerCount`] when there are two.
+    /// [`CmsRefusal::SignerCount`] when there are two: a package that one person answers for is not one of two.
     pub fn only_signer(&self) -> Result<&CheckedSigner, CmsRefusal> {
         match self.signers.as_slice() {
             [one] => Ok(one),
@@ -61,11 +55,17 @@ pub fn open(der: &[u8]) -> Result<SignedPackage, CmsRefusal> {
     let mut signers: Vec<(CheckedSigner, usize)> = Vec::new();
     let mut used = vec![false; parts.certificates.len()];
     for info in &parts.signer_infos {
-        let (signer, index) = check_signer(info, parts.content, &parts.certificates, &mut used)?;
-        if signers.iter().any(|(_, other)| *other == index) {
+        let checked = signer_info::check(info, parts.content, &parts.certificates)?;
+        if signers.iter().any(|(_, other)| *other == checked.place) {
             return Err(CmsRefusal::SameSigner);
         }
-        signers.push((signer, index));
+        let certificate = parts.certificates.get(checked.place).ok_or(CmsRefusal::NoSignerCertificate)?;
+        let signer = CheckedSigner {
+            certificate: certificate.clone(),
+            intermediates: path(checked.place, &parts.certificates, &mut used),
+            signing_time: checked.signing_time,
+        };
+        signers.push((signer, checked.place));
     }
     if let Some((stray, _)) = parts.certificates.iter().zip(&used).find(|(_, used)| !**used) {
         return Err(CmsRefusal::StrayCertificate { subject: stray.subject().to_string() });
@@ -105,7 +105,7 @@ impl<'a> Parts<'a> {
             return Err(CmsRefusal::SignerCount { found: 0, wanted: 1 });
         }
         // RFC 5652 section 5.1: 3 when a signer is known by its key identifier, else 1.
-        let wanted = if signer_infos.iter().any(signer_by_key) { [3] } else { [1] };
+        let wanted = if signer_infos.iter().any(signer_info::signer_by_key) { [3] } else { [1] };
         if version != wanted {
             return Err(CmsRefusal::Malformed("it has another version than its signers need"));
         }
@@ -157,86 +157,6 @@ fn elements(set: &[u8], max: usize) -> Result<Option<Vec<tlv::Tlv<'_>>>, CmsRefu
     Ok(Some(found))
 }
 
-/// Whether a SignerInfo names its signer by key identifier.
-fn signer_by_key(info: &tlv::Tlv<'_>) -> bool {
-    let mut reader = Reader::new(info.value);
-    let after_version = reader.any().and_then(|_| reader.any());
-    after_version.is_ok_and(|sid| sid.tag == tlv::CONTEXT_0_PRIMITIVE)
-}
-
-/// Checks one SignerInfo (RFC 5652 section 5.3); gives the signer and the place of its certificate.
-fn check_signer(
-    info: &tlv::Tlv<'_>,
-    content: &[u8],
-    certificates: &[Certificate],
-    used: &mut [bool],
-) -> Result<(CheckedSigner, usize), CmsRefusal> {
-    let mut reader = Reader::new(info.value);
-    let version = reader.expect(tlv::INTEGER)?.value;
-    let sid = reader.any()?;
-    let digest_algorithm = reader.expect(tlv::SEQUENCE)?.raw;
-    let attributes = reader.optional(tlv::CONTEXT_0)?;
-    let signature_algorithm = reader.expect(tlv::SEQUENCE)?.raw;
-    let signature = reader.expect(tlv::OCTET_STRING)?.value;
-    // Unsigned attributes would be bytes that nobody answers for.
-    reader.finish()?;
-
-    if digest_algorithm != oids::SHA256 && digest_algorithm != oids::SHA256_NULL {
-        return Err(CmsRefusal::Algorithm);
-    }
-    // RFC 5754 section 3.2 and RFC 3370 section 3.2: both names stand for the same signature.
-    if signature_algorithm != SHA256_WITH_RSA && signature_algorithm != RSA_ENCRYPTION {
-        return Err(CmsRefusal::Algorithm);
-    }
-    let index = find_signer(version, &sid, certificates)?;
-    let certificate = certificates.get(index).ok_or(CmsRefusal::NoSignerCertificate)?;
-
-    let attributes = attributes.ok_or(CmsRefusal::SignedAttribute("contentType"))?.value;
-    let attributes = Attributes::read(attributes)?;
-    if attributes.digest != sha256(content) {
-        return Err(CmsRefusal::Digest);
-    }
-    // Signed under the tag of a SET (RFC 5652 section 5.4).
-    let to_verify = tlv::encode(tlv::SET, &[attributes.bytes]);
-    verify_signature(certificate.spki_der(), Scheme::Pkcs1Sha256, &to_verify, signature).map_err(
-        |error| match error {
-            Error::Key { defect, .. } => CmsRefusal::WeakKey(defect),
-            _ => CmsRefusal::BadSignature,
-        },
-    )?;
-    let signer = CheckedSigner {
-        certificate: certificate.clone(),
-        intermediates: path(index, certificates, used),
-        signing_time: attributes.signing_time,
-    };
-    Ok((signer, index))
-}
-
-/// The place of the signer's certificate, by issuer and serial number (version 1) or key identifier (3).
-fn find_signer(
-    version: &[u8],
-    sid: &tlv::Tlv<'_>,
-    certificates: &[Certificate],
-) -> Result<usize, CmsRefusal> {
-    let found = match (version, sid.tag) {
-        ([1], tlv::SEQUENCE) => {
-            let mut reader = Reader::new(sid.value);
-            let issuer = reader.expect(tlv::SEQUENCE)?.raw;
-            let serial = reader.expect(tlv::INTEGER)?.value;
-            reader.finish()?;
-            let serial = tlv::positive(serial).ok_or(CmsRefusal::NoSignerCertificate)?;
-            certificates.iter().position(|certificate| {
-                certificate.issuer().der() == issuer && certificate.serial() == serial
-            })
-        }
-        ([3], tlv::CONTEXT_0_PRIMITIVE) => {
-            certificates.iter().position(|certificate| certificate.subject_key_id() == Some(sid.value))
-        }
-        _ => return Err(CmsRefusal::Malformed("a signer is named in an unknown way")),
-    };
-    found.ok_or(CmsRefusal::NoSignerCertificate)
-}
-
 /// The certificates from the signer's towards a root. A set has no order: names and key identifiers give it.
 fn path(signer: usize, certificates: &[Certificate], used: &mut [bool]) -> Vec<Certificate> {
     let mut path: Vec<Certificate> = Vec::new();
@@ -259,55 +179,6 @@ fn path(signer: usize, certificates: &[Certificate], used: &mut [bool]) -> Vec<C
         path.push(certificate.clone());
         on_path.push(index);
         here = index;
-    }
-}
-
-/// The signed attributes that this suite demands (RFC 5652 section 11).
-struct Attributes<'a> {
-    /// All attributes, without the tag and length around them.
-    bytes: &'a [u8],
-    digest: [u8; 32],
-    signing_time: i64,
-}
-
-impl<'a> Attributes<'a> {
-    fn read(bytes: &'a [u8]) -> Result<Self, CmsRefusal> {
-        let (mut content_type, mut digest, mut signing_time) = (None, None, None);
-        let mut reader = Reader::new(bytes);
-        let mut previous: &[u8] = &[];
-        while !reader.is_empty() {
-            let attribute = reader.expect(tlv::SEQUENCE)?;
-            // DER sorts a SET OF by its encodings (X.690 clause 11.6).
-            if attribute.raw <= previous {
-                return Err(CmsRefusal::Malformed("its signed attributes are not in DER's order"));
-            }
-            previous = attribute.raw;
-            let mut inner = Reader::new(attribute.value);
-            let oid = inner.expect(tlv::OID)?.raw;
-            let values = inner.expect(tlv::SET)?.value;
-            inner.finish()?;
-            let (place, name) = match oid {
-                oids::CONTENT_TYPE => (&mut content_type, "contentType"),
-                oids::MESSAGE_DIGEST => (&mut digest, "messageDigest"),
-                oids::SIGNING_TIME => (&mut signing_time, "signingTime"),
-                // Others say nothing that is used here; they are under the signature all the same.
-                _ => continue,
-            };
-            if place.replace(values).is_some() {
-                return Err(CmsRefusal::SignedAttribute(name));
-            }
-        }
-        if content_type != Some(oids::DATA) {
-            return Err(CmsRefusal::SignedAttribute("contentType"));
-        }
-        let digest = digest
-            .and_then(|values| tlv::whole(values, tlv::OCTET_STRING).ok())
-            .and_then(|octets| octets.value.try_into().ok())
-            .ok_or(CmsRefusal::SignedAttribute("messageDigest"))?;
-        let signing_time = signing_time
-            .and_then(|values| Time::from_der(values).ok())
-            .ok_or(CmsRefusal::SignedAttribute("signingTime"))?;
-        Ok(Self { bytes, digest, signing_time: time::to_unix(signing_time) })
     }
 }
 

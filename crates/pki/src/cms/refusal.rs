@@ -55,8 +55,9 @@ pub enum CmsRefusal {
     /// A signed attribute is absent, repeated or of another form.
     #[error("the signed attribute {0} is absent, repeated or malformed")]
     SignedAttribute(&'static str),
-    /// A digest other than SHA-256, or a signature other than RSA PKCS #1 v1.5.
-    #[error("the package uses another algorithm than SHA-256 with RSA PKCS #1 v1.5")]
+    /// A digest other than SHA-256, a signature other than RSA PKCS #1 v1.5 or ECDSA, or one of another kind than the
+    /// signer's key.
+    #[error("the package uses another algorithm than SHA-256 with RSA PKCS #1 v1.5 or ECDSA on P-256")]
     Algorithm,
     /// The signer's key is none that this suite uses.
     #[error("the signer's key: {0}")]

@@ -2,6 +2,7 @@
 
 mod chain;
 mod cms;
+mod cms_both;
 mod cms_openssl;
 mod crl;
 mod garbage;
