@@ -101,6 +101,7 @@ impl SoftHsm {
             Request::ImportZoneKey(c) => Reply::ImportZoneKey(acts::import_zone_key(self, &c)?),
             Request::MakeZoneKey(c) => Reply::MakeZoneKey(acts::make_zone_key(self, &c)?),
             Request::ImportUnderZone(c) => Reply::ImportUnderZone(acts::import_under_zone(self, &c)?),
+            other => return Err(Refusal::OutOfService { why: other.name().into() }),
         })
     }
 }

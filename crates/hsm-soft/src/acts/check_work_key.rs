@@ -9,6 +9,7 @@ pub(crate) fn check_work_key(hsm: &SoftHsm, command: &CheckWorkKey) -> Result<()
     let purpose = match command.of {
         WorkKeyOf::Kms => Purpose::KmsWork,
         WorkKeyOf::Rks => Purpose::RksWork,
+        WorkKeyOf::Ec(_) => return Err(Refusal::OutOfService { why: "CheckWorkKey".into() }),
     };
     let key = hsm.key_pairs.open(&hsm.lmk, &command.work_key, purpose, &command.owner)?;
     if key.spki_der() != command.public {

@@ -1,5 +1,6 @@
 use serde::{Deserialize, Serialize};
 
+use super::EcKeyKind;
 use crate::KeyBlock;
 
 /// Checks that a work key is the private half of a certificate's public key, before the two are installed together:
@@ -23,4 +24,6 @@ pub enum WorkKeyOf {
     Kms,
     /// The remote key server's: [`super::MakeRksKey`].
     Rks,
+    /// One of suite 02: [`super::MakeEcKey`].
+    Ec(EcKeyKind),
 }

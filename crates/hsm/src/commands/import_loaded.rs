@@ -1,5 +1,6 @@
 use serde::{Deserialize, Serialize};
 
+use super::HeldKeyEc;
 use crate::KeyBlock;
 
 /// Takes a key that stands under an exchange key and belongs to a PIN pad: at the KMS what a KLD's report carries, at a
@@ -13,7 +14,8 @@ use crate::KeyBlock;
 pub struct ImportLoaded {
     /// The exchange key.
     pub under: KeyBlock,
-    /// The block's text: X9.143 version B.
+    /// The block's text: X9.143 version B with a key of suite 01 under a TDES exchange key, version D with one of suite
+    /// 02 under an AES one.
     pub block: String,
     /// The PIN pad it must belong to.
     pub pin_pad: String,
@@ -42,6 +44,8 @@ pub enum Held {
 pub enum Imported {
     /// A TMK or a DMK.
     Key(HeldKey),
+    /// A TMK or a DMK of suite 02, which came under an AES exchange key.
+    KeyEc(HeldKeyEc),
     /// A factor.
     Factor {
         /// The factor under the LMK.

@@ -4,10 +4,15 @@
 //! HSM can be asked; none of them decrypts or encrypts what the caller likes. What is a conversation by nature (sealed
 //! messages, MACs) is bound to one terminal, one direction and one use.
 
+mod acknowledge;
 mod answer_challenge;
+mod answer_factor;
+mod answer_hello;
 mod answer_stranger;
 mod answer_tms;
+mod begin_rks;
 mod check_answer;
+mod check_answer_ec;
 mod check_collected;
 mod check_work_key;
 mod confirm_sign_in;
@@ -15,22 +20,30 @@ mod enrol_operator;
 mod export_dik1;
 mod export_held;
 mod import_dik1;
+mod import_dik1_ec;
 mod import_loaded;
 mod import_under_zone;
 mod import_zone_key;
 mod load_terminal;
+mod load_terminal_ec;
 mod make_dik1;
+mod make_dik1_ec;
 mod make_downloader_key;
+mod make_ec_key;
 mod make_rks_key;
 mod make_tls_key;
 mod make_work_key;
 mod make_working_keys;
 mod make_zone_key;
 mod open_collected;
+mod open_collected_ec;
+mod open_loading;
 mod open_tms;
 mod open_tms_session;
 mod release_rks_keys;
+mod release_rks_keys_ec;
 mod release_tmk;
+mod release_tmk_ec;
 mod rewrap;
 mod seal_rks_token;
 mod seal_tms;
@@ -41,10 +54,15 @@ mod translate_pins;
 
 use serde::{Deserialize, Serialize};
 
+pub use acknowledge::Acknowledge;
 pub use answer_challenge::{AnswerChallenge, Challenge};
+pub use answer_factor::{AnswerFactor, FactorAnswer};
+pub use answer_hello::{AnswerHello, HelloAnswer, HelloFlow, HelloSecret, Hole, Peer};
 pub use answer_stranger::AnswerStranger;
 pub use answer_tms::{AnswerTms, TmsAnswer};
+pub use begin_rks::{BeginRks, RksBegun};
 pub use check_answer::CheckAnswer;
+pub use check_answer_ec::CheckAnswerEc;
 pub use check_collected::CheckCollected;
 pub use check_work_key::{CheckWorkKey, WorkKeyOf};
 pub use confirm_sign_in::ConfirmSignIn;
@@ -52,24 +70,32 @@ pub use enrol_operator::{EnrolOperator, MAX_PASSWORD};
 pub use export_dik1::ExportDik1;
 pub use export_held::ExportHeld;
 pub use import_dik1::ImportDik1;
+pub use import_dik1_ec::ImportDik1Ec;
 pub use import_loaded::{Held, HeldKey, ImportLoaded, Imported};
 pub use import_under_zone::ImportUnderZone;
 pub use import_zone_key::{ImportZoneKey, ZoneAlgorithm, ZoneKey};
 pub use load_terminal::{Load, LoadTerminal, Loaded};
+pub use load_terminal_ec::{LoadEc, LoadTerminalEc, LoadedEc};
 pub use make_dik1::MakeDik1;
+pub use make_dik1_ec::{HeldKeyEc, MakeDik1Ec};
 pub use make_downloader_key::MakeDownloaderKey;
+pub use make_ec_key::{EcKeyKind, MakeEcKey};
 pub use make_rks_key::MakeRksKey;
 pub use make_tls_key::MakeTlsKey;
 pub use make_work_key::{MakeWorkKey, WorkKey};
 pub use make_working_keys::{MakeWorkingKeys, PikLength};
 pub use make_zone_key::{MadeZoneKey, MakeZoneKey};
 pub use open_collected::{OpenCollected, TransportKeyBlocks};
+pub use open_collected_ec::OpenCollectedEc;
+pub use open_loading::{LoadingOpened, OpenLoading};
 pub use open_tms::OpenTms;
 pub use open_tms_session::{OpenTmsSession, OperatorClaim, TmkWanted, TmsSession};
 pub use release_rks_keys::{
     MAX_RKS_KEYS, MAX_TRANSCRIPT, ReleaseRksKeys, ReleasedKey, RksKeyKind, RksWanted,
 };
+pub use release_rks_keys_ec::{ReleaseRksKeysEc, RksWantedEc};
 pub use release_tmk::{ReleaseTmk, ReleasedTmk};
+pub use release_tmk_ec::{ReleaseTmkEc, ReleasedEc, ReleasedKeyEc};
 pub use rewrap::Rewrap;
 pub use seal_rks_token::{RksToken, SealRksToken, TokenDoubt};
 pub use seal_tms::{MAX_SEALED_PAYLOAD, SealTms};
@@ -179,4 +205,17 @@ commands! {
     ImportZoneKey => ZoneKey,
     MakeZoneKey => MadeZoneKey,
     ImportUnderZone => HeldKey,
+    MakeEcKey => WorkKey,
+    OpenCollectedEc => TransportKeyBlocks,
+    AnswerHello => HelloAnswer,
+    CheckAnswerEc => (),
+    ReleaseTmkEc => ReleasedEc,
+    Acknowledge => [u8; 32],
+    BeginRks => RksBegun,
+    AnswerFactor => FactorAnswer,
+    ReleaseRksKeysEc => ReleasedEc,
+    MakeDik1Ec => HeldKeyEc,
+    ImportDik1Ec => HeldKeyEc,
+    OpenLoading => LoadingOpened,
+    LoadTerminalEc => LoadedEc,
 }
