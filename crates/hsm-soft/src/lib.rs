@@ -9,6 +9,7 @@ mod acts;
 pub mod backup;
 pub mod components;
 mod duty;
+mod ec_tickets;
 mod error;
 mod key_pairs;
 mod lmk;

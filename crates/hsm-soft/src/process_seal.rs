@@ -1,5 +1,5 @@
 //! What the HSM gives out sealed for its own process alone, so that it need not remember it: AT and TK1 of flow C, DWK
-//! and session key of flow E.
+//! and session key of flow E, and what suite 02's flows need from one step to the next.
 //!
 //! The plaintext begins with `issued (8, milliseconds since the start)`; the seal binds the kind, the PIN pad and the
 //! owner. The key lives as long as the process: with it gone, nothing opens, and what was sealed is gone too.
@@ -37,6 +37,18 @@ pub(crate) enum Kind {
     TmsTicket,
     /// The session of flow E.
     TmsSession,
+    /// Suite 02, flow A: the answer to TK_HELLO.
+    DownloadHello,
+    /// Suite 02, flow E: the answer to TMS_HELLO.
+    TmsHello,
+    /// Suite 02, flow C: the answer to RKS_AUTH.
+    RksBegun,
+    /// Suite 02, flow C: the answer to RKS_FACTOR.
+    RksFactor,
+    /// Suite 02, flow B: the key of KLD_CONNECT.
+    Loading,
+    /// Suite 02: keys that were released and not acknowledged yet.
+    Released,
 }
 
 impl Kind {
@@ -45,14 +57,20 @@ impl Kind {
             Self::RksTicket => b"KF ticket C",
             Self::TmsTicket => b"KF ticket E",
             Self::TmsSession => b"KF session E",
+            Self::DownloadHello => b"KF2 hello A",
+            Self::TmsHello => b"KF2 hello E",
+            Self::RksBegun => b"KF2 begun C",
+            Self::RksFactor => b"KF2 factor C",
+            Self::Loading => b"KF2 begun B",
+            Self::Released => b"KF2 released",
         }
     }
 
     /// In milliseconds. A challenge not answered in the wire's longest message, and a little, is void.
     fn lifetime(self) -> u64 {
         match self {
-            Self::RksTicket | Self::TmsTicket => 330_000,
             Self::TmsSession => 24 * 3_600_000,
+            _ => 330_000,
         }
     }
 }
@@ -126,6 +144,7 @@ mod tests {
         for other in [
             Party { kind: Kind::RksTicket, ..PARTY },
             Party { kind: Kind::TmsSession, ..PARTY },
+            Party { kind: Kind::TmsHello, ..PARTY },
             Party { pin_pad: "SN-2", ..PARTY },
             Party { owner: "ACR", ..PARTY },
             Party { pin_pad: "SN-1ACQ", owner: "", ..PARTY },
@@ -143,7 +162,7 @@ mod tests {
 
     #[test]
     fn a_seal_ends_with_its_lifetime() {
-        for kind in [Kind::RksTicket, Kind::TmsTicket, Kind::TmsSession] {
+        for kind in [Kind::RksTicket, Kind::TmsTicket, Kind::TmsSession, Kind::TmsHello, Kind::Released] {
             let mut seal = ProcessSeal::new().unwrap();
             let party = Party { kind, ..PARTY };
             let sealed = seal.seal(party, &[b"secret"]).unwrap();

@@ -8,8 +8,8 @@ use hsm::{
 use zeroize::Zeroizing;
 
 use crate::{
-    Duty, HsmSoftError, acts, key_pairs::KeyPairs, lmk::Lmk, rks_tickets::RksTickets, self_test,
-    state::State, tickets::Tickets, tms_tickets::TmsTickets,
+    Duty, HsmSoftError, acts, ec_tickets::EcTickets, key_pairs::KeyPairs, lmk::Lmk, rks_tickets::RksTickets,
+    self_test, state::State, tickets::Tickets, tms_tickets::TmsTickets,
 };
 
 /// An unsealed software HSM. Carries out commands; holds the clear keys.
@@ -19,6 +19,7 @@ pub struct SoftHsm {
     pub(crate) tickets: Tickets,
     pub(crate) rks_tickets: RksTickets,
     pub(crate) tms_tickets: TmsTickets,
+    pub(crate) ec_tickets: EcTickets,
     pub(crate) stranger_dik1: KeyBlock,
     pub(crate) stranger_dmk: KeyBlock,
     pub(crate) stranger_operator: Vec<u8>,
@@ -48,6 +49,7 @@ impl SoftHsm {
             tickets: Tickets::new()?,
             rks_tickets: RksTickets::new()?,
             tms_tickets: TmsTickets::new()?,
+            ec_tickets: EcTickets::new()?,
             key_pairs: KeyPairs::default(),
             warnings,
             duty: Duty::default(),

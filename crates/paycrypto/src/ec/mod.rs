@@ -33,7 +33,7 @@ pub use frame::{FrameOpener, FrameSealer, FrameServer, FrameTerminal};
 pub use point::{POINT, PublicPoint};
 pub use purposes::{FactorKey, Kbpk, LoadedKey, Operator, ReceiptServer, ReceiptTerminal};
 pub use purposes::{ServerConfirm, TerminalConfirm};
-pub use schedule::{Nonces, Schedule, StaticSecret};
+pub use schedule::{KEPT_SCHEDULE, Nonces, Schedule, StaticSecret};
 pub use signing::{SIGNATURE, SigningKey, VerifyingKey};
 pub use tk::{CollectInfo, TK_CIPHERTEXT, Tk};
 

@@ -1,5 +1,7 @@
 //! From Z to one key for each purpose and direction (3-hardened.md, "Transcript and keys").
 
+use zeroize::Zeroizing;
+
 use super::agreement::SharedSecret;
 use super::frame::{FrameServer, FrameTerminal};
 use super::hkdf::Prk;
@@ -7,7 +9,8 @@ use super::keys::{Dik2, Dmk};
 use super::purposes::{
     FactorKey, Kbpk, Operator, ReceiptServer, ReceiptTerminal, ServerConfirm, TerminalConfirm,
 };
-use super::{NONCE, Secret32, Tk, TranscriptHash};
+use super::{NONCE, Secret32, Tk, TranscriptHash, secret};
+use crate::digest::SHA256;
 
 /// In front of every label.
 const PREFIX: &[u8] = b"KF2 ";
@@ -48,9 +51,12 @@ impl StaticSecret<'_> {
     }
 }
 
-/// What the keys of one run of a flow come from. aws-lc wipes it when it is dropped.
+/// Bytes of a [`Schedule`] that is kept between two steps: `flow letter (1) ‖ PRK (32) ‖ TH(1, 2) (32)`.
+pub const KEPT_SCHEDULE: usize = 1 + 2 * SHA256;
+
+/// What the keys of one run of a flow come from. Wiped when dropped.
 pub struct Schedule {
-    prk: Prk,
+    prk: Secret32,
     letter: u8,
     th12: TranscriptHash,
 }
@@ -86,13 +92,35 @@ impl Schedule {
         for (to, from) in salt.iter_mut().zip(nonces.opener.iter().chain(nonces.answerer)) {
             *to = *from;
         }
-        Self { prk: Prk::extract(&salt, ikm), letter, th12: *th12 }
+        Self { prk: secret(&Prk::extract_bytes(&salt, ikm)), letter, th12: *th12 }
+    }
+
+    /// The schedule in clear, for sealing it between two steps of its flow: every key of the run comes out of it.
+    pub fn keep(&self) -> Zeroizing<[u8; KEPT_SCHEDULE]> {
+        let mut kept = Zeroizing::new([0; KEPT_SCHEDULE]);
+        let parts = [self.letter].into_iter().chain(self.prk.iter().copied()).chain(self.th12);
+        kept.iter_mut().zip(parts).for_each(|(to, from)| *to = from);
+        kept
+    }
+
+    /// Takes back what [`Schedule::keep`] gave. The caller wipes its copy. Nothing for another length, or for a letter
+    /// that no flow with a schedule has.
+    pub fn from_kept(kept: &[u8]) -> Option<Self> {
+        let (letter, rest) = kept.split_first()?;
+        let (prk, th12) = rest.split_first_chunk::<SHA256>()?;
+        let th12 = th12.try_into().ok()?;
+        b"ABCE".contains(letter).then(|| Self { prk: secret(prk), letter: *letter, th12 })
+    }
+
+    /// The letter of the schedule's flow.
+    pub fn letter(&self) -> u8 {
+        self.letter
     }
 
     /// K(p).
     fn key(&self, purpose: &str) -> Secret32 {
         let info: [&[u8]; 5] = [PREFIX, &[self.letter], b" ", purpose.as_bytes(), &self.th12];
-        Box::new(self.prk.expand(&info))
+        Box::new(Prk::of(&self.prk).expand(&info))
     }
 
     /// K(server): MAC_S.
@@ -141,5 +169,32 @@ impl FactorKey {
     /// nothing else is ever derived without one.
     pub fn derive(z: &SharedSecret, nonces: &Nonces<'_>, th12: &TranscriptHash) -> Self {
         Self::new(Schedule::of(&[z.expose()], nonces, RKS_LOAD, th12).key("factor"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_schedule_that_was_kept_gives_the_same_keys_and_nothing_else_is_one() {
+        let (z, nonces) =
+            (SharedSecret::from_bytes(&[1; 32]), Nonces { opener: &[2; 32], answerer: &[3; 32] });
+        let dmk = Dmk::from_bytes(&[4; 32]);
+        let schedule = Schedule::new(&StaticSecret::TmsSession(&dmk), &z, &nonces, &[5; 32]);
+        let kept = schedule.keep();
+        let again = Schedule::from_kept(&*kept).unwrap();
+        assert_eq!(again.letter(), b'E');
+        assert_eq!(again.keep(), kept);
+        let th = [6; 32];
+        assert_eq!(again.server_confirm().confirm(&th), schedule.server_confirm().confirm(&th));
+        for length in 0..KEPT_SCHEDULE {
+            assert!(Schedule::from_kept(&kept[..length]).is_none(), "{length} bytes");
+        }
+        let mut other = kept.clone();
+        for letter in 0..=u8::MAX {
+            other[0] = letter;
+            assert_eq!(Schedule::from_kept(&*other).is_some(), b"ABCE".contains(&letter), "{letter}");
+        }
     }
 }
