@@ -99,6 +99,9 @@ pub enum Refusal {
         /// The failed test.
         why: String,
     },
+    /// A session of flow E that the HSM no longer counts: it keeps the newest ones (suite 02).
+    #[error("the session is over: the HSM keeps no more of them; the terminal begins another")]
+    SessionOver,
 }
 
 impl Refusal {

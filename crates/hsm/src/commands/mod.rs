@@ -16,6 +16,7 @@ mod check_answer_ec;
 mod check_collected;
 mod check_work_key;
 mod confirm_sign_in;
+mod confirm_sign_in_ec;
 mod enrol_operator;
 mod export_dik1;
 mod export_held;
@@ -34,12 +35,15 @@ mod make_rks_key;
 mod make_tls_key;
 mod make_work_key;
 mod make_working_keys;
+mod make_working_keys_ec;
 mod make_zone_key;
 mod open_collected;
 mod open_collected_ec;
 mod open_loading;
 mod open_tms;
+mod open_tms_ec;
 mod open_tms_session;
+mod open_tms_session_ec;
 mod release_rks_keys;
 mod release_rks_keys_ec;
 mod release_tmk;
@@ -47,9 +51,11 @@ mod release_tmk_ec;
 mod rewrap;
 mod seal_rks_token;
 mod seal_tms;
+mod seal_tms_ec;
 mod sign_tls;
 mod status;
 mod terminal_macs;
+mod tms_receipt;
 mod translate_pins;
 
 use serde::{Deserialize, Serialize};
@@ -66,6 +72,7 @@ pub use check_answer_ec::CheckAnswerEc;
 pub use check_collected::CheckCollected;
 pub use check_work_key::{CheckWorkKey, WorkKeyOf};
 pub use confirm_sign_in::ConfirmSignIn;
+pub use confirm_sign_in_ec::ConfirmSignInEc;
 pub use enrol_operator::{EnrolOperator, MAX_PASSWORD};
 pub use export_dik1::ExportDik1;
 pub use export_held::ExportHeld;
@@ -84,12 +91,15 @@ pub use make_rks_key::MakeRksKey;
 pub use make_tls_key::MakeTlsKey;
 pub use make_work_key::{MakeWorkKey, WorkKey};
 pub use make_working_keys::{MakeWorkingKeys, PikLength};
+pub use make_working_keys_ec::MakeWorkingKeysEc;
 pub use make_zone_key::{MadeZoneKey, MakeZoneKey};
 pub use open_collected::{OpenCollected, TransportKeyBlocks};
 pub use open_collected_ec::OpenCollectedEc;
 pub use open_loading::{LoadingOpened, OpenLoading};
 pub use open_tms::OpenTms;
+pub use open_tms_ec::OpenTmsEc;
 pub use open_tms_session::{OpenTmsSession, OperatorClaim, TmkWanted, TmsSession};
+pub use open_tms_session_ec::{OpenTmsSessionEc, TmkWantedEc, TmsSessionEc};
 pub use release_rks_keys::{
     MAX_RKS_KEYS, MAX_TRANSCRIPT, ReleaseRksKeys, ReleasedKey, RksKeyKind, RksWanted,
 };
@@ -99,9 +109,11 @@ pub use release_tmk_ec::{ReleaseTmkEc, ReleasedEc, ReleasedKeyEc};
 pub use rewrap::Rewrap;
 pub use seal_rks_token::{RksToken, SealRksToken, TokenDoubt};
 pub use seal_tms::{MAX_SEALED_PAYLOAD, SealTms};
+pub use seal_tms_ec::{MAX_TMS_SESSIONS, SealTmsEc};
 pub use sign_tls::{SignTls, TlsScheme};
 pub use status::{Status, StatusReport};
 pub use terminal_macs::{MAX_MAC_DATA, MacAnswer, MacItem, MacOutcome, TerminalMacs};
+pub use tms_receipt::TmsReceipt;
 pub use translate_pins::{MAX_ITEMS, PinFormat, PinOutcome, PinRefusal, PinTranslation, TranslatePins};
 
 use crate::HsmError;
@@ -218,4 +230,10 @@ commands! {
     ImportDik1Ec => HeldKeyEc,
     OpenLoading => LoadingOpened,
     LoadTerminalEc => LoadedEc,
+    MakeWorkingKeysEc => Vec<ReleasedKeyEc>,
+    ConfirmSignInEc => [u8; 16],
+    OpenTmsSessionEc => TmsSessionEc,
+    TmsReceipt => [u8; 32],
+    SealTmsEc => Vec<u8>,
+    OpenTmsEc => Vec<u8>,
 }

@@ -9,7 +9,8 @@ pub const MAX_ITEMS: usize = 1024;
 /// each item, in order; one bad item does not spoil the others.
 ///
 /// The PAN stays. Which format may become which is ISO 9564-1's table and stricter: nothing becomes format 1.
-/// A terminal's PIK is TDES, so it has no format 4; a TDES zone takes formats 0 and 3, an AES zone format 4.
+/// A TDES PIK has formats 0, 1 and 3, an AES PIK (suite 02) format 4; a TDES zone takes formats 0 and 3, an AES zone
+/// format 4.
 ///
 /// Whoever may call this as often as he likes gets PIN blocks of the same PIN, for the same PAN, under keys of zones
 /// that people set up; none of them opens here. What is wrong inside a PIN block is one answer, and format and PAN are
@@ -31,7 +32,7 @@ pub struct PinTranslation {
     pub pin_pad: String,
     /// The slot, 0–99.
     pub slot: u8,
-    /// The terminal's PIK.
+    /// The terminal's PIK, of either suite.
     pub pik: KeyBlock,
     /// The zone's name, which the zone key must have.
     pub zone: String,
@@ -41,7 +42,7 @@ pub struct PinTranslation {
     pub from: PinFormat,
     /// The format that is wanted.
     pub to: PinFormat,
-    /// The PIN block as it came, 8 bytes.
+    /// The PIN block as it came: 8 bytes, of format 4 16.
     pub block: Sensitive<Vec<u8>>,
     /// The PAN, its digits.
     pub pan: Sensitive<String>,

@@ -24,14 +24,14 @@ pub(crate) struct MacRequest<'a> {
     /// What it is over.
     pub(crate) data: Sensitive<Vec<u8>>,
     /// The MAC to check; nothing to make one.
-    pub(crate) mac: Option<[u8; 8]>,
+    pub(crate) mac: Option<Vec<u8>>,
 }
 
 /// A MAC, or whether one is right.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum MacResult {
-    /// The MAC.
-    Made([u8; 8]),
+    /// The MAC: 8 bytes of suite 01, 16 of suite 02.
+    Made(Vec<u8>),
     /// Whether the one given is right.
     Checked(bool),
 }
