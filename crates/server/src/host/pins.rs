@@ -28,7 +28,7 @@ pub(crate) struct PinRequest<'a> {
     pub(crate) from: u8,
     /// The number of the format wanted.
     pub(crate) to: u8,
-    /// The block, 8 bytes.
+    /// The block: 8 bytes, 16 in format 4.
     pub(crate) block: Sensitive<Vec<u8>>,
     /// The PAN.
     pub(crate) pan: Sensitive<String>,

@@ -132,7 +132,7 @@ mod tests {
         let item = &schemas["TranslateItem"]["properties"];
         assert_eq!((&item["slot"]["minimum"], &item["slot"]["maximum"]), (&0.into(), &99.into()));
         assert_eq!(item["pan"]["pattern"], "^[0-9]{13,19}$");
-        assert_eq!(item["pin_block"]["pattern"], "^[0-9A-Fa-f]{16}$");
+        assert_eq!(item["pin_block"]["pattern"], "^([0-9A-Fa-f]{16}){1,2}$");
         let items = &schemas["Batch_TranslateItem"]["properties"]["items"];
         assert_eq!((&items["minItems"], &items["maxItems"]), (&1.into(), &1024.into()));
     }

@@ -29,13 +29,13 @@ pub(super) struct TranslateItem<'a> {
     #[serde(borrow)]
     #[schema(value_type = String, pattern = "^[0-9]{13,19}$")]
     pub(super) pan: Cow<'a, str>,
-    /// The ISO 9564-1 format of the block that came: 0, 1 or 3.
+    /// The ISO 9564-1 format of the block that came: 0, 1 or 3 under a PIK of suite 01, 4 under one of suite 02.
     pub(super) from: u8,
     /// The format wanted: 0 or 3 in a TDES zone, 4 in an AES zone.
     pub(super) to: u8,
-    /// The PIN block as the terminal sent it: 8 bytes, hex.
+    /// The PIN block as the terminal sent it: 8 bytes, or 16 in format 4; hex.
     #[serde(borrow)]
-    #[schema(value_type = String, pattern = "^[0-9A-Fa-f]{16}$")]
+    #[schema(value_type = String, pattern = "^([0-9A-Fa-f]{16}){1,2}$")]
     pub(super) pin_block: Cow<'a, str>,
     /// The zone whose key it is to be under.
     #[serde(borrow)]
@@ -83,9 +83,9 @@ pub(super) struct MacCheckItem<'a> {
     #[serde(borrow)]
     #[schema(value_type = String, min_length = 4, max_length = 87384)]
     pub(super) data: Cow<'a, str>,
-    /// The MAC that came: 8 bytes, hex.
+    /// The MAC that came: 8 bytes under a MAK of suite 01, 16 under one of suite 02; hex.
     #[serde(borrow)]
-    #[schema(value_type = String, pattern = "^[0-9A-Fa-f]{16}$")]
+    #[schema(value_type = String, pattern = "^([0-9A-Fa-f]{16}){1,2}$")]
     pub(super) mac: Cow<'a, str>,
 }
 
@@ -117,7 +117,7 @@ pub(super) struct Translated {
 /// A MAC.
 #[derive(Serialize, ToSchema)]
 pub(super) struct Mac {
-    /// 8 bytes, hex.
+    /// 8 bytes under a MAK of suite 01, 16 under one of suite 02; hex.
     pub(super) mac: String,
 }
 
