@@ -1,7 +1,10 @@
 //! TMK slots as every flow that fills them treats them: a key is *stored as pending, with its audit event,* before it is
 //! sent; the same pending key is sent again after a broken download; no two keys of a slot share a check value.
 
-use hsm::KeyBlock;
+use hsm::{
+    KeyBlock,
+    commands::{ReleasedKey, ReleasedKeyEc},
+};
 use serde_json::json;
 use store::{HeldKey, PendingOutcome, PutPending, ResendOutcome, SlotRecord, Store, StoreError};
 use wire::{Kcv, Place, Serial, Slot};
@@ -10,6 +13,28 @@ use crate::{config::Acquirer, kms::event};
 
 /// How often keys are released again because another request was faster or a check value was taken.
 pub(crate) const MAX_RELEASES: usize = 4;
+
+/// A key that the HSM gave, in whichever suite.
+pub(crate) struct Released {
+    /// For the store.
+    pub(crate) block: KeyBlock,
+    /// Its check value.
+    pub(crate) kcv: Kcv,
+    /// For the wire: the block under the key of the flow.
+    pub(crate) wrapped: String,
+}
+
+impl From<ReleasedKey> for Released {
+    fn from(ReleasedKey { block, kcv, under_tk }: ReleasedKey) -> Self {
+        Self { block, kcv: kcv.into(), wrapped: under_tk }
+    }
+}
+
+impl From<ReleasedKeyEc> for Released {
+    fn from(ReleasedKeyEc { block, kcv, wrapped }: ReleasedKeyEc) -> Self {
+        Self { block, kcv: Kcv::Aes(kcv), wrapped }
+    }
+}
 
 /// What became of a released key in the store.
 pub(crate) enum Stored {
@@ -82,6 +107,25 @@ pub(crate) fn pending_block(slot: &SlotRecord) -> Option<KeyBlock> {
 /// Check values that a new key must not have.
 pub(crate) fn avoid(slot: &SlotRecord) -> Vec<[u8; 3]> {
     slot.active.iter().chain(&slot.retired).filter_map(|key| tdes_kcv(key.kcv)).collect()
+}
+
+/// Check values of all that a slot holds, in whichever suite: a new key must have none of them.
+pub(crate) fn held_kcvs(slot: &SlotRecord) -> Vec<Kcv> {
+    slot.active.iter().chain(&slot.retired).map(|key| key.kcv).collect()
+}
+
+/// Those of suite 01.
+pub(crate) fn tdes_kcvs(kcvs: &[Kcv]) -> Vec<[u8; 3]> {
+    kcvs.iter().copied().filter_map(tdes_kcv).collect()
+}
+
+/// Those of suite 02.
+pub(crate) fn aes_kcvs(kcvs: &[Kcv]) -> Vec<[u8; 5]> {
+    let aes = |kcv: &Kcv| match *kcv {
+        Kcv::Aes(kcv) => Some(kcv),
+        Kcv::Tdes(_) => None,
+    };
+    kcvs.iter().filter_map(aes).collect()
 }
 
 /// A check value of the TDES suite.
