@@ -29,7 +29,9 @@ mod pad;
 mod refusal_record;
 pub mod repair;
 pub mod rks_load;
+mod said;
 pub mod sign_in;
+pub mod suite;
 #[cfg(test)]
 mod testing;
 pub mod tmk_download;
@@ -39,7 +41,9 @@ pub mod transcript;
 
 pub use chain::{Chain, MAX_INTERMEDIATES};
 pub use fault::{Fault, HasCode, ProtocolError};
-pub use loading::{Confirm, Confirmed, Done, ExpectConfirm, KeyConfirm, LoadingReason};
+pub use loading::{Confirm, Confirmed, Done, ExpectConfirm, KeyConfirm, Loaded, LoadingReason, Told};
 pub use pad::PadRefusal;
 pub use refusal_record::RefusalRecord;
+pub use said::Said;
+pub use suite::{EcAes, Suite, Tdes};
 pub use transcript::{BoundTranscript, Context, FlowLetter, Th, Transcript};

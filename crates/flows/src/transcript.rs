@@ -17,6 +17,11 @@ impl Transcript {
         Transcript::default()
     }
 
+    /// The transcript of these frames, lengths included.
+    pub(crate) fn of(frames: &[u8]) -> Transcript {
+        Transcript(Sha256::new().chain_update(frames))
+    }
+
     /// Adds a frame, sent or received.
     pub fn push(&mut self, frame: &Frame) {
         self.0.update(frame.bytes());
@@ -49,7 +54,7 @@ impl fmt::Debug for Transcript {
 }
 
 /// What a transcript of suite 02 begins with.
-const PREFIX: &[u8] = b"KF2";
+pub(crate) const PREFIX: &[u8] = b"KF2";
 
 /// The letter of a flow in everything that suite 02 binds to it (3-hardened.md, "Transcript and keys"). Flow F binds
 /// nothing to a transcript.
@@ -146,6 +151,11 @@ pub struct Th([u8; Th::LENGTH]);
 impl Th {
     /// Bytes of TH.
     pub const LENGTH: usize = 32;
+
+    /// The digest of these, one behind the other.
+    pub(crate) fn of(parts: &[&[u8]]) -> Th {
+        Th(parts.iter().fold(Sha256::new(), |digest, part| digest.chain_update(part)).finalize().into())
+    }
 
     /// The bytes.
     pub fn as_bytes(&self) -> &[u8; Th::LENGTH] {

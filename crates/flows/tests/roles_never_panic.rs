@@ -159,7 +159,7 @@ fn terminal(frames: &[Frame; 3]) -> Option<()> {
 fn kms(frames: &[Frame; 3]) -> Option<()> {
     let (_, state) = ExpectHello::new().on_frame(&frames[0]).ok()?.challenge([0; 8], [0x80; 8]).ok()?;
     let (_, state) = state.on_frame(&frames[1]).ok()?.deliver("B", Kcv::Tdes([3; 3])).ok()?;
-    match state.on_frame(&frames[2]).ok()? {
+    match state.on_frame(&frames[2]).ok()?.compare() {
         Confirm::Opened(confirmed) => confirmed.done().ok().map(drop),
         Confirm::WrongCheckValue(fault) => fault.answer().map(drop),
     }
@@ -179,7 +179,7 @@ fn loaded_terminal(frames: &[Frame; 3]) -> Option<()> {
 fn kld(frames: &[Frame; 3]) -> Option<()> {
     let (_, state) = local_load::kld::Start::new(vec![0x30, 0], Vec::new()).begin().ok()?;
     let (_, state) = state.on_frame(&frames[0]).ok()?.deliver(&[1; 256], Kcv::Tdes([3; 3])).ok()?;
-    match state.on_frame(&frames[1]).ok()? {
+    match state.on_frame(&frames[1]).ok()?.compare() {
         local_load::kld::Confirm::Opened(confirmed) => confirmed.done().ok().map(drop),
         local_load::kld::Confirm::WrongCheckValue(fault) => fault.answer().map(drop),
     }
@@ -261,7 +261,7 @@ fn tms(frames: &[Frame; 3]) -> Option<()> {
         return proof.open_program("B").ok().map(drop);
     }
     let (_, state) = proof.open_key("B", "B", Kcv::Tdes([3; 3])).ok()?;
-    match state.on_frame(&frames[2]).ok()? {
+    match state.on_frame(&frames[2]).ok()?.compare() {
         tms_session::tms::Confirm::Opened(confirmed) => confirmed.done().ok().map(drop),
         tms_session::tms::Confirm::WrongCheckValue(fault) => fault.answer().map(drop),
     }

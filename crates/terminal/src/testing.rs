@@ -145,7 +145,7 @@ impl Kms {
     }
 
     pub(crate) fn done(&self, state: ExpectConfirm, confirm: &Frame) -> Result<Frame, Fault> {
-        match state.on_frame(confirm)? {
+        match state.on_frame(confirm)?.compare() {
             Confirm::Opened(confirmed) => confirmed.done(),
             Confirm::WrongCheckValue(_) => panic!("wrong check value"),
         }

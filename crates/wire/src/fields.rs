@@ -134,6 +134,23 @@ impl Fields {
         self.list.is_empty()
     }
 
+    /// Brings the fields into ascending order, inside templates too. Stable: equal templates keep theirs.
+    pub(crate) fn sort(&mut self) {
+        self.list.sort_by_key(|field| field.tag);
+        for field in &mut self.list {
+            if let Value::Template(fields) = &mut field.value {
+                fields.sort();
+            }
+        }
+    }
+
+    /// Keeps the fields that `wanted` names.
+    pub(crate) fn keep(&mut self, wanted: impl Fn(&Field) -> bool) {
+        self.list.retain(wanted);
+        let primitive = self.list.iter().filter(|field| !field.tag.is_template());
+        self.seen = primitive.fold(0, |seen, field| seen | field.tag.bit());
+    }
+
     /// The bytes: each field as tag, shortest length, value.
     ///
     /// # Errors

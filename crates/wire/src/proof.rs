@@ -49,16 +49,26 @@ impl Fields {
         Ok(())
     }
 
+    /// The same fields in the order that suite 02 demands; equal templates keep theirs.
+    #[must_use]
+    pub fn ascending(mut self) -> Fields {
+        self.sort();
+        self
+    }
+
+    /// The fields whose tags are lower than this one, in their order.
+    #[must_use]
+    pub fn below(&self, tag: Tag) -> Fields {
+        let mut below = self.clone();
+        below.keep(|field| field.tag() < tag);
+        below
+    }
+
     /// These fields without the one that holds `proof`.
-    fn without(&self, proof: Proof) -> Result<Fields, Malformed> {
-        let mut left = Fields::new();
-        for field in self.iter().filter(|field| field.tag() != proof.tag()) {
-            match field.value() {
-                Value::Bytes(bytes) => left.push(field.tag(), bytes)?,
-                Value::Template(fields) => left.push_template(field.tag(), fields.clone())?,
-            }
-        }
-        Ok(left)
+    fn without_field(&self, proof: Proof) -> Fields {
+        let mut left = self.clone();
+        left.keep(|field| field.tag() != proof.tag());
+        left
     }
 }
 
@@ -84,7 +94,7 @@ impl Frame {
         let other = Proof::ALL.into_iter().find(|other| *other != proof && fields.get(other.tag()).is_some());
         match other {
             Some(other) => Err(Malformed::UnwantedField { tag: other.tag() }),
-            None => Frame::new(kind, &fields.without(proof)?),
+            None => Frame::new(kind, &fields.without_field(proof)),
         }
     }
 }
@@ -145,6 +155,23 @@ mod tests {
                 assert_eq!(both.without(proof), Err(Malformed::UnwantedField { tag: other.tag() }));
             }
         }
+    }
+
+    #[test]
+    fn fields_are_brought_into_order_inside_templates_too_and_equal_ones_keep_theirs() {
+        let mut list = Fields::new();
+        for entry in [&[0xDF, 0x40, 1, 9][..], &[0xDF, 0x40, 1, 7], &[0xDF, 0x0D, 0, 0xDF, 0x0C, 0]] {
+            list.push(Tag::KEY_ENTRY, entry).unwrap();
+        }
+        list.push(Tag::SERIAL, b"SN-1").unwrap();
+        list.push(Tag::SUITE, &[2]).unwrap();
+        let ordered = list.ascending();
+        assert_eq!(ordered.in_order(), Ok(()));
+        assert_eq!(ordered.get(Tag::SUITE), Some(&[2][..]));
+        let blocks: Vec<_> = ordered.templates(Tag::KEY_ENTRY).filter_map(|one| one.get(Tag::KEY_BLOCK)).collect();
+        assert_eq!(blocks, [&[9][..], &[7]]);
+        assert_eq!(ordered.below(Tag::KEY_ENTRY).len(), 2);
+        assert_eq!(ordered.below(Tag::SERIAL).get(Tag::SERIAL), None);
     }
 
     #[test]

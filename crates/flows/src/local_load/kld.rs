@@ -115,7 +115,7 @@ impl Accept {
             return Err(internal("the key's check value is none of TDES").into());
         }
         let frame = KldKey { c_ctmk_rnd2: c_ctmk_rnd2.to_owned() }.write()?;
-        Ok((frame, ExpectConfirm::of(kcv)))
+        Ok((frame, ExpectConfirm::after(crate::Said::new(), alloc::vec::Vec::from([kcv]))))
     }
 }
 

@@ -256,7 +256,7 @@ impl ExpectConfirm {
     /// 0002, also when it confirms another number of keys; 0003; the device's ERROR. A wrong check value is no error here
     /// but [`Confirm::WrongCheckValue`], so that it cannot be overlooked.
     pub fn on_frame(self, frame: &Frame) -> Result<Confirm, Fault> {
-        let confirm = KeyConfirm::read_for(frame, self.kcvs.len())?;
+        let confirm = { let confirm = KeyConfirm::read(frame)?; <crate::Tdes as crate::Suite>::confirms(&confirm, self.kcvs.len())?; confirm };
         if confirm.is_of(&self.kcvs) {
             Ok(Confirm::Opened(Confirmed { kcvs: self.kcvs, more: self.more }))
         } else {

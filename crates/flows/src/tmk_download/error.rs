@@ -30,8 +30,8 @@ pub enum Reason {
         /// The PIN pad that it named.
         pin_pad: Serial,
     },
-    /// KMS: Crnd2 is not E(AUK, Rnd2), says the HSM: 0006.
-    #[error("Crnd2 is wrong: the terminal does not hold the collected transport key")]
+    /// KMS: Crnd2 is not E(AUK, Rnd2), in suite 02 MAC_T is wrong, says the HSM: 0006.
+    #[error("the answer to the challenge is wrong: the terminal does not hold the collected transport key")]
     WrongCrnd2,
     /// KMS: a proven terminal asked for a suite that this side has not: 0009.
     #[error("suite {suite} is not supported in this flow")]
@@ -69,8 +69,8 @@ pub enum PadRefusal {
     /// A frame cannot be read, or Rnd2 has the wrong top bit: 0002.
     #[error("malformed: {0}")]
     Malformed(#[from] Malformed),
-    /// Crnd1 is not E(AUK, Rnd1) for the Rnd1 that this PIN pad made: 0005.
-    #[error("Crnd1 is wrong: the server does not hold this terminal's transport key")]
+    /// Crnd1 is not E(AUK, Rnd1) for the Rnd1 that this PIN pad made, in suite 02 MAC_S or DONE's receipt is wrong: 0005.
+    #[error("the server's proof is wrong: it does not hold this terminal's transport key")]
     ServerNotProven,
     /// The key block does not open, or is not in its place, time or use; or the key is weak: 0007.
     #[error("key refused: {why}")]

@@ -1,14 +1,17 @@
 //! The KMS's role. Between messages the driver asks HSM and store with what the state gives it.
 
-use alloc::{borrow::ToOwned, string::ToString};
+use alloc::{borrow::ToOwned, string::ToString, vec::Vec};
 
-use wire::{Device, Fields, Frame, Kcv, Slot, Suite};
+use wire::{Device, Fields, Frame, Kcv, MessageType, Slot, Suite};
 
 use super::{
-    Fault, Reason,
-    messages::{RANDOM, TkChallenge, TkHello, TkKey, TkReply, top_bit},
+    DownloadSuite, Fault, Reason,
+    messages::{TkHello, TkKey},
 };
-use crate::{Context, Transcript, loading};
+use crate::{
+    Context, Said, Tdes, loading,
+    suite::{self, Part},
+};
 
 /// A connection on which TK_HELLO is to come.
 #[derive(Debug, Default)]
@@ -20,27 +23,35 @@ impl ExpectHello {
         ExpectHello
     }
 
-    /// Takes TK_HELLO.
+    /// Takes TK_HELLO of suite 01, or of one that nobody has.
     ///
     /// # Errors
     /// 0002, also for a wrong top bit of Rnd1, for DF03 equal to DF02 and for a slot above 99; 0003.
     pub fn on_frame(self, frame: &Frame) -> Result<Hello, Fault> {
+        self.on_frame_of(frame)
+    }
+
+    /// Takes TK_HELLO of a suite.
+    ///
+    /// # Errors
+    /// 0002, also for DF03 equal to DF02 and for a slot above 99; 0003.
+    pub fn on_frame_of<S: DownloadSuite>(self, frame: &Frame) -> Result<Hello<S>, Fault> {
         let hello = TkHello::read(frame)?;
-        let mut transcript = Transcript::new();
-        transcript.push(frame);
-        Ok(Hello { hello, transcript })
+        let mut said = Said::new();
+        said.push(frame);
+        Ok(Hello { hello, said })
     }
 }
 
 /// TK_HELLO was read; nobody has proved anything yet.
 #[derive(Debug)]
-pub struct Hello {
-    hello: TkHello,
-    transcript: Transcript,
+pub struct Hello<S: DownloadSuite = Tdes> {
+    hello: TkHello<S>,
+    said: Said,
 }
 
-impl Hello {
-    /// The suite that the terminal asks for. A terminal that asks for another than [`Suite::TDES`] may be answered like
+impl<S: DownloadSuite> Hello<S> {
+    /// The suite that the terminal asks for. A terminal that asks for another than the role's may be answered like
     /// one with an unknown serial, or proved first: [`Reply::deliver`] then refuses with 0009. Before that it must
     /// learn nothing.
     pub fn suite(&self) -> Suite {
@@ -57,9 +68,9 @@ impl Hello {
         self.hello.slot
     }
 
-    /// Rnd1, top bit 0.
-    pub fn rnd1(&self) -> [u8; RANDOM] {
-        self.hello.rnd1
+    /// What the terminal opens with.
+    pub fn opening(&self) -> &S::Opening {
+        &self.hello.opening
     }
 
     /// Records of refusals (FF23: DF28, DF29, DF2A), unproved like everything here.
@@ -67,54 +78,58 @@ impl Hello {
         &self.hello.refusals
     }
 
-    /// Gives TK_CHALLENGE. For an unknown serial `crnd1` is the made-up value of 2-wire.md section 8; this role behaves
-    /// the same for both.
+    /// TK_HELLO.
+    pub fn said(&self) -> &Said {
+        &self.said
+    }
+
+    /// Gives TK_CHALLENGE. A stranger's is made up, and this role behaves the same for both.
     ///
     /// # Errors
-    /// 0001 when Rnd2's top bit is not 1: it would make reflection possible.
-    pub fn challenge(self, crnd1: [u8; RANDOM], rnd2: [u8; RANDOM]) -> Result<(Frame, ExpectReply), Fault> {
-        if !top_bit(&rnd2) {
-            return Err(Reason::Internal { why: "the HSM's Rnd2 has the wrong top bit".to_string() }.into());
-        }
-        let frame = TkChallenge { crnd1, rnd2 }.write()?;
-        let Hello { hello, mut transcript } = self;
-        transcript.push(&frame);
-        Ok((frame, ExpectReply { hello, rnd2, transcript }))
+    /// 0001 for a challenge that has not its form.
+    pub fn answer(self, challenge: S::Challenge) -> Result<(Frame, ExpectReply<S>), Fault> {
+        let frame = suite::write::<S>(MessageType::TkChallenge, |fields| challenge.push(fields))?;
+        let Hello { hello, mut said } = self;
+        said.push(&frame);
+        Ok((frame, ExpectReply { hello, challenge, said }))
     }
 }
 
 /// TK_CHALLENGE has left; TK_REPLY is to come.
 #[derive(Debug)]
-pub struct ExpectReply {
-    hello: TkHello,
-    rnd2: [u8; RANDOM],
-    transcript: Transcript,
+pub struct ExpectReply<S: DownloadSuite = Tdes> {
+    hello: TkHello<S>,
+    challenge: S::Challenge,
+    said: Said,
 }
 
-impl ExpectReply {
+impl<S: DownloadSuite> ExpectReply<S> {
     /// Takes TK_REPLY.
     ///
     /// # Errors
     /// 0002, 0003.
-    pub fn on_frame(self, frame: &Frame) -> Result<Reply, Fault> {
-        let TkReply { crnd2 } = TkReply::read(frame)?;
-        let ExpectReply { hello, rnd2, mut transcript } = self;
-        transcript.push(frame);
-        Ok(Reply { hello, rnd2, crnd2, context: transcript.context() })
+    pub fn on_frame(self, frame: &Frame) -> Result<Reply<S>, Fault> {
+        let reply = S::Reply::read(&S::read(frame, MessageType::TkReply)?)?;
+        let ExpectReply { hello, challenge, said: before } = self;
+        let mut said = before.clone();
+        said.push(frame);
+        Ok(Reply { hello, challenge, reply, frame: frame.clone(), before, said })
     }
 }
 
-/// TK_REPLY was read. The HSM now checks Crnd2 and makes the key block in one act; a driver that has a block for
+/// TK_REPLY was read. The HSM now checks the proof in it and makes the key block in one act; a driver that has a block for
 /// [`Reply::deliver`] has therefore a proven terminal. When the HSM refuses, [`Reply::wrong_crnd2`] ends the flow.
 #[derive(Debug)]
-pub struct Reply {
-    hello: TkHello,
-    rnd2: [u8; RANDOM],
-    crnd2: [u8; RANDOM],
-    context: Context,
+pub struct Reply<S: DownloadSuite = Tdes> {
+    hello: TkHello<S>,
+    challenge: S::Challenge,
+    reply: S::Reply,
+    frame: Frame,
+    before: Said,
+    said: Said,
 }
 
-impl Reply {
+impl<S: DownloadSuite> Reply<S> {
     /// Terminal and PIN pad.
     pub fn device(&self) -> &Device {
         &self.hello.device
@@ -125,22 +140,37 @@ impl Reply {
         self.hello.slot
     }
 
-    /// Rnd2, as TK_CHALLENGE had it.
-    pub fn rnd2(&self) -> [u8; RANDOM] {
-        self.rnd2
+    /// What TK_CHALLENGE held.
+    pub fn challenge(&self) -> &S::Challenge {
+        &self.challenge
     }
 
-    /// The terminal's answer to Rnd2, for the HSM to check.
-    pub fn crnd2(&self) -> [u8; RANDOM] {
-        self.crnd2
+    /// What TK_REPLY held, for the HSM to check.
+    pub fn reply(&self) -> &S::Reply {
+        &self.reply
+    }
+
+    /// TK_REPLY as it came.
+    pub fn frame(&self) -> &Frame {
+        &self.frame
+    }
+
+    /// TK_HELLO and TK_CHALLENGE.
+    pub fn said_before(&self) -> &Said {
+        &self.before
+    }
+
+    /// TK_HELLO, TK_CHALLENGE and TK_REPLY.
+    pub fn said(&self) -> &Said {
+        &self.said
     }
 
     /// The context that the key block must carry: over TK_HELLO, TK_CHALLENGE and TK_REPLY.
     pub fn context(&self) -> Context {
-        self.context
+        self.said.context()
     }
 
-    /// The HSM says that Crnd2 is wrong, or the terminal was a stranger from the start: 0006.
+    /// The HSM says that the proof is wrong, or the terminal was a stranger from the start: 0006.
     pub fn wrong_crnd2(self) -> Fault {
         Reason::WrongCrnd2.into()
     }
@@ -150,22 +180,26 @@ impl Reply {
     ///
     /// # Errors
     /// 0009 when the terminal, proven now, had asked for another suite; 0001 for a check value of another suite.
-    pub fn deliver(self, block: &str, kcv: Kcv) -> Result<(Frame, ExpectConfirm), Fault> {
+    pub fn deliver(self, block: &str, kcv: Kcv) -> Result<(Frame, ExpectConfirm<S>), Fault> {
         let suite = self.hello.suite;
-        if suite != Suite::TDES {
+        if suite != S::ID {
             return Err(Reason::SuiteNotSupported { suite }.into());
         }
-        if !matches!(kcv, Kcv::Tdes(_)) {
-            return Err(Reason::Internal { why: "the key's check value is none of TDES".to_string() }.into());
+        if !S::has_kcv(kcv) {
+            return Err(Reason::Internal { why: "the key's check value is of another suite".to_string() }.into());
         }
-        let frame = TkKey { block: block.to_owned() }.write()?;
-        Ok((frame, ExpectConfirm::of(kcv)))
+        let frame = TkKey { block: block.to_owned() }.write::<S>()?;
+        let mut said = self.said;
+        said.push(&frame);
+        Ok((frame, ExpectConfirm::after(said, Vec::from([kcv]))))
     }
 }
 
 /// TK_KEY has left.
-pub type ExpectConfirm = loading::ExpectConfirm<Reason>;
-/// What KEY_CONFIRM showed.
+pub type ExpectConfirm<S = Tdes> = loading::ExpectConfirm<Reason, S>;
+/// KEY_CONFIRM was read.
+pub type Told<S = Tdes> = loading::Told<Reason, S>;
+/// What KEY_CONFIRM of suite 01 showed.
 pub type Confirm = loading::Confirm<Reason>;
 /// The terminal holds the key.
-pub type Confirmed = loading::Confirmed<Reason>;
+pub type Confirmed<S = Tdes> = loading::Confirmed<Reason, S>;

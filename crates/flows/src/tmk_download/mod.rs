@@ -31,20 +31,27 @@
 //! - *Replay*: both sides' random numbers are fresh, and the key block carries the digest of every frame before it, so
 //!   that an old TK_KEY opens nowhere (0007).
 //! - *A swapped serial or slot*: they are in that digest, and the key block names its place.
-//! - *A lower suite*: TK_HELLO names the suite, the digest holds it; another than 01 is refused to a proven peer (0009)
-//!   and is no better than a stranger before.
+//! - *A lower suite*: TK_HELLO names the suite, the digest holds it; one that this side has not is refused to a proven
+//!   peer (0009) and is no better than a stranger before.
 //! - *A cut line or a crash at any point*: the key is pending until confirmed and sent again; the terminal keeps the old
 //!   one beside the new. State is on disk before the message that depends on it leaves.
 //! - *A lying KEY_CONFIRM*: a wrong check value leaves the key pending and is an alarm (0007).
 //!
-//! Not answered in this suite: DONE is not authenticated, and there is no forward secrecy (3-hardened.md).
+//! Not answered in suite 01: DONE is not authenticated, and there is no forward secrecy. Suite 02 has both: ephemeral keys
+//! in the first two messages, receipts in KEY_CONFIRM and DONE (3-hardened.md).
+//!
+//! Both sides are written once, for every suite: [`DownloadSuite`] names what a suite puts into each message.
 
+mod ec_aes;
 mod error;
 pub mod kms;
 pub mod messages;
+mod suite;
+mod tdes;
 pub mod terminal;
 
 pub use error::{PadRefusal, Reason};
+pub use suite::DownloadSuite;
 pub use terminal::DownloadPad;
 
 /// The end of a TMK download on one side.

@@ -32,10 +32,10 @@ fn terminal_gets_the_key_that_the_kms_holds() {
     let (confirm, terminal) = terminal.on_frame(&mut pad, &key).unwrap();
     assert_eq!(pad.disk, Some(kms.tmk), "the key is on disk before KEY_CONFIRM leaves");
 
-    let Confirm::Opened(confirmed) = server.on_frame(&confirm).unwrap() else {
+    let Confirm::Opened(confirmed) = server.on_frame(&confirm).unwrap().compare() else {
         panic!("check value is right")
     };
-    assert_eq!(confirmed.kcv(), kms.kcv());
+    assert_eq!(confirmed.kcvs(), [kms.kcv()]);
     let finished = terminal.on_frame(&mut pad, &confirmed.done().unwrap()).unwrap();
     assert_eq!((finished.slot(), finished.kcv()), (slot(), kms.kcv()));
     assert_eq!(pad.calls, ["start", "challenge", "key", "done"]);

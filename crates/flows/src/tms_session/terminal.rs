@@ -8,7 +8,7 @@ use super::{
     Fault, Identification, OperatorPassword, Reason, TmsPad, Transaction,
     messages::{Named, TmsChallenge, TmsHello, TmsKey, TmsProof},
 };
-use crate::{Done, PadRefusal, tmk_download::messages::KeyConfirm};
+use crate::{Done, PadRefusal, KeyConfirm};
 
 /// What the PIN pad said; after a refusal it has forgotten the session.
 fn or_forget<P: TmsPad, T>(pad: &mut P, step: impl FnOnce(&mut P) -> Result<T, Fault>) -> Result<T, Fault> {
@@ -145,7 +145,7 @@ impl ExpectKey {
             match (transaction, pad.tms_keys(&proof, frame)?) {
                 (Transaction::ProgramDownload, None) => Ok(Keyed::Program(s_data)),
                 (Transaction::KeyDownload { slot }, Some(kcv)) => {
-                    let confirm = KeyConfirm { kcv }.write()?;
+                    let confirm = KeyConfirm { kcvs: alloc::vec::Vec::from([kcv]) }.write()?;
                     let expect = ExpectDone { slot, kcv, s_data, confirm: confirm.clone() };
                     Ok(Keyed::Key { confirm, expect })
                 }

@@ -213,7 +213,7 @@ impl Proof {
         if !matches!(kcv, Kcv::Tdes(_)) {
             return Err(internal("the key's check value is none of TDES"));
         }
-        Ok((self.key(session_block, Some(tmk))?, ExpectConfirm::of(kcv)))
+        Ok((self.key(session_block, Some(tmk))?, ExpectConfirm::after(crate::Said::new(), alloc::vec::Vec::from([kcv]))))
     }
 
     fn key(self, session_block: &str, tmk: Option<&str>) -> Result<Frame, Fault> {

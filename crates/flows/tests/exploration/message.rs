@@ -4,7 +4,7 @@ use std::{collections::HashMap, hash::Hash, rc::Rc};
 
 use keyferry_flows::{
     sign_in::messages::{SignIn, SignInConfirm, SignedIn, WorkingKeys},
-    tmk_download::messages::{Done, KeyConfirm, TkChallenge, TkHello, TkKey, TkReply},
+    tmk_download::messages::{Done, KeyConfirm, Rnd1, TkChallenge, TkHello, TkKey, TkReply},
 };
 use wire::{Frame, Kcv, MessageType, Suite};
 
@@ -107,14 +107,14 @@ impl Parts {
     /// What this frame tells whoever sees it.
     pub(crate) fn of_frame(&mut self, frame: &Frame) -> Vec<PartId> {
         let parts = match frame.kind().unwrap() {
-            MessageType::TkHello => vec![Part::Random(TkHello::read(frame).unwrap().rnd1)],
+            MessageType::TkHello => vec![Part::Random(<TkHello>::read(frame).unwrap().opening.0)],
             MessageType::TkChallenge => {
                 let TkChallenge { crnd1, rnd2 } = TkChallenge::read(frame).unwrap();
                 vec![Part::Answer(crnd1), Part::Random(rnd2)]
             }
             MessageType::TkReply => vec![Part::Answer(TkReply::read(frame).unwrap().crnd2)],
-            MessageType::TkKey => vec![Part::Block(TkKey::read(frame).unwrap().block)],
-            MessageType::KeyConfirm => vec![Part::Check(KeyConfirm::read(frame).unwrap().kcv)],
+            MessageType::TkKey => vec![Part::Block(TkKey::read::<Tdes>(frame).unwrap().block)],
+            MessageType::KeyConfirm => vec![Part::Check(KeyConfirm::read(frame).unwrap().kcvs[0])],
             MessageType::SignIn => {
                 let SignIn { rnd1, kcv, .. } = SignIn::read(frame).unwrap();
                 vec![Part::Random(rnd1), Part::Check(kcv)]
@@ -130,11 +130,11 @@ impl Parts {
     /// The message on the wire, by the product's own writers.
     pub(crate) fn frame(&self, message: Message) -> Frame {
         match message {
-            Message::Hello { place, rnd1 } => TkHello {
+            Message::Hello { place, rnd1 } => TkHello::<Tdes> {
                 suite: Suite::TDES,
                 device: place.device(),
                 slot: place.slot(),
-                rnd1: self.eight(rnd1),
+                opening: Rnd1(self.eight(rnd1)),
                 refusals: Vec::new(),
             }
             .write(),
@@ -143,10 +143,10 @@ impl Parts {
             }
             Message::Reply { crnd2 } => TkReply { crnd2: self.eight(crnd2) }.write(),
             Message::Key { block } => match self.get(block) {
-                Part::Block(block) => TkKey { block: block.clone() }.write(),
+                Part::Block(block) => TkKey { block: block.clone() }.write::<Tdes>(),
                 other => panic!("{other:?} is no key block"),
             },
-            Message::Confirm { check } => KeyConfirm { kcv: self.kcv(check) }.write(),
+            Message::Confirm { check } => KeyConfirm { kcvs: vec![self.kcv(check)] }.write(),
             Message::Done => Done.write(),
             Message::SignIn { place, rnd1, check } => SignIn {
                 suite: Suite::TDES,

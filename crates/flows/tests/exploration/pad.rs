@@ -12,7 +12,7 @@ use keyferry_flows::{
     },
     tmk_download::{
         DownloadPad, PadRefusal,
-        messages::{Done, KeyConfirm, TkChallenge, TkHello, TkKey, TkReply},
+        messages::{Done, KeyConfirm, Rnd1, TkChallenge, TkHello, TkKey, TkReply},
     },
 };
 use wire::{Frame, Kcv, Slot, Suite};
@@ -81,22 +81,22 @@ impl Pad {
 }
 
 impl DownloadPad for Pad {
-    fn start(&mut self, slot: Slot) -> Result<Eight, PadRefusal> {
+    fn start(&mut self, slot: Slot) -> Result<Rnd1, PadRefusal> {
         self.step();
         if slot != self.place.slot() {
             return Err(not_permitted());
         }
         self.open = Open::Started;
-        Ok(self.rnd1)
+        Ok(Rnd1(self.rnd1))
     }
 
-    fn challenge(&mut self, hello: &Frame, challenge: &Frame) -> Result<Eight, PadRefusal> {
+    fn challenge(&mut self, hello: &Frame, challenge: &Frame) -> Result<TkReply, PadRefusal> {
         let Open::Started = self.step() else { return Err(not_permitted()) };
-        let said = TkHello::read(hello).map_err(|_| not_permitted())?;
+        let said = <TkHello>::read(hello).map_err(|_| not_permitted())?;
         let own = said.suite == Suite::TDES
             && said.device == self.place.device()
             && said.slot == self.place.slot()
-            && said.rnd1 == self.rnd1;
+            && said.opening == Rnd1(self.rnd1);
         if !own {
             return Err(not_permitted());
         }
@@ -110,27 +110,27 @@ impl DownloadPad for Pad {
         transcript.push(challenge);
         self.open = Open::Challenged { crnd2, transcript };
         self.answered = Some(rnd2);
-        Ok(crnd2)
+        Ok(TkReply { crnd2 })
     }
 
-    fn key(&mut self, reply: &Frame, key: &Frame) -> Result<Kcv, PadRefusal> {
+    fn key(&mut self, reply: &Frame, key: &Frame) -> Result<Loaded, PadRefusal> {
         let Open::Challenged { crnd2, mut transcript } = self.step() else { return Err(not_permitted()) };
         if TkReply::read(reply).map_err(|_| not_permitted())?.crnd2 != crnd2 {
             return Err(not_permitted());
         }
         transcript.push(reply);
-        let block = TkKey::read(key).map_err(|_| not_permitted())?.block;
+        let block = TkKey::read::<Tdes>(key).map_err(|_| not_permitted())?.block;
         let tmk = self.open_tmk(&transcript, &block)?;
         if self.fault != Some(Fault::KeepAtDone) {
             self.write = Some(Write::Take(tmk));
         }
         self.open = Open::Keyed { tmk };
-        Ok(tmk.kcv())
+        Ok(Loaded::of(vec![tmk.kcv()]))
     }
 
     fn done(&mut self, confirm: &Frame, done: &Frame) -> Result<(), PadRefusal> {
         let Open::Keyed { tmk } = self.step() else { return Err(not_permitted()) };
-        if KeyConfirm::read(confirm).map_err(|_| not_permitted())?.kcv != tmk.kcv() {
+        if KeyConfirm::read(confirm).map_err(|_| not_permitted())?.kcvs != [tmk.kcv()] {
             return Err(not_permitted());
         }
         Done::read(done).map_err(|_| not_permitted())?;

@@ -66,7 +66,7 @@ impl ServerHistory {
                 let right = reply.crnd2() == terms::answer(place.terminal, terms::rnd2(self.connection));
                 (right || fault == Some(Fault::ReleaseWithoutProof)).then_some(Heard::Proven)
             }
-            Role::Confirm(role) => match role.on_frame(frame).ok()? {
+            Role::Confirm(role) => match role.on_frame(frame).ok()?.compare() {
                 Confirm::Opened(confirmed) => Some(Heard::Opened { done: confirmed.done().unwrap() }),
                 Confirm::WrongCheckValue(_) => None,
             },

@@ -1,11 +1,14 @@
 //! A PIN pad for whole roles under any frames.
 
 use keyferry_flows::{
-    PadRefusal as LoadRefusal,
+    Loaded, PadRefusal as LoadRefusal,
     local_load::LoadPad,
     rks_load::IdentityPad,
     sign_in::SignInPad,
-    tmk_download::{DownloadPad, PadRefusal},
+    tmk_download::{
+        DownloadPad, PadRefusal,
+        messages::{Rnd1, TkReply},
+    },
     tms_session::{OperatorPassword, PadProof, TmsPad},
 };
 use wire::{BcdTime, Frame, Kcv, Slot, TData};
@@ -14,16 +17,16 @@ use wire::{BcdTime, Frame, Kcv, Slot, TData};
 pub(crate) struct Yes;
 
 impl DownloadPad for Yes {
-    fn start(&mut self, _: Slot) -> Result<[u8; 8], PadRefusal> {
-        Ok([1; 8])
+    fn start(&mut self, _: Slot) -> Result<Rnd1, PadRefusal> {
+        Ok(Rnd1([1; 8]))
     }
 
-    fn challenge(&mut self, _: &Frame, _: &Frame) -> Result<[u8; 8], PadRefusal> {
-        Ok([2; 8])
+    fn challenge(&mut self, _: &Frame, _: &Frame) -> Result<TkReply, PadRefusal> {
+        Ok(TkReply { crnd2: [2; 8] })
     }
 
-    fn key(&mut self, _: &Frame, _: &Frame) -> Result<Kcv, PadRefusal> {
-        Ok(Kcv::Tdes([3; 3]))
+    fn key(&mut self, _: &Frame, _: &Frame) -> Result<Loaded, PadRefusal> {
+        Ok(Loaded::of(vec![Kcv::Tdes([3; 3])]))
     }
 
     fn done(&mut self, _: &Frame, _: &Frame) -> Result<(), PadRefusal> {

@@ -11,7 +11,7 @@ use flows::{
         Collected,
         messages::{Collect, CollectKey},
     },
-    tmk_download::messages::{Done, KeyConfirm, TkChallenge, TkHello, TkKey, TkReply},
+    tmk_download::messages::{Done, KeyConfirm, Rnd1, TkChallenge, TkHello, TkKey, TkReply},
     transcript::Transcript,
 };
 use paycrypto::{blocks, keys::Tmk, rsa::PublicKey, tk::CheckedTk};
@@ -56,7 +56,9 @@ impl Played {
         paycrypto::random::fill(&mut rnd1).unwrap();
         rnd1[0] &= 0x7F;
         let device = Device::built_in(self.sn.clone());
-        let hello = TkHello { suite: Suite::TDES, device, slot, rnd1, refusals: vec![] }.write().unwrap();
+        let opening = Rnd1(rnd1);
+        let hello = TkHello::<Tdes> { suite: Suite::TDES, device, slot, opening, refusals: vec![] };
+        let hello = hello.write().unwrap();
         send(&mut stream, &hello);
         let challenge = receive(&mut stream);
         let proof = TkChallenge::read(&challenge).unwrap();
@@ -65,11 +67,11 @@ impl Played {
         send(&mut stream, &reply);
         let mut transcript = Transcript::new();
         [&hello, &challenge, &reply].into_iter().for_each(|frame| transcript.push(frame));
-        let block = TkKey::read(&receive(&mut stream)).unwrap().block;
+        let block = TkKey::read::<Tdes>(&receive(&mut stream)).unwrap().block;
         let place = Place::new(self.sn.clone(), slot).to_string();
         let context = transcript.context();
         let tmk = blocks::unwrap_tmk(self.tk.tek(), &block, &place, context.as_bytes()).unwrap();
-        send(&mut stream, &KeyConfirm { kcv: Kcv::from(tmk.kcv()) }.write().unwrap());
+        send(&mut stream, &KeyConfirm { kcvs: vec![Kcv::from(tmk.kcv())] }.write().unwrap());
         Done::read(&receive(&mut stream)).unwrap();
         tmk
     }

@@ -245,7 +245,7 @@ impl<S: Store, H: Hsm> Kms<S, H> {
         key: &HeldKey,
     ) -> Result<Confirmed, DownloadError> {
         let detail = json!({ "key": key.id, "kcv": key.kcv.to_string() });
-        match expect.on_frame(frame)? {
+        match expect.on_frame(frame)?.compare() {
             Confirm::Opened(confirmed) => {
                 let event = event("tmk.confirmed", record.sn.as_str(), record.sn.as_str(), detail);
                 match self.store.confirm(key.id, event).await? {

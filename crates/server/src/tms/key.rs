@@ -105,7 +105,7 @@ impl<S: Store, H: Hsm> Kms<S, H> {
     ) -> Result<(), TmsEnd> {
         let sn = known.terminal.sn.as_str();
         let detail = json!({ "key": key.id, "kcv": key.kcv.to_string() });
-        match expect.on_frame(&link.receive().await?)? {
+        match expect.on_frame(&link.receive().await?)?.compare() {
             Confirm::Opened(confirmed) => {
                 let event = event("tmk.confirmed", sn, sn, detail);
                 match self.store.confirm(key.id, event).await.map_err(Failure::from)? {

@@ -209,7 +209,7 @@ impl Session<'_> {
         terminal: &Listed,
         what: &What,
     ) -> Result<Frame, LoadFault> {
-        match state.on_frame(frame).map_err(flow)? {
+        match state.on_frame(frame).map_err(flow)?.compare() {
             Confirm::Opened(confirmed) => {
                 let (sn, what) = (terminal.sn.clone(), what.clone());
                 self.run.say(&Event::Confirmed { at: clock::now(), sn, what })?;

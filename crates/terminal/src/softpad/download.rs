@@ -3,9 +3,9 @@
 //! Every call takes the open download out and puts it back only when all was well: each step is tried once, and a
 //! refusal ends the download. Rnd1 is used for one challenge.
 
-use flows::tmk_download::messages::{Done, KeyConfirm, RANDOM, TkChallenge, TkHello, TkKey, TkReply};
+use flows::tmk_download::messages::{Done, KeyConfirm, RANDOM, Rnd1, TkChallenge, TkHello, TkKey, TkReply};
 use flows::tmk_download::{DownloadPad, PadRefusal};
-use flows::{ProtocolError, Transcript};
+use flows::{Loaded, ProtocolError, Tdes, Transcript};
 use paycrypto::blocks;
 use paycrypto::tk::CheckedTk;
 use wire::{Frame, Kcv, Place, Slot, Suite};
@@ -68,7 +68,7 @@ impl SoftPad {
 }
 
 impl DownloadPad for SoftPad {
-    fn start(&mut self, slot: Slot) -> Result<[u8; RANDOM], PadRefusal> {
+    fn start(&mut self, slot: Slot) -> Result<Rnd1, PadRefusal> {
         self.session = Session::Idle;
         self.tk_for(slot)?;
         let mut rnd1 = [0; RANDOM];
@@ -76,18 +76,18 @@ impl DownloadPad for SoftPad {
         let [first, ..] = &mut rnd1;
         *first &= RND1_MASK;
         self.session = Session::Started { slot, rnd1 };
-        Ok(rnd1)
+        Ok(Rnd1(rnd1))
     }
 
-    fn challenge(&mut self, hello: &Frame, challenge: &Frame) -> Result<[u8; RANDOM], PadRefusal> {
+    fn challenge(&mut self, hello: &Frame, challenge: &Frame) -> Result<TkReply, PadRefusal> {
         let Session::Started { slot, rnd1 } = self.take_session() else {
             return Err(not_permitted("no download was started"));
         };
-        let said = TkHello::read(hello).map_err(unreadable)?;
+        let said = <TkHello>::read(hello).map_err(unreadable)?;
         let own = said.suite == Suite::TDES
             && said.device.pin_pad() == self.serial()
             && said.slot == slot
-            && said.rnd1 == rnd1;
+            && said.opening == Rnd1(rnd1);
         if !own {
             return Err(not_permitted("TK_HELLO does not say what this PIN pad began"));
         }
@@ -102,10 +102,10 @@ impl DownloadPad for SoftPad {
         transcript.push(hello);
         transcript.push(challenge);
         self.session = Session::Challenged { slot, crnd2, transcript };
-        Ok(crnd2)
+        Ok(TkReply { crnd2 })
     }
 
-    fn key(&mut self, reply: &Frame, key: &Frame) -> Result<Kcv, PadRefusal> {
+    fn key(&mut self, reply: &Frame, key: &Frame) -> Result<Loaded, PadRefusal> {
         let Session::Challenged { slot, crnd2, mut transcript } = self.take_session() else {
             return Err(not_permitted("no KMS has proved itself in this download"));
         };
@@ -113,7 +113,7 @@ impl DownloadPad for SoftPad {
             return Err(not_permitted("TK_REPLY is not the answer that this PIN pad gave"));
         }
         transcript.push(reply);
-        let block = TkKey::read(key).map_err(unreadable)?.block;
+        let block = TkKey::read::<Tdes>(key).map_err(unreadable)?.block;
         let tk = self.tk_for(slot)?;
         let place = Place::new(self.serial().clone(), slot).to_string();
         let tmk = blocks::unwrap_tmk(tk.tek(), &block, &place, transcript.context().as_bytes())
@@ -136,14 +136,14 @@ impl DownloadPad for SoftPad {
             self.change(|state| put_tmk(state, slot, owner, tmk)).map_err(Denied::from)?;
         }
         self.session = Session::Keyed { slot, kcv };
-        Ok(kcv)
+        Ok(Loaded::of(vec![kcv]))
     }
 
     fn done(&mut self, confirm: &Frame, done: &Frame) -> Result<(), PadRefusal> {
         let Session::Keyed { slot, kcv } = self.take_session() else {
             return Err(not_permitted("no key was loaded in this download"));
         };
-        if KeyConfirm::read(confirm).map_err(unreadable)?.kcv != kcv {
+        if KeyConfirm::read(confirm).map_err(unreadable)?.kcvs != [kcv] {
             return Err(not_permitted("KEY_CONFIRM does not name the key that was loaded"));
         }
         Done::read(done).map_err(unreadable)?;

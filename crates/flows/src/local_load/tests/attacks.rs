@@ -195,7 +195,7 @@ fn wrong_check_value_is_an_alarm() {
     let (_, accepted, _) = until_accept(&mut pad);
     let (_, loader) = Kld::new().deliver(accepted).unwrap();
     let confirm = crate::KeyConfirm { kcvs: vec![kcv(0xBB)] }.write().unwrap();
-    let Confirm::WrongCheckValue(fault) = loader.on_frame(&confirm).unwrap() else {
+    let Confirm::WrongCheckValue(fault) = loader.on_frame(&confirm).unwrap().compare() else {
         panic!("another check value was told")
     };
     assert_eq!((fault.code, fault.reason), (ErrorCode::KeyRefused, Reason::WrongCheckValue));

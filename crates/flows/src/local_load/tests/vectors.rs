@@ -66,7 +66,7 @@ fn both_roles_say_the_worked_bytes() {
     assert_eq!(key.payload(), [&[1, 0x23, 0xDF, 0x11, 0x82, 1, 0], c_ctmk_rnd2.as_slice()].concat());
     let (confirm, terminal) = terminal.on_frame(&mut pad, &key).unwrap();
     assert_eq!(confirm.payload(), [1, 5, 0xFF, 0x21, 6, 0xDF, 0x0B, 3, 0x74, 0x2B, 0xB1]);
-    let Confirm::Opened(confirmed) = kld.on_frame(&confirm).unwrap() else { panic!("check value is right") };
+    let Confirm::Opened(confirmed) = kld.on_frame(&confirm).unwrap().compare() else { panic!("check value is right") };
     let done = confirmed.done().unwrap();
     assert_eq!(done.bytes(), [0, 2, 1, 6]);
     assert_eq!(terminal.on_frame(&mut pad, &done).unwrap().kcv(), KCV);

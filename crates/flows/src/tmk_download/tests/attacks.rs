@@ -43,7 +43,7 @@ fn challenge_reflected_to_the_terminal_is_refused() {
     // The attacker has Rnd1 and wants E(AUK, Rnd1). It lets the terminal begin anew and gives it the old Rnd1 as Rnd2.
     let mut pad = Pad::new();
     let (first, _) = hello(&mut pad);
-    let rnd1 = TkHello::read(&first).unwrap().rnd1;
+    let rnd1 = <TkHello>::read(&first).unwrap().opening.0;
     let (_, terminal) = hello(&mut pad);
     let reflected = TkChallenge { crnd1: [0; 8], rnd2: rnd1 }.write().unwrap();
     let fault = terminal.on_frame(&mut pad, &reflected).unwrap_err();
@@ -58,9 +58,13 @@ fn challenge_reflected_to_the_kms_is_refused() {
     let mut kms = Kms::new();
     let (frame, _) = challenge(&mut kms, &hello(&mut Pad::new()).0);
     let rnd1 = TkChallenge::read(&frame).unwrap().rnd2;
-    let hello =
-        TkHello { suite: wire::Suite::TDES, device: device(), slot: slot(), rnd1, refusals: [].into() };
-    let fault = ExpectHello::new().on_frame(&hello.write().unwrap()).unwrap_err();
+    let mut hello = wire::Fields::new();
+    hello.push(Tag::SUITE, &[wire::Suite::TDES.byte()]).unwrap();
+    hello.push_device(&device()).unwrap();
+    hello.push(Tag::SLOT, &[slot().index()]).unwrap();
+    hello.push(Tag::RND1, &rnd1).unwrap();
+    let hello = wire::Frame::new(wire::MessageType::TkHello, &hello).unwrap();
+    let fault = ExpectHello::new().on_frame(&hello).unwrap_err();
     assert_protocol(&fault, &Malformed::TopBit { tag: Tag::RND1 }.into());
     assert_eq!(fault.code, ErrorCode::Malformed);
 }
@@ -97,8 +101,8 @@ fn replayed_key_is_refused() {
 fn key_for_another_place_is_refused() {
     let (mut pad, mut kms) = (Pad::new(), Kms::new());
     let (terminal, key, _) = until_key(&mut pad, &mut kms);
-    let block = TkKey::read(&key).unwrap().block.replace("/03", "/04");
-    assert_key_refused(terminal.on_frame(&mut pad, &TkKey { block }.write().unwrap()), "place");
+    let block = TkKey::read::<crate::Tdes>(&key).unwrap().block.replace("/03", "/04");
+    assert_key_refused(terminal.on_frame(&mut pad, &TkKey { block }.write::<crate::Tdes>().unwrap()), "place");
 }
 
 #[test]
@@ -106,15 +110,15 @@ fn hello_changed_on_the_way_makes_a_key_that_the_terminal_refuses() {
     // The attacker turns the slot: both sides authenticate, and the transcripts differ.
     let (mut pad, mut kms) = (Pad::new(), Kms::new());
     let (sent, terminal) = hello(&mut pad);
-    let mut changed = TkHello::read(&sent).unwrap();
+    let mut changed = <TkHello>::read(&sent).unwrap();
     changed.suite = wire::Suite::TDES;
     changed.slot = wire::Slot::new(4).unwrap();
     let (challenge, server) = challenge(&mut kms, &changed.write().unwrap());
     let (reply, terminal) = terminal.on_frame(&mut pad, &challenge).unwrap();
     let (key, _) = kms.deliver(server.on_frame(&reply).unwrap()).unwrap();
-    let right_place = TkKey::read(&key).unwrap().block.replace("/04", "/03");
+    let right_place = TkKey::read::<crate::Tdes>(&key).unwrap().block.replace("/04", "/03");
     assert_key_refused(
-        terminal.on_frame(&mut pad, &TkKey { block: right_place }.write().unwrap()),
+        terminal.on_frame(&mut pad, &TkKey { block: right_place }.write::<crate::Tdes>().unwrap()),
         "context",
     );
 }

@@ -5,11 +5,11 @@ use std::{format, string::String, string::ToString, vec::Vec};
 use wire::{Device, Frame, Kcv, Serial, Slot};
 
 use crate::{
-    Context, Transcript,
+    Context, Loaded, Tdes, Transcript,
     tmk_download::{
         DownloadPad, Fault, PadRefusal,
         kms::{ExpectConfirm, ExpectReply, Hello, Reply},
-        messages::{TkChallenge, TkHello, TkKey},
+        messages::{Rnd1, TkChallenge, TkHello, TkKey, TkReply},
     },
 };
 
@@ -68,35 +68,36 @@ impl Pad {
 }
 
 impl DownloadPad for Pad {
-    fn start(&mut self, slot: Slot) -> Result<[u8; 8], PadRefusal> {
+    fn start(&mut self, slot: Slot) -> Result<Rnd1, PadRefusal> {
         self.calls.push("start");
         let rnd1 = self.next_rnd1;
         self.next_rnd1[7] = self.next_rnd1[7].wrapping_add(1);
         self.open = Some((slot, rnd1));
-        Ok(rnd1)
+        Ok(Rnd1(rnd1))
     }
 
-    fn challenge(&mut self, hello: &Frame, challenge: &Frame) -> Result<[u8; 8], PadRefusal> {
+    fn challenge(&mut self, hello: &Frame, challenge: &Frame) -> Result<TkReply, PadRefusal> {
         self.calls.push("challenge");
         let (_, rnd1) = self.open()?;
         let theirs = TkChallenge::read(challenge).unwrap();
-        if TkHello::read(hello).unwrap().rnd1 != rnd1 || theirs.crnd1 != xor(rnd1) {
+        if <TkHello>::read(hello).unwrap().opening != Rnd1(rnd1) || theirs.crnd1 != xor(rnd1) {
             return Err(PadRefusal::ServerNotProven);
         }
         let mut transcript = Transcript::new();
         transcript.push(hello);
         transcript.push(challenge);
         // The reply is added here for `context`; a real PIN pad takes it from the frame that `key` gives it.
-        transcript.push(&crate::tmk_download::messages::TkReply { crnd2: xor(theirs.rnd2) }.write().unwrap());
+        let reply = TkReply { crnd2: xor(theirs.rnd2) };
+        transcript.push(&reply.write().unwrap());
         self.transcript = Some(transcript);
-        Ok(xor(theirs.rnd2))
+        Ok(reply)
     }
 
-    fn key(&mut self, _reply: &Frame, key: &Frame) -> Result<Kcv, PadRefusal> {
+    fn key(&mut self, _reply: &Frame, key: &Frame) -> Result<Loaded, PadRefusal> {
         self.calls.push("key");
         let (slot, _) = self.open()?;
         let refused = |why: &str| PadRefusal::KeyRefused { why: why.to_string() };
-        let text = TkKey::read(key).unwrap().block;
+        let text = TkKey::read::<Tdes>(key).unwrap().block;
         let mut parts = text.split(' ');
         if parts.next() != Some(&format!("SN-1001/{slot}")) {
             return Err(refused("place"));
@@ -109,7 +110,7 @@ impl DownloadPad for Pad {
             return Err(PadRefusal::Failed { why: "disk full".to_string() });
         }
         self.disk = Some(key.to_be_bytes());
-        Ok(kcv(key.to_be_bytes()))
+        Ok(Loaded::of([kcv(key.to_be_bytes())].into()))
     }
 
     fn done(&mut self, _confirm: &Frame, _done: &Frame) -> Result<(), PadRefusal> {

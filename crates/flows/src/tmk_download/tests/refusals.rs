@@ -232,7 +232,8 @@ fn expect_confirm() -> ExpectConfirm {
 fn confirm_with(entries: &[&[u8]]) -> Result<Confirm, Fault> {
     let mut fields = Fields::new();
     entries.iter().for_each(|entry| fields.push(Tag::KEY_ENTRY, entry).unwrap());
-    expect_confirm().on_frame(&Frame::new(MessageType::KeyConfirm, &fields).unwrap())
+    let confirm = Frame::new(MessageType::KeyConfirm, &fields).unwrap();
+    expect_confirm().on_frame(&confirm).map(crate::Told::compare)
 }
 
 /// DF0B with `length` bytes, the first three those of the right check value.

@@ -91,7 +91,7 @@ fn both_roles_say_the_worked_bytes() {
     let (confirm, terminal) = terminal.on_frame(&mut pad, &key).unwrap();
     // Worked out by hand from section 3: KEY_CONFIRM is FF21 { DF0B }.
     assert_eq!(confirm.payload(), [1, 5, 0xFF, 0x21, 6, 0xDF, 0x0B, 3, 0x74, 0x2B, 0xB1]);
-    let Confirm::Opened(confirmed) = server.on_frame(&confirm).unwrap() else {
+    let Confirm::Opened(confirmed) = server.on_frame(&confirm).unwrap().compare() else {
         panic!("check value is right")
     };
     let done = confirmed.done().unwrap();

@@ -9,7 +9,7 @@ use super::fake::{
 };
 use crate::{
     PadRefusal,
-    tmk_download::messages::KeyConfirm,
+    KeyConfirm,
     tms_session::{
         Fault, Reason, Transaction,
         messages::{TmsChallenge, TmsHello, TmsKey, TmsProof},
@@ -195,8 +195,8 @@ fn other_suite_is_0009_to_a_proven_terminal_only() {
 #[test]
 fn wrong_check_value_is_an_alarm_and_no_confirmation() {
     let (_, server, _) = until_confirm(&mut Pad::default(), &mut Tms::default());
-    let confirm = KeyConfirm { kcv: kcv(TMK ^ 1) }.write().unwrap();
-    let Confirm::WrongCheckValue(fault) = server.on_frame(&confirm).unwrap() else { panic!("it is wrong") };
+    let confirm = KeyConfirm { kcvs: [kcv(TMK ^ 1)].into() }.write().unwrap();
+    let Confirm::WrongCheckValue(fault) = server.on_frame(&confirm).unwrap().compare() else { panic!("it is wrong") };
     assert_eq!((fault.code, fault.reason), (ErrorCode::KeyRefused, Reason::WrongCheckValue));
 }
 

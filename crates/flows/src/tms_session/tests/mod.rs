@@ -51,10 +51,10 @@ fn key_download_brings_the_key_that_the_tms_holds() {
     let (terminal, server, frames) = until_confirm(&mut pad, &mut tms);
     assert_eq!(pad.disk, Some(TMK), "the key is on disk before KEY_CONFIRM leaves");
     assert_eq!(terminal.kcv(), kcv(TMK));
-    let Confirm::Opened(confirmed) = server.on_frame(frames.last().unwrap()).unwrap() else {
+    let Confirm::Opened(confirmed) = server.on_frame(frames.last().unwrap()).unwrap().compare() else {
         panic!("check value is right")
     };
-    assert_eq!(confirmed.kcv(), kcv(TMK));
+    assert_eq!(confirmed.kcvs(), [kcv(TMK)]);
     let finished = terminal.on_frame(&mut pad, &confirmed.done().unwrap()).unwrap();
     assert_eq!((finished.slot(), finished.kcv(), Some(finished.s_data())), (slot(), kcv(TMK), tms.s_data));
     assert_eq!(pad.calls, ["begin", "prove", "keys", "done", "forget"]);

@@ -51,7 +51,7 @@ fn challenged(terminal: &mut Terminal, kms: &Kms, index: u8) -> Challenged {
 /// TK_KEY with this key, for this place, in this conversation.
 fn key_frame(kms: &Kms, tmk: &Tmk, place: &str, said: &Challenged) -> Frame {
     let block = wrap_tmk(kms.tk.tek(), tmk, place, said.transcript.context().as_bytes()).unwrap();
-    TkKey { block }.write().unwrap()
+    TkKey { block }.write::<Tdes>().unwrap()
 }
 
 fn refused(refusal: BlockRefusal) -> PadRefusal {
@@ -85,11 +85,11 @@ fn worked_values_of_flow_a_pass_through_the_pad() {
     pad.state.import_tk(&tk);
     pad.session = Session::Started { slot: slot(3), rnd1: hex("rnd1").try_into().unwrap() };
 
-    assert_eq!(pad.challenge(&frame("hello"), &frame("challenge")).unwrap().to_vec(), hex("crnd2"));
+    assert_eq!(pad.challenge(&frame("hello"), &frame("challenge")).unwrap().crnd2.to_vec(), hex("crnd2"));
     let block = text("tmk_key_block_under_tek").to_owned();
-    let kcv = pad.key(&frame("reply"), &TkKey { block }.write().unwrap()).unwrap();
-    assert_eq!(kcv.to_string(), text("tmk_kcv"));
-    let confirm = KeyConfirm { kcv }.write().unwrap();
+    let loaded = pad.key(&frame("reply"), &TkKey { block }.write::<Tdes>().unwrap()).unwrap();
+    assert_eq!(loaded.kcvs[0].to_string(), text("tmk_kcv"));
+    let confirm = loaded.confirmation.write().unwrap();
     pad.done(&confirm, &Done.write().unwrap()).unwrap();
     assert_eq!(terminal.status().slots[0].kcv, text("tmk_kcv"));
 }
@@ -179,14 +179,14 @@ fn rnd1_has_top_bit_0_and_is_never_the_same() {
     let drawn: std::collections::HashSet<[u8; 8]> =
         (0..200).map(|_| terminal.pad_mut().start(slot(3)).unwrap()).collect();
     assert_eq!(drawn.len(), 200);
-    assert!(drawn.iter().all(|rnd1| rnd1[0] & 0x80 == 0));
+    assert!(drawn.iter().all(|rnd1| rnd1.0[0] & 0x80 == 0));
 }
 
 #[test]
 fn pad_finds_its_own_rnd1_place_slot_and_suite_in_hello() {
     let (mut terminal, kms, _) = loaded();
     let changes: [fn(&mut TkHello); 4] = [
-        |hello| hello.rnd1[7] ^= 1,
+        |hello| hello.opening.0[7] ^= 1,
         |hello| hello.device = Device::built_in("SN-1002".parse().unwrap()),
         |hello| hello.slot = slot(4),
         |hello| hello.suite = Suite::EC_AES,
@@ -195,10 +195,10 @@ fn pad_finds_its_own_rnd1_place_slot_and_suite_in_hello() {
         let device = terminal.device().clone();
         let pad = terminal.pad_mut();
         let (hello, _) = Start::new(device, slot(3)).begin(pad).unwrap();
-        let mut said = TkHello::read(&hello).unwrap();
+        let mut said = <TkHello>::read(&hello).unwrap();
         change(&mut said);
         // The stranger's answer is right for what was said: the pad must not give it an answer of its own.
-        let crnd1 = kms.tk.auk().answer(said.rnd1);
+        let crnd1 = kms.tk.auk().answer(said.opening.0);
         let challenge = TkChallenge { crnd1, rnd2: rnd2() }.write().unwrap();
         let refusal = pad.challenge(&said.write().unwrap(), &challenge).unwrap_err();
         assert!(matches!(refusal, PadRefusal::NotPermitted { .. }), "{number}: {refusal}");
@@ -210,13 +210,13 @@ fn changed_byte_of_tk_key_is_0007_and_the_old_key_is_still_there() {
     let (mut terminal, kms, kcv) = loaded();
     let said = challenged(&mut terminal, &kms, 3);
     let good = key_frame(&kms, &Tmk::generate().unwrap(), "SN-1001/03", &said);
-    let length = TkKey::read(&good).unwrap().block.len();
+    let length = TkKey::read::<Tdes>(&good).unwrap().block.len();
     for at in 0..length {
         let said = challenged(&mut terminal, &kms, 3);
         let good = key_frame(&kms, &Tmk::generate().unwrap(), "SN-1001/03", &said);
-        let mut block = TkKey::read(&good).unwrap().block.into_bytes();
+        let mut block = TkKey::read::<Tdes>(&good).unwrap().block.into_bytes();
         block[at] = if block[at] == b'0' { b'1' } else { b'0' };
-        let changed = TkKey { block: String::from_utf8(block).unwrap() }.write().unwrap();
+        let changed = TkKey { block: String::from_utf8(block).unwrap() }.write::<Tdes>().unwrap();
         let refusal = terminal.pad_mut().key(&said.reply, &changed).unwrap_err();
         assert!(matches!(refusal, PadRefusal::KeyRefused { .. }), "byte {at}: {refusal}");
     }
@@ -274,7 +274,7 @@ fn weak_key_in_a_good_block_is_0007() {
     // K1 = K3: two-key TDES under a three-key length.
     let weak: Vec<u8> = [[0x13; 8], [0x25; 8], [0x13; 8]].concat();
     let block = Kbpk::new(Version::B, kms.tk.tek().expose()).unwrap().wrap(&header, &weak).unwrap();
-    let refusal = terminal.pad_mut().key(&said.reply, &TkKey { block }.write().unwrap()).unwrap_err();
+    let refusal = terminal.pad_mut().key(&said.reply, &TkKey { block }.write::<Tdes>().unwrap()).unwrap_err();
     assert_eq!(refusal, refused(BlockRefusal::WeakKey(paycrypto::hygiene::PoorKey::EqualParts)));
     assert_only(&terminal, kcv);
 }
@@ -293,7 +293,7 @@ fn wrong_check_value_in_confirm_leaves_the_key_unfinished() {
     let (mut terminal, kms, _) = loaded();
     let tmk = Tmk::generate().unwrap();
     kms.load_to_confirm(&mut terminal, slot(5), &tmk).unwrap();
-    let other = KeyConfirm { kcv: Kcv::Tdes([0; 3]) }.write().unwrap();
+    let other = KeyConfirm { kcvs: vec![Kcv::Tdes([0; 3])] }.write().unwrap();
     let refusal = terminal.pad_mut().done(&other, &Done.write().unwrap()).unwrap_err();
     assert!(matches!(refusal, PadRefusal::NotPermitted { .. }));
     assert!(!terminal.pad().slots()[1].done);
@@ -305,7 +305,7 @@ fn calls_out_of_order_are_refused() {
     let said = challenged(&mut terminal, &kms, 3);
     let key = key_frame(&kms, &Tmk::generate().unwrap(), "SN-1001/03", &said);
     let done = Done.write().unwrap();
-    let confirm = KeyConfirm { kcv }.write().unwrap();
+    let confirm = KeyConfirm { kcvs: vec![kcv] }.write().unwrap();
     let pad = terminal.pad_mut();
     assert!(matches!(pad.done(&confirm, &done), Err(PadRefusal::NotPermitted { .. })), "done before key");
     assert!(

@@ -186,7 +186,7 @@ impl TestTms {
                 let tmk = crypto.tmk_block(&self.tmk, &format!("SN-1001/{slot}"), &block);
                 let (key, expect) = proof.open_key(&block, &tmk, Kcv::Tdes(self.tmk.kcv())).unwrap();
                 link.send(&key)?;
-                let Confirm::Opened(confirmed) = expect.on_frame(&link.receive()?).unwrap() else {
+                let Confirm::Opened(confirmed) = expect.on_frame(&link.receive()?).unwrap().compare() else {
                     panic!("wrong check value")
                 };
                 link.send(&confirmed.done().unwrap())?;
