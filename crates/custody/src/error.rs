@@ -115,6 +115,32 @@ pub enum Error {
         /// By which certificate.
         serial: String,
     },
+    /// The request is for another PIN pad.
+    #[error(
+        "the request names {found}, not the PIN pad {wanted}: compare the serials before anything is certified"
+    )]
+    DeviceSerial {
+        /// What its subject says.
+        found: String,
+        /// The PIN pad's serial, as the person said it.
+        wanted: String,
+    },
+    /// The key is that of another PIN pad.
+    #[error(
+        "this key was certified for the PIN pad {pin_pad}: two PIN pads never have one key; find out which made it"
+    )]
+    DeviceKeyTaken {
+        /// The other PIN pad.
+        pin_pad: String,
+    },
+    /// The PIN pad has another key whose certificate is in force.
+    #[error("the PIN pad {pin_pad} has another key, certified by {serial}: revoke that certificate first")]
+    DeviceCertified {
+        /// Its serial.
+        pin_pad: String,
+        /// The certificate's serial number.
+        serial: String,
+    },
     /// A certificate, request or list could not be read or made.
     #[error(transparent)]
     Pki(#[from] pki::Error),

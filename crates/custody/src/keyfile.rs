@@ -1,22 +1,19 @@
-//! An RSA signing key at rest: encrypted PKCS #8 in PEM (RFC 5958, RFC 7468 section 11) under a PIN or
+//! A signing key at rest, RSA or P-256: encrypted PKCS #8 in PEM (RFC 5958, RFC 7468 section 11) under a PIN or
 //! passphrase, by PBES2 (RFC 8018 section 6.2) with scrypt (RFC 7914) and AES-256-CBC. `openssl pkey` opens it.
 
 use std::path::Path;
 
-use aws_lc_rs::encoding::{AsDer, Pkcs8V1Der, PublicKeyX509Der};
-use aws_lc_rs::rand::SystemRandom;
-use aws_lc_rs::rsa::KeySize;
-use aws_lc_rs::signature::{KeyPair as _, RSA_PKCS1_SHA256, RSA_PSS_SHA256, RsaEncoding, RsaKeyPair};
 use pkcs8::der::pem::{LineEnding, decode_vec, encode_string};
 use pkcs8::der::{Decode as _, Encode as _};
 use pkcs8::pkcs5::pbes2::{Kdf, Parameters};
 use pkcs8::pkcs5::{EncryptionScheme, scrypt};
 use pkcs8::{EncryptedPrivateKeyInfo, PrivateKeyInfo};
-use pki::{Scheme, SignError, Signer};
 use zeroize::Zeroizing;
 
 use crate::error::Error;
 use crate::files::{self, Mode};
+
+pub use crate::signer::{DEFAULT_RSA_BITS, KeyKind, SoftSigner};
 
 /// Fewest characters of a PIN for a new key. A file cannot count tries: six is little, more is better.
 pub const MIN_PIN_CHARS: usize = 6;
@@ -38,68 +35,15 @@ const MAX_PBKDF2_ITERATIONS: u32 = 10_000_000;
 /// Bytes of an AES block, the most that padding adds.
 const AES_BLOCK: usize = 16;
 
-/// A signing key in this process's memory, opened from a key file. It cannot be copied or shown; it wipes itself
-/// when it is dropped.
-pub struct SoftSigner {
-    pair: RsaKeyPair,
-    spki: Vec<u8>,
-}
-
-impl SoftSigner {
-    fn from_pkcs8(pkcs8: &[u8]) -> Result<Self, Error> {
-        let pair = RsaKeyPair::from_pkcs8(pkcs8).map_err(|_| Error::KeyFile("it holds no usable RSA key"))?;
-        let spki: PublicKeyX509Der<'_> =
-            pair.public_key().as_der().map_err(|_| Error::KeyFile("its public key cannot be written"))?;
-        let spki = spki.as_ref().to_vec();
-        pki::PublicKey::from_spki(&spki)
-            .map_err(|defect| pki::Error::Key { what: "the key file", defect })?;
-        Ok(Self { pair, spki })
-    }
-}
-
-impl std::fmt::Debug for SoftSigner {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("SoftSigner(..)")
-    }
-}
-
-impl Signer for SoftSigner {
-    fn spki_der(&self) -> &[u8] {
-        &self.spki
-    }
-
-    fn sign(&self, scheme: Scheme, message: &[u8]) -> Result<Vec<u8>, SignError> {
-        let encoding: &'static dyn RsaEncoding = match scheme {
-            Scheme::Pkcs1Sha256 => &RSA_PKCS1_SHA256,
-            Scheme::PssSha256 => &RSA_PSS_SHA256,
-            Scheme::EcdsaP256Sha256 => return Err(SignError::new("the key file holds an RSA key")),
-        };
-        let mut signature = vec![0; self.pair.public_modulus_len()];
-        self.pair
-            .sign(encoding, &SystemRandom::new(), message, &mut signature)
-            .map_err(|_| SignError::new("the RSA operation failed"))?;
-        Ok(signature)
-    }
-}
-
-/// Makes an RSA key of 2 048, 3 072 or 4 096 bits and gives it open and as PEM under `pin`.
+/// Makes a key of this kind and gives it open and as PEM under `pin`.
 ///
 /// # Errors
 /// [`Error::KeySize`], [`Error::ShortPin`] (fewer than [`MIN_PIN_CHARS`]), [`Error::Crypto`].
-pub fn generate(bits: usize, pin: &str) -> Result<(SoftSigner, String), Error> {
+pub fn generate(kind: KeyKind, pin: &str) -> Result<(SoftSigner, String), Error> {
     check_new_pin(pin, MIN_PIN_CHARS)?;
-    let size = match bits {
-        2048 => KeySize::Rsa2048,
-        3072 => KeySize::Rsa3072,
-        4096 => KeySize::Rsa4096,
-        _ => return Err(Error::KeySize { bits }),
-    };
-    let pair = RsaKeyPair::generate(size).map_err(|_| Error::Crypto("no RSA key could be made"))?;
-    // Wiped by its own drop.
-    let pkcs8: Pkcs8V1Der<'_> =
-        pair.as_der().map_err(|_| Error::Crypto("the RSA key could not be written"))?;
-    let pem = encrypt(pkcs8.as_ref(), pin)?;
-    Ok((SoftSigner::from_pkcs8(pkcs8.as_ref())?, pem))
+    let (signer, pkcs8) = SoftSigner::generate(kind)?;
+    let pem = encrypt(&pkcs8, pin)?;
+    Ok((signer, pem))
 }
 
 /// Opens a key with its PIN.

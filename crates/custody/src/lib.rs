@@ -1,6 +1,6 @@
 //! Signing keys that people hold: PIN-protected key files and the certificate authority.
 //!
-//! * [`keyfile`]: an RSA signing key as encrypted PKCS #8 under a PIN or passphrase.
+//! * [`keyfile`]: a signing key, RSA or P-256, as encrypted PKCS #8 under a PIN or passphrase.
 //! * [`card`]: an operator's or administrator's card as one file: such a key with its certificates.
 //! * [`ca`]: a small certificate authority in a folder, with a log of everything it ever signed.
 //!
@@ -15,5 +15,6 @@ pub mod keyfile;
 
 mod error;
 mod files;
+mod signer;
 
 pub use error::Error;

@@ -9,8 +9,9 @@ use std::path::Path;
 use common::{DAY, NOW, PASSPHRASE, files, mode, name, new_ca, openssl};
 use keyferry_custody::Error;
 use keyferry_custody::ca::{Ca, NewCa, Use};
+use keyferry_custody::keyfile::KeyKind;
 use pki::csr::Csr;
-use pki::{Certificate, Crl, RevocationReason, Role};
+use pki::{Certificate, Crl, KeyFamily, RevocationReason, Role};
 
 fn request(common_name: &str) -> Csr {
     Csr { subject: name(common_name), spki: common::new_public_key() }
@@ -46,14 +47,20 @@ fn a_new_ca_has_a_root_an_encrypted_key_a_log_and_an_empty_list() {
 #[test]
 fn the_default_root_key_has_3072_bits() {
     let dir = tempfile::tempdir().unwrap();
-    let ca = Ca::create(&dir.path().join("ca"), &NewCa::new(name("R")), PASSPHRASE, NOW).unwrap();
+    let ca = Ca::create(
+        &dir.path().join("ca"),
+        &NewCa::new(name("R"), KeyKind::usual(KeyFamily::Rsa)),
+        PASSPHRASE,
+        NOW,
+    )
+    .unwrap();
     assert_eq!(pki::PublicKey::from_spki(ca.root().spki_der()).unwrap().bits(), 3072);
 }
 
 #[test]
 fn a_ca_is_made_only_in_an_empty_folder_and_under_a_long_passphrase() {
     let dir = tempfile::tempdir().unwrap();
-    let new = NewCa { bits: 2048, ..NewCa::new(name("R")) };
+    let new = NewCa::new(name("R"), KeyKind::Rsa(2048));
     let path = dir.path().join("ca");
     assert!(matches!(Ca::create(&path, &new, "eleven char", NOW), Err(Error::ShortPin { min: 12 })));
     assert!(!path.exists());
@@ -62,7 +69,7 @@ fn a_ca_is_made_only_in_an_empty_folder_and_under_a_long_passphrase() {
     let before = fs::read(path.join("root.pem")).unwrap();
     assert!(matches!(Ca::create(&path, &new, PASSPHRASE, NOW), Err(Error::Exists { .. })));
     assert_eq!(fs::read(path.join("root.pem")).unwrap(), before);
-    let bad = NewCa { bits: 1024, ..new };
+    let bad = NewCa { key: KeyKind::Rsa(1024), ..new };
     assert!(matches!(Ca::create(&dir.path().join("b"), &bad, PASSPHRASE, NOW), Err(Error::KeySize { .. })));
     assert_eq!(files(dir.path()), ["ca"], "a failed start leaves nothing");
 }

@@ -5,6 +5,7 @@ mod common;
 
 use common::{DAY, NOW, PIN, files, mode, name, new_ca, openssl};
 use keyferry_custody::card::{self, read_card, read_face, write_card};
+use keyferry_custody::keyfile::KeyKind;
 use keyferry_custody::{Error, keyfile};
 use pki::csr::{self, Csr};
 use pki::{Certificate, CrlSet, Role, Signer as _, TrustList, cms, verify_chain};
@@ -12,7 +13,7 @@ use pki::{Certificate, CrlSet, Role, Signer as _, TrustList, cms, verify_chain};
 /// An operator's card of a new CA, in `dir/card.pem`.
 fn operator(dir: &std::path::Path) -> (Certificate, Certificate) {
     let (_, mut ca) = new_ca(dir);
-    let (signer, pem) = keyfile::generate(2048, PIN).unwrap();
+    let (signer, pem) = keyfile::generate(KeyKind::Rsa(2048), PIN).unwrap();
     let request = csr::parse_and_verify(&csr::build(&name("Operator 7"), &signer).unwrap()).unwrap();
     let certificate = ca.issue(&request, Role::Operator, 365, NOW).unwrap();
     write_card(dir, &pem, &certificate, &[ca.root().clone()]).unwrap();
@@ -78,7 +79,7 @@ fn a_card_with_a_new_pin_is_the_same_card() {
 fn a_card_whose_key_is_another_ones_is_refused() {
     let dir = tempfile::tempdir().unwrap();
     let (certificate, _) = operator(dir.path());
-    let (_, other) = keyfile::generate(2048, PIN).unwrap();
+    let (_, other) = keyfile::generate(KeyKind::Rsa(2048), PIN).unwrap();
     let path = dir.path().join("mixed.pem");
     write_card(&path, &other, &certificate, &[]).unwrap();
     assert!(matches!(read_card(&path, PIN), Err(Error::KeyMismatch { .. })));
@@ -88,7 +89,7 @@ fn a_card_whose_key_is_another_ones_is_refused() {
 fn a_card_without_certificate_or_key_is_refused() {
     let dir = tempfile::tempdir().unwrap();
     let (certificate, _) = operator(dir.path());
-    let (_, key) = keyfile::generate(2048, PIN).unwrap();
+    let (_, key) = keyfile::generate(KeyKind::Rsa(2048), PIN).unwrap();
     let bare = dir.path().join("bare.pem");
     keyfile::write(&bare, &key).unwrap();
     assert!(matches!(read_card(&bare, PIN), Err(Error::NoCertificate { .. })));
@@ -106,7 +107,7 @@ fn a_card_without_certificate_or_key_is_refused() {
 fn a_revoked_card_is_refused_by_the_list_of_its_ca() {
     let dir = tempfile::tempdir().unwrap();
     let (path, mut ca) = new_ca(dir.path());
-    let (signer, _) = keyfile::generate(2048, PIN).unwrap();
+    let (signer, _) = keyfile::generate(KeyKind::Rsa(2048), PIN).unwrap();
     let request = Csr { subject: name("Lost card"), spki: signer.spki_der().to_vec() };
     let certificate = ca.issue(&request, Role::Administrator, 365, NOW).unwrap();
     let mut trust = TrustList::new();

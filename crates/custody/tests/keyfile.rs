@@ -4,12 +4,13 @@
 mod common;
 
 use common::{PIN, files, mode, openssl};
+use keyferry_custody::keyfile::KeyKind;
 use keyferry_custody::{Error, keyfile};
 use pki::{KeyDefect, Scheme, Signer as _, verify_signature};
 
 #[test]
 fn a_key_opens_with_its_pin_and_signs_by_both_schemes() {
-    let (made, pem) = keyfile::generate(2048, PIN).unwrap();
+    let (made, pem) = keyfile::generate(KeyKind::Rsa(2048), PIN).unwrap();
     let opened = keyfile::open(&pem, PIN).unwrap();
     assert_eq!(made.spki_der(), opened.spki_der());
     for scheme in [Scheme::Pkcs1Sha256, Scheme::PssSha256] {
@@ -20,7 +21,7 @@ fn a_key_opens_with_its_pin_and_signs_by_both_schemes() {
 
 #[test]
 fn a_wrong_pin_is_named() {
-    let (_, pem) = keyfile::generate(2048, PIN).unwrap();
+    let (_, pem) = keyfile::generate(KeyKind::Rsa(2048), PIN).unwrap();
     for wrong in ["", "271829", "27182", "2718281", "271828 "] {
         assert!(matches!(keyfile::open(&pem, wrong), Err(Error::WrongPin)), "{wrong:?}");
     }
@@ -28,21 +29,23 @@ fn a_wrong_pin_is_named() {
 
 #[test]
 fn a_pin_of_five_characters_is_too_short_and_of_six_is_not() {
-    assert!(matches!(keyfile::generate(2048, "12345"), Err(Error::ShortPin { min: 6 })));
-    let (_, pem) = keyfile::generate(2048, "123456").unwrap();
+    assert!(matches!(keyfile::generate(KeyKind::Rsa(2048), "12345"), Err(Error::ShortPin { min: 6 })));
+    let (_, pem) = keyfile::generate(KeyKind::Rsa(2048), "123456").unwrap();
     assert!(matches!(keyfile::change_pin(&pem, "123456", "short"), Err(Error::ShortPin { .. })));
 }
 
 #[test]
 fn only_three_sizes_are_made() {
     for bits in [0, 1024, 2047, 2056, 8192] {
-        assert!(matches!(keyfile::generate(bits, PIN), Err(Error::KeySize { bits: b }) if b == bits));
+        assert!(
+            matches!(keyfile::generate(KeyKind::Rsa(bits), PIN), Err(Error::KeySize { bits: b }) if b == bits)
+        );
     }
 }
 
 #[test]
 fn a_changed_pin_opens_the_same_key_and_the_old_one_does_not() {
-    let (made, pem) = keyfile::generate(2048, PIN).unwrap();
+    let (made, pem) = keyfile::generate(KeyKind::Rsa(2048), PIN).unwrap();
     let changed = keyfile::change_pin(&pem, PIN, "another pin").unwrap();
     assert_eq!(keyfile::open(&changed, "another pin").unwrap().spki_der(), made.spki_der());
     assert!(matches!(keyfile::open(&changed, PIN), Err(Error::WrongPin)));
@@ -51,7 +54,7 @@ fn a_changed_pin_opens_the_same_key_and_the_old_one_does_not() {
 
 #[test]
 fn the_same_key_under_the_same_pin_never_looks_the_same() {
-    let (_, pem) = keyfile::generate(2048, PIN).unwrap();
+    let (_, pem) = keyfile::generate(KeyKind::Rsa(2048), PIN).unwrap();
     assert_ne!(keyfile::change_pin(&pem, PIN, PIN).unwrap(), keyfile::change_pin(&pem, PIN, PIN).unwrap());
 }
 
@@ -59,7 +62,7 @@ fn the_same_key_under_the_same_pin_never_looks_the_same() {
 fn the_file_is_for_its_owner_alone_and_replaces_nothing() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("key.pem");
-    let (_, pem) = keyfile::generate(2048, PIN).unwrap();
+    let (_, pem) = keyfile::generate(KeyKind::Rsa(2048), PIN).unwrap();
     keyfile::write(&path, &pem).unwrap();
     assert_eq!(mode(&path), 0o600);
     assert_eq!(keyfile::read(&path).unwrap(), pem);
@@ -81,7 +84,7 @@ fn a_key_in_clear_is_neither_written_nor_read() {
 #[test]
 fn openssl_opens_our_key_with_the_pin_and_with_no_other() {
     let dir = tempfile::tempdir().unwrap();
-    let (made, pem) = keyfile::generate(2048, PIN).unwrap();
+    let (made, pem) = keyfile::generate(KeyKind::Rsa(2048), PIN).unwrap();
     keyfile::write(&dir.path().join("key.pem"), &pem).unwrap();
     for command in ["pkey", "pkcs8"] {
         openssl(dir.path(), &format!("{command} -in key.pem -passin pass:{PIN} -out clear.pem")).unwrap();
@@ -142,7 +145,7 @@ fn a_weak_key_of_openssl_is_refused() {
 
 #[test]
 fn garbage_is_an_error() {
-    let (_, pem) = keyfile::generate(2048, PIN).unwrap();
+    let (_, pem) = keyfile::generate(KeyKind::Rsa(2048), PIN).unwrap();
     let half = &pem[..pem.len() / 2];
     for text in ["", "-----BEGIN ENCRYPTED PRIVATE KEY-----", half, &"x".repeat(100_000)] {
         assert!(matches!(keyfile::open(text, PIN), Err(Error::KeyFile(_))));
@@ -151,7 +154,7 @@ fn garbage_is_an_error() {
 
 #[test]
 fn nothing_shows_the_key_or_the_pin() {
-    let (signer, pem) = keyfile::generate(2048, PIN).unwrap();
+    let (signer, pem) = keyfile::generate(KeyKind::Rsa(2048), PIN).unwrap();
     assert_eq!(format!("{signer:?}"), "SoftSigner(..)");
     let error = keyfile::open(&pem, "314159").unwrap_err();
     assert!(!format!("{error} {error:?}").contains("314159"));

@@ -173,8 +173,9 @@ mod tests {
     use super::*;
 
     const DAY: i64 = 24 * 3600;
-    static KEY: LazyLock<custody::keyfile::SoftSigner> =
-        LazyLock::new(|| custody::keyfile::generate(2048, "passphrase").unwrap().0);
+    static KEY: LazyLock<custody::keyfile::SoftSigner> = LazyLock::new(|| {
+        custody::keyfile::generate(custody::keyfile::KeyKind::Rsa(2048), "passphrase").unwrap().0
+    });
 
     fn now() -> i64 {
         SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs().try_into().unwrap()

@@ -15,12 +15,17 @@ const DAY: i64 = 86_400;
 impl Ca {
     /// Issues a certificate of this role for a request. A request in DER becomes a [`Csr`] by
     /// [`pki::csr::parse_and_verify`]; who has the public key by another way makes the `Csr` of name and key.
-    /// It is valid for `days` days from `now` (unix seconds).
+    /// It is valid for `days` days from `now` (unix seconds). The kind of key says what a role's certificate is for: the
+    /// KMS's P-256 key is for key agreement, its RSA key for encryption. For devices see [`Ca::issue_device`].
     ///
     /// # Errors
-    /// [`Error::KeyInUse`] when the key has a certificate for another use, [`Error::Pki`], [`Error::Io`].
+    /// [`Error::KeyInUse`] when the key has a certificate for another use; for a device [`Error::DeviceKeyTaken`] and
+    /// [`Error::DeviceCertified`]; [`Error::Pki`], also for a key of another family than the CA's; [`Error::Io`].
     pub fn issue(&mut self, request: &Csr, role: Role, days: u32, now: i64) -> Result<Certificate, Error> {
         self.check_one_use(&request.spki, Use::Role(role))?;
+        if role == Role::Device {
+            self.check_device(request, now)?;
+        }
         let certificate =
             issue::leaf(&self.issuer()?, role, &request.subject, &request.spki, validity(now, days))?;
         self.give_out(certificate, Use::Role(role), now)

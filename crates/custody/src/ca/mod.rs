@@ -14,25 +14,24 @@
 //! ceremony), and compare.
 
 mod act;
+mod device;
 mod log;
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
 use pki::issue::{self, Issuer, Validity};
-use pki::{Certificate, Crl, Name, Signer as _};
+use pki::{Certificate, Crl, KeyFamily, Name, Signer as _};
 
 use crate::error::Error;
 use crate::files::{self, Mode};
-use crate::keyfile::{self, SoftSigner};
+use crate::keyfile::{self, KeyKind, SoftSigner};
 
 use log::{Act, Log};
 pub use log::{Issued, Record, Use};
 
 /// Fewest characters of a CA's passphrase.
 pub const MIN_PASSPHRASE_CHARS: usize = 12;
-/// Bits of a root key unless asked otherwise.
-pub const DEFAULT_ROOT_BITS: usize = 3072;
 /// Days until a revocation list must be renewed, unless asked otherwise.
 pub const DEFAULT_CRL_DAYS: u32 = 30;
 /// How far certificates and lists are dated back, in seconds, so that a terminal whose clock is a little late
@@ -54,17 +53,17 @@ pub struct NewCa {
     pub subject: Name,
     /// How long it is valid.
     pub days: u32,
-    /// Bits of its key: 2 048, 3 072 or 4 096.
-    pub bits: usize,
+    /// Its key. All that it issues is of the same family: a chain of suite 02 is P-256 from its root down.
+    pub key: KeyKind,
     /// How many CAs may stand below it in a chain.
     pub path_len: u8,
 }
 
 impl NewCa {
-    /// A root of [`DEFAULT_ROOT_BITS`] bits for ten years, with room for one intermediate.
+    /// A root of this kind for ten years, with room for one intermediate.
     #[must_use]
-    pub fn new(subject: Name) -> Self {
-        Self { subject, days: 3653, bits: DEFAULT_ROOT_BITS, path_len: 1 }
+    pub fn new(subject: Name, key: KeyKind) -> Self {
+        Self { subject, days: 3653, key, path_len: 1 }
     }
 }
 
@@ -105,7 +104,7 @@ impl Ca {
     fn fill(dir: &Path, new: &NewCa, passphrase: &str, now: i64) -> Result<(), Error> {
         let issued = dir.join(ISSUED);
         fs::create_dir_all(&issued).map_err(Error::io("create", &issued))?;
-        let (key, key_pem) = keyfile::generate(new.bits, passphrase)?;
+        let (key, key_pem) = keyfile::generate(new.key, passphrase)?;
         let root = issue::root(&new.subject, &key, validity(now, new.days), new.path_len)?;
         keyfile::write(&dir.join(KEY_FILE), &key_pem)?;
         files::create(&dir.join(ROOT_FILE), root.pem().as_bytes(), Mode::Public)?;
@@ -158,6 +157,12 @@ impl Ca {
     #[must_use]
     pub fn root(&self) -> &Certificate {
         &self.root
+    }
+
+    /// The kind of its key, and so of every key that it certifies.
+    #[must_use]
+    pub fn family(&self) -> KeyFamily {
+        self.key.family()
     }
 
     /// The folder.

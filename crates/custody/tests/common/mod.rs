@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use keyferry_custody::ca::{Ca, NewCa};
+use keyferry_custody::keyfile::KeyKind;
 use pki::Name;
 
 /// 2026-09-21.
@@ -32,9 +33,17 @@ pub(crate) fn name(common_name: &str) -> Name {
 
 /// A CA in a new folder; small keys for speed.
 pub(crate) fn new_ca(dir: &Path) -> (PathBuf, Ca) {
+    ca_of(dir, KeyKind::Rsa(2048))
+}
+
+/// A CA of suite 02 in a new folder.
+pub(crate) fn new_ec_ca(dir: &Path) -> (PathBuf, Ca) {
+    ca_of(dir, KeyKind::P256)
+}
+
+fn ca_of(dir: &Path, key: KeyKind) -> (PathBuf, Ca) {
     let path = dir.join("ca");
-    let new = NewCa { bits: 2048, ..NewCa::new(name("Test root")) };
-    let ca = Ca::create(&path, &new, PASSPHRASE, NOW).unwrap();
+    let ca = Ca::create(&path, &NewCa::new(name("Test root"), key), PASSPHRASE, NOW).unwrap();
     (path, ca)
 }
 

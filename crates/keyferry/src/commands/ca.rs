@@ -8,7 +8,8 @@ use anyhow::{Context, Result, bail};
 use clap::{Args, Subcommand};
 use custody::{
     ca::{Ca as Authority, DEFAULT_CRL_DAYS, NewCa},
-    card, keyfile,
+    card,
+    keyfile::{self, KeyKind},
 };
 use pki::{
     Certificate, Name, RevocationReason, Role, Signer as _,
@@ -207,8 +208,7 @@ impl Root {
         let passphrase = Source::file(self.folder.ca_passphrase_file.clone()).choose("CA passphrase")?;
         let new = NewCa {
             days: self.days,
-            bits: self.bits,
-            ..NewCa::new(Name::new(&self.subject, self.organisation.as_deref())?)
+            ..NewCa::new(Name::new(&self.subject, self.organisation.as_deref())?, KeyKind::Rsa(self.bits))
         };
         let ca = Authority::create(&self.folder.ca, &new, &passphrase, time::now_seconds())?;
         say!("root {} in {}", ca.root().subject(), self.folder.ca.display());
@@ -311,7 +311,7 @@ pub(crate) fn make_card(
     pin: &str,
 ) -> Result<Certificate> {
     must_be_new(path)?;
-    let (signer, pem) = keyfile::generate(bits, pin)?;
+    let (signer, pem) = keyfile::generate(KeyKind::Rsa(bits), pin)?;
     let request = Csr { subject: subject.clone(), spki: signer.spki_der().to_vec() };
     let certificate = ca.issue(&request, role, days, time::now_seconds())?;
     if let Some(folder) = path.parent() {

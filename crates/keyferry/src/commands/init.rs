@@ -2,7 +2,10 @@ use std::{fs, net::SocketAddr, path::PathBuf, process::ExitCode};
 
 use anyhow::{Context, Result, bail};
 use clap::Args;
-use custody::ca::{Ca, NewCa};
+use custody::{
+    ca::{Ca, NewCa},
+    keyfile::KeyKind,
+};
 use hsm::{
     Client, Hsm as _,
     commands::{MakeTlsKey, MakeWorkKey},
@@ -100,7 +103,12 @@ impl Init {
         let now = time::now_seconds();
         let passphrase = self.secret("ca-passphrase").choose("CA passphrase")?;
         let root = Name::new(&format!("{} root", self.acquirer), Some(&self.name))?;
-        let mut ca = Ca::create(&folder.join("ca"), &NewCa::new(root), &passphrase, now)?;
+        let mut ca = Ca::create(
+            &folder.join("ca"),
+            &NewCa::new(root, KeyKind::usual(pki::KeyFamily::Rsa)),
+            &passphrase,
+            now,
+        )?;
         for (who, role) in [(&self.operator, Role::Operator), (&self.administrator, Role::Administrator)] {
             let pin =
                 self.secret(&format!("{}-pin", role.word())).choose(&format!("{} card PIN", role.word()))?;

@@ -16,9 +16,9 @@ pub(super) fn sign_by_stranger(package: &[u8], folder: &Path) -> Result<Vec<u8>>
     const SECRET: &str = "a stranger's passphrase";
     let now = time::now_seconds();
     let content = cms::open(package)?.content;
-    let root = NewCa { bits: 2048, ..NewCa::new(Name::new("DEMO root", Some("Demo Bank"))?) };
+    let root = NewCa::new(Name::new("DEMO root", Some("Demo Bank"))?, keyfile::KeyKind::Rsa(2048));
     let mut ca = Ca::create(&folder.join("stranger"), &root, SECRET, now)?;
-    let (signer, _) = keyfile::generate(2048, SECRET)?;
+    let (signer, _) = keyfile::generate(keyfile::KeyKind::Rsa(2048), SECRET)?;
     let request =
         Csr { subject: Name::new("First operator", Some("Demo Bank"))?, spki: signer.spki_der().to_vec() };
     let certificate = ca.issue(&request, Role::Operator, 30, now)?;

@@ -56,7 +56,7 @@ impl Identity {
     /// Makes a key and has it certified, by the estate's CA or by another.
     pub(super) fn make(estate: &Estate, work: &Path, ca: &Path, common_name: &str) -> Result<Self> {
         let pin = "a key of this run only";
-        let (signer, pem) = keyfile::generate(2048, pin)?;
+        let (signer, pem) = keyfile::generate(keyfile::KeyKind::Rsa(2048), pin)?;
         let request = work.join(format!("{common_name}.csr"));
         let certificate = work.join(format!("{common_name}.pem"));
         fs::write(&request, csr::to_pem(&csr::build(&Name::new(common_name, None)?, &signer)?))?;

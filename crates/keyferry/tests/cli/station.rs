@@ -132,7 +132,7 @@ fn an_expired_card_is_refused() {
     // The CA issued it ten days ago, for five days.
     let now = i64::try_from(std::time::UNIX_EPOCH.elapsed().unwrap().as_secs()).unwrap();
     let mut ca = Ca::open(&estate.path("ca"), SECRETS[1].1).unwrap();
-    let (signer, pem) = keyfile::generate(2048, SECRETS[2].1).unwrap();
+    let (signer, pem) = keyfile::generate(keyfile::KeyKind::Rsa(2048), SECRETS[2].1).unwrap();
     let subject = pki::Name::new("Old operator", None).unwrap();
     let request = pki::csr::Csr { subject, spki: pki::Signer::spki_der(&signer).to_vec() };
     let certificate = ca.issue(&request, pki::Role::Operator, 5, now - 10 * 86_400).unwrap();

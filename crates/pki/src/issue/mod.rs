@@ -176,7 +176,7 @@ pub fn leaf(
 ) -> Result<Certificate, Error> {
     let family = family(spki)?;
     let Some(usage) = role.key_usages(family).first().copied() else {
-        return Err(Error::Request(format!("no certificate of the role {role} has an {family} key")));
+        return Err(Error::Request(format!("no certificate of the role {role} has keys of the kind {family}")));
     };
     leaf_with_usage(issuer, role, usage, subject, spki, validity)
 }
@@ -305,7 +305,7 @@ fn finish(template: &Template, key: &dyn Signer, issuer: Option<&Issuer<'_>>) ->
     let (ours, its) = (family(key.spki_der())?, family(template.spki())?);
     if ours != its {
         return Err(Error::Request(format!(
-            "a CA with an {ours} key issues no certificate for an {its} key: use the CA of its suite"
+            "a CA whose key is of the kind {ours} certifies no key of the kind {its}: use the CA of its suite"
         )));
     }
     let certificate = template.sign(key)?;

@@ -24,7 +24,7 @@ pub(crate) struct Key {
 
 impl Key {
     pub(crate) fn new(pin: &str) -> Key {
-        let (signer, pem) = keyfile::generate(2048, pin).unwrap();
+        let (signer, pem) = keyfile::generate(keyfile::KeyKind::Rsa(2048), pin).unwrap();
         Key { signer, pem }
     }
 }
