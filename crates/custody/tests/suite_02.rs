@@ -124,7 +124,10 @@ fn a_ca_of_one_family_certifies_no_key_of_the_other() {
         assert_eq!(ca.record().issued().len(), 0);
     }
     let rks = ec.issue(&request(&name("RKS")), Role::RksWork, 30, NOW).unwrap_err();
-    assert!(rks.to_string().contains("no certificate of the role rks-work has keys of the kind P-256"), "{rks}");
+    assert!(
+        rks.to_string().contains("no certificate of the role rks-work has keys of the kind P-256"),
+        "{rks}"
+    );
 }
 
 #[test]

@@ -176,7 +176,9 @@ pub fn leaf(
 ) -> Result<Certificate, Error> {
     let family = family(spki)?;
     let Some(usage) = role.key_usages(family).first().copied() else {
-        return Err(Error::Request(format!("no certificate of the role {role} has keys of the kind {family}")));
+        return Err(Error::Request(format!(
+            "no certificate of the role {role} has keys of the kind {family}"
+        )));
     };
     leaf_with_usage(issuer, role, usage, subject, spki, validity)
 }
