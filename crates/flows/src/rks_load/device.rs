@@ -172,7 +172,11 @@ impl<S: RksSuite> Cert<S> {
     ///
     /// # Errors
     /// When the PIN pad refuses.
-    pub fn factor<P: IdentityPad<S>>(self, pad: &mut P, key: &P::Key) -> Result<(Frame, ExpectToken<S>), Fault> {
+    pub fn factor<P: IdentityPad<S>>(
+        self,
+        pad: &mut P,
+        key: &P::Key,
+    ) -> Result<(Frame, ExpectToken<S>), Fault> {
         or_forget(pad, |pad| {
             let sealed = pad.factor(key, &self.auth, &self.cert)?;
             let factor = suite::write::<S>(MessageType::RksFactor, |fields| sealed.push(fields))?;
@@ -193,7 +197,11 @@ impl<S: RksSuite> ExpectToken<S> {
     ///
     /// # Errors
     /// 0005 for a block that does not open, or a wrong MAC: the server does not know this device's DIK2.
-    pub fn on_frame(self, pad: &mut impl IdentityPad<S>, frame: &Frame) -> Result<(Frame, ExpectKeys<S>), Fault> {
+    pub fn on_frame(
+        self,
+        pad: &mut impl IdentityPad<S>,
+        frame: &Frame,
+    ) -> Result<(Frame, ExpectKeys<S>), Fault> {
         or_forget(pad, |pad| {
             S::Token::read(&S::read(frame, MessageType::RksToken)?)?;
             let proof = pad.proof(&self.factor, frame)?;
@@ -216,7 +224,11 @@ impl<S: RksSuite> ExpectKeys<S> {
     /// # Errors
     /// 0007 when the PIN pad refuses one of the blocks; then it took none. 0001 when it gave another number of check
     /// values than there are keys.
-    pub fn on_frame(self, pad: &mut impl IdentityPad<S>, frame: &Frame) -> Result<(Frame, ExpectDone<S>), Fault> {
+    pub fn on_frame(
+        self,
+        pad: &mut impl IdentityPad<S>,
+        frame: &Frame,
+    ) -> Result<(Frame, ExpectDone<S>), Fault> {
         or_forget(pad, |pad| {
             let RksKeys { blocks, more } = RksKeys::read::<S>(frame)?;
             let Loaded { kcvs, confirmation } = pad.keys(&self.proof, frame)?;

@@ -4,7 +4,7 @@ use alloc::string::String;
 
 use wire::{ErrorCode, Serial, Slot, Suite};
 
-use crate::{HasCode, PadRefusal, ProtocolError};
+use crate::{HasCode, LoadingReason, PadRefusal, ProtocolError};
 
 /// Why a download from the RKS ended. Some reasons only the driver can find; they are here because their code is.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -39,8 +39,8 @@ pub enum Reason {
     /// RKS: RKS_PROOF does not prove DIK2, says the HSM: 0006.
     #[error("the device is not proven: {why}")]
     NotProven {
-        /// What the HSM says: AT, the hash of TK, a weak TK, another factor than the registered one, or a ciphertext that
-        /// does not open.
+        /// What the HSM says: AT, the hash of TK, a weak TK, in suite 02 MAC_T; another factor than the registered one,
+        /// or a ciphertext that does not open.
         why: String,
     },
     /// RKS: a proven device asked for a suite that this side has not: 0009.
@@ -55,9 +55,9 @@ pub enum Reason {
         /// The slot that RKS_AUTH named.
         slot: Slot,
     },
-    /// RKS: KEY_CONFIRM has another check value than a key that was sent: 0007. Every key of the message stays pending,
-    /// the audit has an alarm.
-    #[error("KEY_CONFIRM has a wrong check value; every key that was sent stays pending")]
+    /// RKS: KEY_CONFIRM has another check value than a key that was sent, in suite 02 a wrong receipt: 0007. Every key of
+    /// the message stays pending, the audit has an alarm.
+    #[error("KEY_CONFIRM does not confirm the keys; every key that was sent stays pending")]
     WrongCheckValue,
     /// Either side: state, sensors, tamper or policy do not allow it: 0008.
     #[error("not permitted now: {why}")]
@@ -102,5 +102,11 @@ impl HasCode for Reason {
             Self::Protocol(error) => Some(error),
             _ => None,
         }
+    }
+}
+
+impl LoadingReason for Reason {
+    fn wrong_check_value() -> Self {
+        Self::WrongCheckValue
     }
 }

@@ -3,27 +3,16 @@
 
 use alloc::{string::String, string::ToString, vec::Vec};
 
-use wire::{Device, Fields, Frame, Kcv, Slot, Suite};
+use wire::{Device, Fields, Frame, Kcv, MessageType, Slot, Suite};
 
 use super::{
-    Fault, Reason,
-    messages::{Done, KeyConfirm, RksAuth, RksCert, RksFactor, RksKeys, RksProof, RksToken},
+    Fault, Reason, RksSuite,
+    messages::{RksAuth, RksCert, RksKeys},
 };
-use crate::{Chain, Context, Transcript};
-
-/// What was said so far: as a digest, and as the bytes of it, from which the HSM computes the contexts of several blocks.
-#[derive(Debug, Default)]
-struct Said {
-    transcript: Transcript,
-    frames: Vec<u8>,
-}
-
-impl Said {
-    fn push(&mut self, frame: &Frame) {
-        self.transcript.push(frame);
-        self.frames.extend_from_slice(frame.bytes());
-    }
-}
+use crate::{
+    Chain, Context, Said, Tdes, loading,
+    suite::{self, Part},
+};
 
 /// A connection on which RKS_AUTH is to come.
 #[derive(Debug, Default)]
@@ -35,13 +24,21 @@ impl ExpectAuth {
         ExpectAuth
     }
 
-    /// Takes RKS_AUTH.
+    /// Takes RKS_AUTH of suite 01, or of one that nobody has.
     ///
     /// # Errors
     /// 0002, also for DF03 equal to DF02 and for a slot above 99; 0003.
     pub fn on_frame(self, frame: &Frame) -> Result<Auth, Fault> {
+        self.on_frame_of(frame)
+    }
+
+    /// Takes RKS_AUTH of a suite.
+    ///
+    /// # Errors
+    /// 0002, also for DF03 equal to DF02 and for a slot above 99; 0003.
+    pub fn on_frame_of<S: RksSuite>(self, frame: &Frame) -> Result<Auth<S>, Fault> {
         let auth = RksAuth::read(frame)?;
-        let mut said = Said::default();
+        let mut said = Said::new();
         said.push(frame);
         Ok(Auth { auth, said })
     }
@@ -49,13 +46,13 @@ impl ExpectAuth {
 
 /// RKS_AUTH was read; nobody has proved anything yet.
 #[derive(Debug)]
-pub struct Auth {
-    auth: RksAuth,
+pub struct Auth<S: RksSuite = Tdes> {
+    auth: RksAuth<S>,
     said: Said,
 }
 
-impl Auth {
-    /// The suite that the device asks for. Another than [`Suite::TDES`] is refused with 0009 once it is proven:
+impl<S: RksSuite> Auth<S> {
+    /// The suite that the device asks for. Another than the role's is refused with 0009 once it is proven:
     /// [`Proof::deliver`] does. Before that it must learn nothing.
     pub fn suite(&self) -> Suite {
         self.auth.suite
@@ -71,21 +68,27 @@ impl Auth {
         self.auth.slot
     }
 
+    /// What the device opens with.
+    pub fn opening(&self) -> &S::Opening {
+        &self.auth.opening
+    }
+
     /// Records of refusals (FF23: DF28, DF29, DF2A), unproved like everything here.
     pub fn refusals(&self) -> &[Fields] {
         &self.auth.refusals
     }
 
-    /// Gives RKS_CERT with the RKS's work certificate, to known devices and strangers alike.
+    /// RKS_AUTH.
+    pub fn said(&self) -> &Said {
+        &self.said
+    }
+
+    /// Gives RKS_CERT with the RKS's work certificate and the RKS's opening, to known devices and strangers alike.
     ///
     /// # Errors
     /// 0001 for certificates that fit into no frame.
-    pub fn certificate(
-        self,
-        leaf: Vec<u8>,
-        intermediates: Vec<Vec<u8>>,
-    ) -> Result<(Frame, ExpectFactor), Fault> {
-        let frame = RksCert { chain: Chain { leaf, intermediates } }.write()?;
+    pub fn answer(self, chain: Chain, answer: S::Answer) -> Result<(Frame, ExpectFactor<S>), Fault> {
+        let frame = RksCert::<S> { chain, answer }.write()?;
         let Auth { auth, mut said } = self;
         said.push(&frame);
         Ok((frame, ExpectFactor { auth, said }))
@@ -94,55 +97,61 @@ impl Auth {
 
 /// RKS_CERT has left; RKS_FACTOR is to come.
 #[derive(Debug)]
-pub struct ExpectFactor {
-    auth: RksAuth,
+pub struct ExpectFactor<S: RksSuite = Tdes> {
+    auth: RksAuth<S>,
     said: Said,
 }
 
-impl ExpectFactor {
+impl<S: RksSuite> ExpectFactor<S> {
     /// Takes RKS_FACTOR.
     ///
     /// # Errors
     /// 0002, 0003; the device's ERROR.
-    pub fn on_frame(self, frame: &Frame) -> Result<Factor, Fault> {
-        let RksFactor { factor_ciphertext } = RksFactor::read(frame)?;
+    pub fn on_frame(self, frame: &Frame) -> Result<Factor<S>, Fault> {
+        let factor = S::Factor::read(&S::read(frame, MessageType::RksFactor)?)?;
         let ExpectFactor { auth, mut said } = self;
         said.push(frame);
-        Ok(Factor { auth, said, df20: factor_ciphertext })
+        Ok(Factor { auth, factor, said })
     }
 }
 
-/// RKS_FACTOR was read. The HSM now opens it, derives DIK2 and makes AT ‖ TK1; for a stranger, a wrong factor and a bad
-/// ciphertext it makes a block of the same form that nothing opens, and this role cannot tell.
+/// RKS_FACTOR was read. The HSM now opens it, derives DIK2 and makes the token: in suite 01 AT ‖ TK1, in suite 02 MAC_S.
+/// For a stranger, a wrong factor and a bad ciphertext it makes one of the same form that no device takes, and this role
+/// cannot tell.
 #[derive(Debug)]
-pub struct Factor {
-    auth: RksAuth,
+pub struct Factor<S: RksSuite = Tdes> {
+    auth: RksAuth<S>,
+    factor: S::Factor,
     said: Said,
-    df20: Vec<u8>,
 }
 
-impl Factor {
+impl<S: RksSuite> Factor<S> {
     /// Device and PIN pad.
     pub fn device(&self) -> &Device {
         &self.auth.device
     }
 
-    /// The factor under the certificate's key (DF20), for the HSM.
-    pub fn df20(&self) -> &[u8] {
-        &self.df20
+    /// DIK2's factor, for the HSM to open.
+    pub fn factor(&self) -> &S::Factor {
+        &self.factor
     }
 
-    /// The context that RKS_TOKEN's block must carry: over RKS_AUTH, RKS_CERT and RKS_FACTOR.
+    /// RKS_AUTH, RKS_CERT and RKS_FACTOR.
+    pub fn said(&self) -> &Said {
+        &self.said
+    }
+
+    /// The context that a block in RKS_TOKEN must carry: over RKS_AUTH, RKS_CERT and RKS_FACTOR.
     pub fn context(&self) -> Context {
-        self.said.transcript.context()
+        self.said.context()
     }
 
-    /// Gives RKS_TOKEN with the block that the HSM made for [`Factor::context`].
+    /// Gives RKS_TOKEN with the token that the HSM made.
     ///
     /// # Errors
-    /// 0001 for a block that fits into no frame.
-    pub fn token(self, block: String) -> Result<(Frame, ExpectProof), Fault> {
-        let frame = RksToken { at_tk1: block }.write()?;
+    /// 0001 for a token that fits into no frame.
+    pub fn answer(self, token: S::Token) -> Result<(Frame, ExpectProof<S>), Fault> {
+        let frame = suite::write::<S>(MessageType::RksToken, |fields| token.push(fields))?;
         let Factor { auth, mut said, .. } = self;
         said.push(&frame);
         Ok((frame, ExpectProof { auth, said }))
@@ -151,34 +160,37 @@ impl Factor {
 
 /// RKS_TOKEN has left; RKS_PROOF is to come.
 #[derive(Debug)]
-pub struct ExpectProof {
-    auth: RksAuth,
+pub struct ExpectProof<S: RksSuite = Tdes> {
+    auth: RksAuth<S>,
     said: Said,
 }
 
-impl ExpectProof {
+impl<S: RksSuite> ExpectProof<S> {
     /// Takes RKS_PROOF.
     ///
     /// # Errors
-    /// 0002, 0003; the device's ERROR, 0005 where the token did not open.
-    pub fn on_frame(self, frame: &Frame) -> Result<Proof, Fault> {
-        let RksProof { proof_ciphertext } = RksProof::read(frame)?;
-        let ExpectProof { auth, mut said } = self;
+    /// 0002, 0003; the device's ERROR, 0005 where it did not take the token.
+    pub fn on_frame(self, frame: &Frame) -> Result<Proof<S>, Fault> {
+        let proof = S::Proof::read(&S::read(frame, MessageType::RksProof)?)?;
+        let ExpectProof { auth, said: before } = self;
+        let mut said = before.clone();
         said.push(frame);
-        Ok(Proof { auth, said, df22: proof_ciphertext })
+        Ok(Proof { auth, proof, frame: frame.clone(), before, said })
     }
 }
 
-/// RKS_PROOF was read. The HSM now checks AT and the hash of TK and makes the key blocks in one act; a driver that has
-/// blocks for [`Proof::deliver`] has therefore a proven device. When the HSM refuses, [`Proof::not_proven`] ends the flow.
+/// RKS_PROOF was read. The HSM now checks it and makes the key blocks in one act; a driver that has blocks for
+/// [`Proof::deliver`] has therefore a proven device. When the HSM refuses, [`Proof::not_proven`] ends the flow.
 #[derive(Debug)]
-pub struct Proof {
-    auth: RksAuth,
+pub struct Proof<S: RksSuite = Tdes> {
+    auth: RksAuth<S>,
+    proof: S::Proof,
+    frame: Frame,
+    before: Said,
     said: Said,
-    df22: Vec<u8>,
 }
 
-impl Proof {
+impl<S: RksSuite> Proof<S> {
     /// Device and PIN pad.
     pub fn device(&self) -> &Device {
         &self.auth.device
@@ -189,22 +201,32 @@ impl Proof {
         self.auth.slot
     }
 
-    /// AT ‖ TK2 ‖ SHA-256(TK) under the certificate's key (DF22), for the HSM.
-    pub fn df22(&self) -> &[u8] {
-        &self.df22
+    /// What RKS_PROOF held, for the HSM to check.
+    pub fn proof(&self) -> &S::Proof {
+        &self.proof
+    }
+
+    /// RKS_PROOF as it came.
+    pub fn frame(&self) -> &Frame {
+        &self.frame
+    }
+
+    /// RKS_AUTH to RKS_TOKEN.
+    pub fn said_before(&self) -> &Said {
+        &self.before
+    }
+
+    /// RKS_AUTH to RKS_PROOF, for an HSM that makes several blocks in one act: each one's context is over these frames
+    /// and the blocks before it. At most five frames long, and some 2 KiB with what honest devices send; fields that
+    /// nobody reads count, so the driver must expect its HSM to refuse too many.
+    pub fn said(&self) -> &Said {
+        &self.said
     }
 
     /// The context that a key block must carry which stands behind these in RKS_KEYS, given as their texts: over RKS_AUTH
     /// to RKS_PROOF and those.
     pub fn context_after(&self, blocks: &[&str]) -> Context {
-        self.said.transcript.context_after(blocks)
-    }
-
-    /// The bytes that [`Proof::context_after`] hashes before the blocks: the frames RKS_AUTH to RKS_PROOF, lengths
-    /// included, for an HSM that makes several blocks in one act. At most five frames long, and some 2 KiB with what
-    /// honest devices send; fields that nobody reads count, so the driver must expect its HSM to refuse too many.
-    pub fn frames(&self) -> &[u8] {
-        &self.said.frames
+        self.said.context_after(blocks)
     }
 
     /// The HSM says that nothing is proved, or the device was a stranger from the start: 0006.
@@ -224,81 +246,32 @@ impl Proof {
     /// # Errors
     /// 0009 when the device, proven now, had asked for another suite; 0001 for no keys, for more than fit into a frame,
     /// and for a check value of another suite.
-    pub fn deliver(self, keys: &[(String, Kcv)], more: bool) -> Result<(Frame, ExpectConfirm), Fault> {
+    pub fn deliver(self, keys: &[(String, Kcv)], more: bool) -> Result<(Frame, ExpectConfirm<S>), Fault> {
         let internal = |why: &str| Reason::Internal { why: why.to_string() };
         let suite = self.auth.suite;
-        if suite != Suite::TDES {
+        if suite != S::ID {
             return Err(Reason::SuiteNotSupported { suite }.into());
         }
         if keys.is_empty() {
             return Err(internal("there is no key to deliver").into());
         }
-        if !keys.iter().all(|(_, kcv)| matches!(kcv, Kcv::Tdes(_))) {
-            return Err(internal("a key's check value is none of TDES").into());
+        if !keys.iter().all(|(_, kcv)| S::has_kcv(*kcv)) {
+            return Err(internal("a key's check value is of another suite").into());
         }
         let blocks = keys.iter().map(|(block, _)| block.clone()).collect();
-        let frame = RksKeys { blocks, more }.write()?;
-        Ok((frame, ExpectConfirm { kcvs: keys.iter().map(|(_, kcv)| *kcv).collect(), more }))
+        let frame = RksKeys { blocks, more }.write::<S>()?;
+        let mut said = self.said;
+        said.push(&frame);
+        let kcvs: Vec<Kcv> = keys.iter().map(|(_, kcv)| *kcv).collect();
+        Ok((frame, ExpectConfirm::after(said, kcvs)))
     }
 }
 
-/// RKS_KEYS has left; KEY_CONFIRM is to come. When it does not, the keys stay pending and are sent again next time.
-#[derive(Debug)]
-pub struct ExpectConfirm {
-    kcvs: Vec<Kcv>,
-    more: bool,
-}
-
-impl ExpectConfirm {
-    /// Takes KEY_CONFIRM.
-    ///
-    /// # Errors
-    /// 0002, also when it confirms another number of keys; 0003; the device's ERROR. A wrong check value is no error here
-    /// but [`Confirm::WrongCheckValue`], so that it cannot be overlooked.
-    pub fn on_frame(self, frame: &Frame) -> Result<Confirm, Fault> {
-        let confirm = { let confirm = KeyConfirm::read(frame)?; <crate::Tdes as crate::Suite>::confirms(&confirm, self.kcvs.len())?; confirm };
-        if confirm.is_of(&self.kcvs) {
-            Ok(Confirm::Opened(Confirmed { kcvs: self.kcvs, more: self.more }))
-        } else {
-            Ok(Confirm::WrongCheckValue(Reason::WrongCheckValue.into()))
-        }
-    }
-}
-
-/// What KEY_CONFIRM showed.
-#[derive(Debug)]
-#[must_use]
-pub enum Confirm {
-    /// The device opened every block: the pending keys may become active.
-    Opened(Confirmed),
-    /// It told another check value for one: every key of the message stays pending, the audit gets an alarm, the peer
-    /// this fault (0007).
-    WrongCheckValue(Fault),
-}
-
-/// The device holds the keys. The store makes them active before [`Confirmed::done`] leaves.
-#[derive(Debug)]
-pub struct Confirmed {
-    kcvs: Vec<Kcv>,
-    more: bool,
-}
-
-impl Confirmed {
-    /// The check values that both sides have, in the order sent.
-    pub fn kcvs(&self) -> &[Kcv] {
-        &self.kcvs
-    }
-
-    /// Whether the device was told that there is more, so that it runs the flow again.
-    pub fn more(&self) -> bool {
-        self.more
-    }
-
-    /// Gives DONE, the end. AT and TK are already gone: the HSM let go of them with the keys.
-    ///
-    /// # Errors
-    /// None in practice: it has a fixed size.
-    pub fn done(self) -> Result<Frame, Fault> {
-        Ok(Done.write()?)
-    }
-}
+/// RKS_KEYS has left.
+pub type ExpectConfirm<S = Tdes> = loading::ExpectConfirm<Reason, S>;
+/// KEY_CONFIRM was read.
+pub type Told<S = Tdes> = loading::Told<Reason, S>;
+/// What KEY_CONFIRM of suite 01 showed. When one check value is wrong, every key of the message stays pending.
+pub type Confirm = loading::Confirm<Reason>;
+/// The device holds the keys.
+pub type Confirmed<S = Tdes> = loading::Confirmed<Reason, S>;

@@ -34,6 +34,24 @@ pub trait Part: Debug + Clone + PartialEq + Eq + Send + Sync + 'static {
     fn push(&self, fields: &mut Fields) -> Result<(), Malformed>;
 }
 
+/// A message to which the suite adds nothing.
+impl Part for () {
+    fn read(_: &Fields) -> Result<(), Malformed> {
+        Ok(())
+    }
+
+    fn push(&self, _: &mut Fields) -> Result<(), Malformed> {
+        Ok(())
+    }
+}
+
+/// The suite that a flow's first message names (DF01), for whoever chooses the roles by it; suite 01 where it cannot be
+/// read, since its roles then say what is wrong.
+pub fn asked(frame: &Frame) -> wire::Suite {
+    let suite = frame.message().and_then(|message| message.fields.suite());
+    suite.unwrap_or(wire::Suite::TDES)
+}
+
 /// A suite, as far as all flows share it: how a message is laid out, and what KEY_CONFIRM and DONE say.
 pub trait Suite: Debug + Clone + Copy + PartialEq + Eq + Send + Sync + 'static {
     /// DF01.

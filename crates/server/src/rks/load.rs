@@ -129,7 +129,7 @@ impl<S: Store, H: Hsm> Kms<S, H> {
         link.send(&frame).await?;
         let proof = expect.on_frame(&receive(link, open).await?)?;
         let grid = AnswerGrid::new();
-        if proof.frames().len() > MAX_TRANSCRIPT {
+        if proof.said().bytes().len() > MAX_TRANSCRIPT {
             let why = "the messages before RKS_PROOF are longer than this server takes".into();
             return Err(Reason::NotPermitted { why }.into());
         }
@@ -241,7 +241,7 @@ impl<S: Store, H: Hsm> Kms<S, H> {
                 owner: self.acquirer.id.clone(),
                 pin_pad: proof.device().pin_pad().to_string(),
                 wanted,
-                transcript: proof.frames().to_vec(),
+                transcript: proof.said().bytes().to_vec(),
             })
             .await
     }
@@ -355,7 +355,7 @@ impl<S: Store, H: Hsm> Kms<S, H> {
         let sn = terminal.sn.as_str();
         let kcvs: Vec<_> = offered.iter().map(|one| one.kcv.to_string()).collect();
         let confirm = match expect.on_frame(frame) {
-            Ok(confirm) => confirm,
+            Ok(told) => told.compare(),
             Err(fault) => {
                 // The device is proven: what it says of its reasons is kept.
                 let refusals = fault.peer_error().map(|error| error.refusals.clone()).unwrap_or_default();

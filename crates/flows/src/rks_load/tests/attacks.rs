@@ -6,7 +6,7 @@ use wire::{Device, ErrorCode, Frame, Serial};
 
 use super::fake::{Pad, RKS_KEY, Rks, device, kcv, sealed, slot, until_cert, until_proof, until_token};
 use crate::{
-    KeyConfirm, PadRefusal,
+    KeyConfirm, PadRefusal, Tdes,
     rks_load::{
         Fault, Reason,
         device::{ExpectDone, Start},
@@ -106,9 +106,9 @@ fn keys_of_one_answer_stay_together_and_in_order() {
         let (mut pad, mut rks) = (Pad::default(), Rks::new());
         let (terminal, proven, _) = until_proof(&mut pad, &mut rks);
         let (keys, _) = rks.deliver(proven, false).unwrap();
-        let mut changed = RksKeys::read(&keys).unwrap();
+        let mut changed = RksKeys::read::<Tdes>(&keys).unwrap();
         change(&mut changed);
-        let result = terminal.on_frame(&mut pad, &changed.write().unwrap());
+        let result = terminal.on_frame(&mut pad, &changed.write::<Tdes>().unwrap());
         assert_eq!(pad.disk.is_empty(), result.is_err(), "all or none");
         result
     };
@@ -128,9 +128,9 @@ fn cut_answer_is_not_confirmed_at_the_rks() {
     let (mut pad, mut rks) = (Pad::default(), Rks::new());
     let (terminal, proven, _) = until_proof(&mut pad, &mut rks);
     let (keys, server) = rks.deliver(proven, false).unwrap();
-    let mut cut = RksKeys::read(&keys).unwrap();
+    let mut cut = RksKeys::read::<Tdes>(&keys).unwrap();
     cut.blocks.pop();
-    let (confirm, _) = terminal.on_frame(&mut pad, &cut.write().unwrap()).unwrap();
+    let (confirm, _) = terminal.on_frame(&mut pad, &cut.write::<Tdes>().unwrap()).unwrap();
     assert_eq!(server.on_frame(&confirm).unwrap_err().code, ErrorCode::Malformed);
 }
 
@@ -138,7 +138,7 @@ fn cut_answer_is_not_confirmed_at_the_rks() {
 fn auth_changed_on_the_way_makes_a_token_that_the_device_refuses() {
     let (mut pad, mut rks) = (Pad::default(), Rks::new());
     let (sent, terminal) = Start::new(device(), slot()).begin(&mut pad).unwrap();
-    let mut changed = RksAuth::read(&sent).unwrap();
+    let mut changed = RksAuth::<Tdes>::read(&sent).unwrap();
     changed.slot = wire::Slot::new(4).unwrap();
     let (cert, server) = rks.certificate(&changed.write().unwrap());
     let offered = terminal.on_frame(&mut pad, &cert).unwrap();
@@ -193,7 +193,7 @@ fn one_wrong_check_value_among_several_is_an_alarm_for_all() {
         let (_, proven, _) = until_proof(&mut pad, &mut rks);
         let (_, server) = rks.deliver(proven, false).unwrap();
         let confirm = KeyConfirm { kcvs: wrong.map(kcv).to_vec() }.write().unwrap();
-        let Confirm::WrongCheckValue(fault) = server.on_frame(&confirm).unwrap() else {
+        let Confirm::WrongCheckValue(fault) = server.on_frame(&confirm).unwrap().compare() else {
             panic!("{wrong:02X?} was told")
         };
         assert_eq!((fault.code, fault.reason), (ErrorCode::KeyRefused, Reason::WrongCheckValue));

@@ -6,7 +6,7 @@ use std::{format, string::String, string::ToString, vec, vec::Vec};
 use wire::{Device, Frame, Kcv, Serial, Slot};
 
 use crate::{
-    Context, PadRefusal, Transcript,
+    Context, Loaded, PadRefusal, Tdes, Transcript,
     rks_load::{
         Fault, IdentityPad,
         device::{Cert, ExpectToken, Start},
@@ -105,7 +105,7 @@ impl IdentityPad for Pad {
         Ok(())
     }
 
-    fn factor(&mut self, key: &u8, auth: &Frame, cert: &Frame) -> Result<Vec<u8>, PadRefusal> {
+    fn factor(&mut self, key: &u8, auth: &Frame, cert: &Frame) -> Result<RksFactor, PadRefusal> {
         self.calls.push("factor");
         self.transcript = Transcript::new();
         self.transcript.push(auth);
@@ -113,10 +113,10 @@ impl IdentityPad for Pad {
         self.remembers = Some(Secrets { server_key: *key, tk: 0 });
         // Made anew in each run.
         self.sent = sealed(*key, &[&[self.runs], FACTOR].concat());
-        Ok(self.sent.clone())
+        Ok(RksFactor { factor_ciphertext: self.sent.clone() })
     }
 
-    fn proof(&mut self, factor: &Frame, token: &Frame) -> Result<Vec<u8>, PadRefusal> {
+    fn proof(&mut self, factor: &Frame, token: &Frame) -> Result<RksProof, PadRefusal> {
         self.calls.push("proof");
         let not_proven = |why: &str| PadRefusal::ServerNotProven { why: why.to_string() };
         if RksFactor::read(factor).unwrap().factor_ciphertext != self.sent {
@@ -142,10 +142,10 @@ impl IdentityPad for Pad {
         secrets.tk = tk1 ^ tk2;
         let sent = sealed(secrets.server_key, &[at, tk2, !secrets.tk]);
         self.sent = sent.clone();
-        Ok(sent)
+        Ok(RksProof { proof_ciphertext: sent })
     }
 
-    fn keys(&mut self, proof: &Frame, keys: &Frame) -> Result<Vec<Kcv>, PadRefusal> {
+    fn keys(&mut self, proof: &Frame, keys: &Frame) -> Result<Loaded, PadRefusal> {
         self.calls.push("keys");
         let refused = |why: &str| PadRefusal::KeyRefused { why: why.to_string() };
         if RksProof::read(proof).unwrap().proof_ciphertext != self.sent {
@@ -153,7 +153,7 @@ impl IdentityPad for Pad {
         }
         self.transcript.push(proof);
         let tk = format!("{:02X}", self.secrets()?.tk);
-        let blocks = RksKeys::read(keys).unwrap().blocks;
+        let blocks = RksKeys::read::<Tdes>(keys).unwrap().blocks;
         let mut new = Vec::new();
         for (index, block) in blocks.iter().enumerate() {
             let before: Vec<&str> = blocks[..index].iter().map(String::as_str).collect();
@@ -178,7 +178,7 @@ impl IdentityPad for Pad {
         let told = if self.confirms_too_few { 1 } else { new.len() };
         let kcvs = new.iter().take(told).map(|(_, key)| kcv(*key)).collect();
         self.disk = new;
-        Ok(kcvs)
+        Ok(Loaded::of(kcvs))
     }
 
     fn done(&mut self, _confirm: &Frame, _done: &Frame) -> Result<(), PadRefusal> {

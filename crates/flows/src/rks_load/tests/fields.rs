@@ -6,7 +6,7 @@ use wire::{ErrorCode, Fields, Frame, Kcv, Malformed, MessageType, Suite, Tag};
 
 use super::fake::{Pad, Rks, device, kcv, slot, until_cert, until_proof, until_token};
 use crate::{
-    RefusalRecord,
+    RefusalRecord, Tdes,
     rks_load::{
         Fault, Reason,
         device::{ExpectDone, Start},
@@ -136,7 +136,7 @@ fn keys_hold_one_block_or_more_and_more_is_01() {
 
 /// The RKS after the proof of a device that asked for this suite.
 fn proven(suite: Suite) -> Proof {
-    let auth = RksAuth { suite, device: device(), slot: slot(), refusals: Vec::new() }.write().unwrap();
+    let auth = RksAuth::<Tdes> { suite, device: device(), slot: slot(), opening: (), refusals: Vec::new() }.write().unwrap();
     let bytes = [7; 256];
     let (_, server) = ExpectAuth::new().on_frame(&auth).unwrap().certificate(der(5), vec![]).unwrap();
     let factor = frame(MessageType::RksFactor, &[(Tag::FACTOR_CIPHERTEXT, &bytes)]);

@@ -85,7 +85,7 @@ fn every_message_is_taken_in_its_state_and_refused_in_every_other() {
         State {
             name: "RKS ExpectConfirm",
             expected: MessageType::KeyConfirm,
-            take: |frame| match until_confirm().2.on_frame(frame)? {
+            take: |frame| match until_confirm().2.on_frame(frame)?.compare() {
                 Confirm::Opened(_) => Ok(()),
                 Confirm::WrongCheckValue(fault) => Err(fault),
             },

@@ -6,6 +6,7 @@ use serde_json::Value;
 use wire::{Device, Frame, MessageType, Serial};
 
 use crate::{
+    Tdes,
     rks_load::messages::{RksAuth, RksFactor, RksKeys, RksProof, RksToken},
     testing::{hex, vector},
 };
@@ -42,17 +43,18 @@ fn worked_token_travels_to_the_byte() {
 #[test]
 fn auth_and_keys_are_as_their_rows_say() {
     let dsn = vector("flow_c")["dsn"].as_str().unwrap().to_owned();
-    let auth = RksAuth {
+    let auth = RksAuth::<Tdes> {
         suite: wire::Suite::TDES,
         device: Device::built_in(Serial::parse(&dsn).unwrap()),
         slot: wire::Slot::new(3).unwrap(),
+        opening: (),
         refusals: [].into(),
     };
     let frame = auth.write().unwrap();
     let expected = [&[1, 0x11, 0xDF, 1, 1, 1, 0xDF, 2, 11][..], dsn.as_bytes(), &[0xDF, 4, 1, 3]].concat();
     assert_eq!(frame.payload(), expected);
 
-    let frame = RksKeys { blocks: ["AB".into(), "C".into()].into(), more: true }.write().unwrap();
+    let frame = RksKeys { blocks: ["AB".into(), "C".into()].into(), more: true }.write::<Tdes>().unwrap();
     let expected = [
         &[1, 0x16, 0xFF, 0x21, 5, 0xDF, 0x40, 2, b'A', b'B'][..],
         &[0xFF, 0x21, 4, 0xDF, 0x40, 1, b'C', 0xDF, 0x24, 1, 1],
