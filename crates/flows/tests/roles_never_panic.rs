@@ -299,7 +299,7 @@ fn signing_in(frames: &[Frame; 3]) -> Option<()> {
 fn host(frames: &[Frame; 3]) -> Option<()> {
     let asked = sign_in::host::ExpectSignIn::new().on_frame(&frames[0]).ok()?;
     let (_, state) = asked.deliver(&["P".into(), "M".into()]).ok()?;
-    state.on_frame(&frames[1]).ok()?.done([0; 8]).ok().map(drop)
+    state.on_frame(&frames[1]).ok()?.done(sign_in::messages::Mac([0; 8])).ok().map(drop)
 }
 
 proptest! {
@@ -312,7 +312,7 @@ proptest! {
         frames.iter().for_each(sealed_phase);
         let _ = local_load::messages::SignedFields::read(frames[0].payload());
         for frame in &frames {
-            if let Ok(ask) = collect_terminal::Ask::read(frame) {
+            if let Ok(ask) = <collect_terminal::Ask>::read(frame) {
                 let _ = (ask.suite(), ask.digest());
             }
             let (_, state) = station::Start::new(CollectKey::BareKey(vec![0x30, 0]), 256).begin().unwrap();

@@ -105,7 +105,7 @@ pub(crate) fn collect_frame(certificate: &Certificate) -> Frame {
 }
 
 pub(crate) fn collect_key(key: CollectKey) -> Frame {
-    Collect { suite: Suite::TDES, key }.write().unwrap()
+    Collect::<flows::Tdes> { suite: Suite::TDES, key, nonce: () }.write().unwrap()
 }
 
 pub(crate) fn slot(index: u8) -> Slot {

@@ -21,17 +21,20 @@
 //!   people compare fingerprints.
 //! - *A station alone*: not this flow's: it works only under two cards.
 //!
-//! Not answered in this suite: the PIN pad that made a TK cannot be told from another (3-hardened.md); a clean room and
-//! the fingerprint on three displays stand in for it.
+//! Not answered in suite 01: the PIN pad that made a TK cannot be told from another (3-hardened.md); a clean room and
+//! the fingerprint on three displays stand in for it. In suite 02 the device signs COLLECT and COLLECTED, and COLLECT
+//! carries a ceremony's nonce.
 
 pub mod ask;
 mod error;
 pub mod messages;
 pub mod station;
+mod suite;
 pub mod terminal;
 
 pub use error::Reason;
 pub use messages::{CollectKey, Collected};
+pub use suite::{CeremonyNonce, CollectSuite, DeviceProof, SEALED_TK};
 
 /// The end of a collection on one side.
 pub type Fault = crate::Fault<Reason>;

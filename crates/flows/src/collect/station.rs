@@ -1,60 +1,68 @@
 //! The station's role; a KMS or MTMS that collects has the same. Cards, packing and upload are its driver's.
 
 use alloc::string::ToString;
+use core::marker::PhantomData;
 
-use wire::{Frame, Suite};
+use wire::Frame;
 
 use super::{
-    Fault, Reason,
+    CollectSuite, Fault, Reason,
     messages::{Collect, CollectKey, Collected},
 };
-
-/// Bytes of the shortest and longest modulus of this suite: RSA of 2 048 to 4 096 bits (2-wire.md section 4).
-const MODULUS: core::ops::RangeInclusive<usize> = 256..=512;
+use crate::Tdes;
 
 /// A collection that has not begun.
 #[derive(Debug, Clone)]
-pub struct Start {
+pub struct Start<S: CollectSuite = Tdes> {
     key: CollectKey,
-    modulus: usize,
+    nonce: S::Nonce,
+    sealed: usize,
 }
 
 impl Start {
-    /// A collection under this key, whose RSA modulus has so many bytes.
+    /// A collection in suite 01 under this key, whose RSA modulus has so many bytes.
     pub fn new(key: CollectKey, modulus_bytes: usize) -> Start {
-        Start { key, modulus: modulus_bytes }
+        Start::of(key, (), modulus_bytes)
+    }
+}
+
+impl<S: CollectSuite> Start<S> {
+    /// A collection under this key, which seals a TK in so many bytes (DF09).
+    pub fn of(key: CollectKey, nonce: S::Nonce, sealed: usize) -> Start<S> {
+        Start { key, nonce, sealed }
     }
 
     /// Begins: gives COLLECT.
     ///
     /// # Errors
     /// 0001 for a modulus that this suite does not have, or certificates that fit into no frame.
-    pub fn begin(self) -> Result<(Frame, ExpectCollected), Fault> {
-        if !MODULUS.contains(&self.modulus) {
-            return Err(
-                Reason::Internal { why: "the KMS's RSA key has not 2048 to 4096 bits".to_string() }.into()
-            );
+    pub fn begin(self) -> Result<(Frame, ExpectCollected<S>), Fault> {
+        if !S::seals_in(self.sealed) {
+            let why = "the KMS's key has not this suite's size: RSA has 2048 to 4096 bits".to_string();
+            return Err(Reason::Internal { why }.into());
         }
-        let frame = Collect { suite: Suite::TDES, key: self.key }.write()?;
-        Ok((frame, ExpectCollected { modulus: self.modulus }))
+        let Start { key, nonce, sealed } = self;
+        let frame = Collect::<S> { suite: S::ID, key, nonce }.write()?;
+        Ok((frame, ExpectCollected { sealed, suite: PhantomData }))
     }
 }
 
 /// COLLECT has left; COLLECTED is to come.
 #[derive(Debug)]
-pub struct ExpectCollected {
-    modulus: usize,
+pub struct ExpectCollected<S: CollectSuite = Tdes> {
+    sealed: usize,
+    suite: PhantomData<fn() -> S>,
 }
 
-impl ExpectCollected {
+impl<S: CollectSuite> ExpectCollected<S> {
     /// Takes COLLECTED.
     ///
     /// # Errors
-    /// 0002, also when Ctk_Pu is not as long as the modulus; 0003; the terminal's ERROR as
+    /// 0002, also when Ctk_Pu is not as long as its key makes it; 0003; the terminal's ERROR as
     /// [`ProtocolError::Peer`](crate::ProtocolError::Peer) with its code and text.
-    pub fn on_frame(self, frame: &Frame) -> Result<Collected, Fault> {
+    pub fn on_frame(self, frame: &Frame) -> Result<Collected<S>, Fault> {
         let collected = Collected::read(frame)?;
-        let (expected, found) = (self.modulus, collected.ctk_pu.len());
+        let (expected, found) = (self.sealed, collected.ctk_pu.len());
         if found != expected {
             return Err(Reason::CtkPuLength { expected, found }.into());
         }

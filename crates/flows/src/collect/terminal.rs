@@ -4,23 +4,25 @@ use sha2::{Digest, Sha256};
 use wire::{Frame, Suite};
 
 use super::{
-    Fault,
+    CollectSuite, Fault,
     messages::{Collect, CollectKey, Collected},
 };
+use crate::Tdes;
 
 /// A COLLECT that was read. Nothing of it is believed yet.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Ask {
-    collect: Collect,
+pub struct Ask<S: CollectSuite = Tdes> {
+    collect: Collect<S>,
+    frame: Frame,
 }
 
-impl Ask {
+impl<S: CollectSuite> Ask<S> {
     /// Takes COLLECT.
     ///
     /// # Errors
     /// 0002, 0003.
-    pub fn read(frame: &Frame) -> Result<Ask, Fault> {
-        Ok(Ask { collect: Collect::read(frame)? })
+    pub fn read(frame: &Frame) -> Result<Ask<S>, Fault> {
+        Ok(Ask { collect: Collect::read(frame)?, frame: frame.clone() })
     }
 
     /// The suite asked for. Another than the terminal has is 0009, but only once the certificate proved good.
@@ -31,6 +33,16 @@ impl Ask {
     /// The public key to use, once it is checked.
     pub fn key(&self) -> &CollectKey {
         &self.collect.key
+    }
+
+    /// What makes this collection one of its own.
+    pub fn nonce(&self) -> &S::Nonce {
+        &self.collect.nonce
+    }
+
+    /// COLLECT as it came.
+    pub fn frame(&self) -> &Frame {
+        &self.frame
     }
 
     /// What the latch compares: SHA-256 over the certificate (without intermediates) or the bare key, with a byte before
@@ -48,7 +60,7 @@ impl Ask {
     ///
     /// # Errors
     /// 0001 when it fits into no frame.
-    pub fn answer(self, collected: &Collected) -> Result<Frame, Fault> {
+    pub fn answer(self, collected: &Collected<S>) -> Result<Frame, Fault> {
         Ok(collected.write()?)
     }
 }

@@ -3,7 +3,8 @@
 use std::{collections::HashMap, hash::Hash, rc::Rc};
 
 use keyferry_flows::{
-    sign_in::messages::{SignIn, SignInConfirm, SignedIn, WorkingKeys},
+    Tdes,
+    sign_in::messages::{Mac, Rnd1 as SignInRnd1, SignIn, SignInConfirm, SignedIn, WorkingKeys},
     tmk_download::messages::{Done, KeyConfirm, Rnd1, TkChallenge, TkHello, TkKey, TkReply},
 };
 use wire::{Frame, Kcv, MessageType, Suite};
@@ -116,12 +117,12 @@ impl Parts {
             MessageType::TkKey => vec![Part::Block(TkKey::read::<Tdes>(frame).unwrap().block)],
             MessageType::KeyConfirm => vec![Part::Check(KeyConfirm::read(frame).unwrap().kcvs[0])],
             MessageType::SignIn => {
-                let SignIn { rnd1, kcv, .. } = SignIn::read(frame).unwrap();
-                vec![Part::Random(rnd1), Part::Check(kcv)]
+                let SignIn { fresh, kcv, .. } = <SignIn>::read(frame).unwrap();
+                vec![Part::Random(fresh.0), Part::Check(kcv)]
             }
-            MessageType::WorkingKeys => vec![Part::Working(WorkingKeys::read(frame).unwrap().blocks)],
-            MessageType::SignInConfirm => vec![Part::Mac(SignInConfirm::read(frame).unwrap().mac)],
-            MessageType::Done => SignedIn::read(frame).map(|done| Part::Mac(done.mac)).into_iter().collect(),
+            MessageType::WorkingKeys => vec![Part::Working(WorkingKeys::read::<Tdes>(frame).unwrap().blocks)],
+            MessageType::SignInConfirm => vec![Part::Mac(<SignInConfirm>::read(frame).unwrap().mac.0)],
+            MessageType::Done => <SignedIn>::read(frame).map(|done| Part::Mac(done.mac.0)).into_iter().collect(),
             other => panic!("no role of these flows says {other}"),
         };
         parts.into_iter().map(|part| self.number(part)).collect()
@@ -148,20 +149,20 @@ impl Parts {
             },
             Message::Confirm { check } => KeyConfirm { kcvs: vec![self.kcv(check)] }.write(),
             Message::Done => Done.write(),
-            Message::SignIn { place, rnd1, check } => SignIn {
+            Message::SignIn { place, rnd1, check } => SignIn::<Tdes> {
                 suite: Suite::TDES,
                 device: place.device(),
                 slot: place.slot(),
-                rnd1: self.eight(rnd1),
+                fresh: SignInRnd1(self.eight(rnd1)),
                 kcv: self.kcv(check),
             }
             .write(),
             Message::Working { blocks } => match self.get(blocks) {
-                Part::Working(blocks) => WorkingKeys { blocks: blocks.clone() }.write(),
+                Part::Working(blocks) => WorkingKeys { blocks: blocks.clone() }.write::<Tdes>(),
                 other => panic!("{other:?} are no key blocks"),
             },
-            Message::SignInConfirm { mac } => SignInConfirm { mac: self.eight(mac) }.write(),
-            Message::SignedIn { mac } => SignedIn { mac: self.eight(mac) }.write(),
+            Message::SignInConfirm { mac } => SignInConfirm::<Tdes> { mac: Mac(self.eight(mac)) }.write(),
+            Message::SignedIn { mac } => SignedIn::<Tdes> { mac: Mac(self.eight(mac)) }.write(),
         }
         .unwrap()
     }

@@ -5,10 +5,10 @@
 //! fail right after.
 
 use keyferry_flows::{
-    PadRefusal as SignInRefusal, Transcript,
+    Loaded, PadRefusal as SignInRefusal, Tdes, Transcript,
     sign_in::{
         SignInPad,
-        messages::{SignIn, SignInConfirm, SignedIn, WorkingKeys},
+        messages::{Mac, Rnd1 as SignInRnd1, SignIn, SignInConfirm, SignedIn, WorkingKeys},
     },
     tmk_download::{
         DownloadPad, PadRefusal,
@@ -143,30 +143,30 @@ impl DownloadPad for Pad {
 }
 
 impl SignInPad for Pad {
-    fn sign_in_begin(&mut self, slot: Slot, attempt: u8) -> Result<(Eight, Kcv), SignInRefusal> {
+    fn sign_in_begin(&mut self, slot: Slot, attempt: u8) -> Result<(SignInRnd1, Kcv), SignInRefusal> {
         self.step();
         match self.sign_in_with {
             Some((tmk, newest)) if slot == self.place.slot() && newest == (attempt == 0) => {
                 self.open = Open::SignIn;
-                Ok((self.rnd1, tmk.kcv()))
+                Ok((SignInRnd1(self.rnd1), tmk.kcv()))
             }
             _ => Err(sign_in_refused("no such TMK")),
         }
     }
 
-    fn sign_in_keys(&mut self, sign_in: &Frame, keys: &Frame) -> Result<Eight, SignInRefusal> {
+    fn sign_in_keys(&mut self, sign_in: &Frame, keys: &Frame) -> Result<Mac<8>, SignInRefusal> {
         let (Open::SignIn, Some((tmk, _))) = (self.step(), self.sign_in_with) else {
             return Err(sign_in_refused("order"));
         };
-        let said = SignIn::read(sign_in).map_err(|_| sign_in_refused("form"))?;
+        let said = <SignIn>::read(sign_in).map_err(|_| sign_in_refused("form"))?;
         let own = said.suite == Suite::TDES
             && said.device == self.place.device()
             && said.slot == self.place.slot()
-            && (said.rnd1, said.kcv) == (self.rnd1, tmk.kcv());
+            && (said.fresh.0, said.kcv) == (self.rnd1, tmk.kcv());
         if !own {
             return Err(sign_in_refused("another SIGN_IN"));
         }
-        let blocks = WorkingKeys::read(keys).map_err(|_| sign_in_refused("form"))?.blocks;
+        let blocks = WorkingKeys::read::<Tdes>(keys).map_err(|_| sign_in_refused("form"))?.blocks;
         let [pik, mak] = &blocks[..] else { return Err(sign_in_refused("two keys are wanted")) };
         let keys = terms::working_keys_of(pik).ok_or(sign_in_refused("form"))?;
         let mut transcript = Transcript::new();
@@ -180,16 +180,16 @@ impl SignInPad for Pad {
         }
         let mac = terms::mac(Word::Ok, keys, self.rnd1);
         self.open = Open::Opened { keys, mac };
-        Ok(mac)
+        Ok(Mac(mac))
     }
 
     fn sign_in_done(&mut self, confirm: &Frame, done: &Frame) -> Result<Vec<Kcv>, SignInRefusal> {
         let (Open::Opened { keys, mac }, Some((_, newest))) = (self.step(), self.sign_in_with) else {
             return Err(sign_in_refused("order"));
         };
-        let said = SignInConfirm::read(confirm).map_err(|_| sign_in_refused("form"))?;
-        let SignedIn { mac: theirs } = SignedIn::read(done).map_err(|_| sign_in_refused("form"))?;
-        if said.mac != mac || theirs != terms::mac(Word::Done, keys, self.rnd1) {
+        let said = <SignInConfirm>::read(confirm).map_err(|_| sign_in_refused("form"))?;
+        let SignedIn { mac: theirs } = <SignedIn>::read(done).map_err(|_| sign_in_refused("form"))?;
+        if said.mac.0 != mac || theirs.0 != terms::mac(Word::Done, keys, self.rnd1) {
             return Err(SignInRefusal::ServerNotProven { why: "MAC".into() });
         }
         // The older TMK working says nothing of the newer.

@@ -3,7 +3,7 @@
 
 use keyferry_flows::{
     Transcript,
-    sign_in::host,
+    sign_in::{host, messages::Mac},
     tmk_download::kms::{self, Confirm},
 };
 use wire::{Frame, Kcv, MessageType};
@@ -72,10 +72,10 @@ impl ServerHistory {
             },
             Role::SignInConfirm { role, rnd1 } => {
                 let confirm = role.on_frame(frame).ok()?;
-                if confirm.mac() != terms::mac(Word::Ok, self.connection, rnd1) {
+                if confirm.mac().0 != terms::mac(Word::Ok, self.connection, rnd1) {
                     return None;
                 }
-                let done = confirm.done(terms::mac(Word::Done, self.connection, rnd1)).unwrap();
+                let done = confirm.done(Mac(terms::mac(Word::Done, self.connection, rnd1))).unwrap();
                 Some(Heard::SignedIn { done })
             }
             Role::Release(_) | Role::Offer(_) => panic!("nothing is read while HSM and store are asked"),

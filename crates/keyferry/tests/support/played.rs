@@ -7,6 +7,7 @@ use std::{
 };
 
 use flows::{
+    Tdes,
     collect::{
         Collected,
         messages::{Collect, CollectKey},
@@ -33,7 +34,7 @@ impl Played {
     pub(crate) fn be_collected(&self, listener: &TcpListener) -> String {
         let (mut stream, _) = listener.accept().unwrap();
         stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
-        let ask = Collect::read(&receive(&mut stream)).unwrap();
+        let ask = <Collect>::read(&receive(&mut stream)).unwrap();
         let CollectKey::Certificate { leaf, .. } = ask.key else { panic!("a bare key") };
         let work = PublicKey::from_spki(Certificate::from_der(&leaf).unwrap().spki_der()).unwrap();
         let collected = Collected {
@@ -41,6 +42,7 @@ impl Played {
             vendor: None,
             model: None,
             ctk_pu: work.oaep_encrypt(&self.tk.to_clear()).unwrap(),
+            maker: (),
             refusals: vec![],
         };
         send(&mut stream, &collected.write().unwrap());

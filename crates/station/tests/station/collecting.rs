@@ -76,7 +76,7 @@ fn terminal_gets_the_work_certificate_and_its_intermediates_but_no_root() {
     chain.push(ESTATE.root.clone());
     let work = WorkCertificate::check(ESTATE.work_leaf(Role::KmsWork), &chain, &ESTATE.checks()).unwrap();
     collect(&BOTH.1, &work, &[target], &settings(), &Quiet).unwrap();
-    let ask = Ask::read(&asked.recv().unwrap()).unwrap();
+    let ask = <Ask>::read(&asked.recv().unwrap()).unwrap();
     let flows::collect::CollectKey::Certificate { leaf, intermediates } = ask.key() else {
         panic!("{ask:?}")
     };
@@ -178,7 +178,7 @@ fn unlisted_terminal_is_refused_with_0004_and_the_missing_one_named() {
     let (sender, told) = mpsc::channel();
     let answer = collected("SN-3", None);
     let unlisted = terminal(move |mut stream| {
-        let ask = Ask::read(&receive(&mut stream)).unwrap();
+        let ask = <Ask>::read(&receive(&mut stream)).unwrap();
         std::io::Write::write_all(&mut stream, ask.answer(&answer).unwrap().bytes()).unwrap();
         sender.send(receive(&mut stream).message().unwrap()).unwrap();
     });

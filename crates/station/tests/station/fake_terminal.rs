@@ -39,7 +39,7 @@ pub(crate) fn honest(sn: &str) -> Target {
 /// A terminal that answers COLLECT with this.
 pub(crate) fn answering(answer: Collected) -> Target {
     terminal(move |mut stream| {
-        let ask = Ask::read(&receive(&mut stream)).unwrap();
+        let ask = <Ask>::read(&receive(&mut stream)).unwrap();
         let _ = stream.write_all(ask.answer(&answer).unwrap().bytes());
     })
 }
@@ -65,7 +65,7 @@ pub(crate) fn hanging() -> Target {
 pub(crate) fn counting(sn: &str, busy: &Arc<AtomicUsize>, most: &Arc<AtomicUsize>) -> Target {
     let (answer, busy, most) = (collected(sn, None), Arc::clone(busy), Arc::clone(most));
     terminal(move |mut stream| {
-        let ask = Ask::read(&receive(&mut stream)).unwrap();
+        let ask = <Ask>::read(&receive(&mut stream)).unwrap();
         most.fetch_max(busy.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
         thread::sleep(Duration::from_millis(30));
         busy.fetch_sub(1, Ordering::SeqCst);
@@ -84,6 +84,7 @@ pub(crate) fn collected(sn: &str, pin_pad: Option<&str>) -> Collected {
         vendor: Some(VendorId::parse("KF").unwrap()),
         model: Some(ModelId::parse("SIM-1").unwrap()),
         ctk_pu: sn.bytes().cycle().take(CTK_PU).collect(),
+        maker: (),
         refusals: Vec::new(),
     }
 }

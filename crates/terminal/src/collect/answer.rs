@@ -74,7 +74,7 @@ impl From<Fault> for Refusal {
 /// # Errors
 /// [`Refusal`], with the code of 2-wire.md section 8.
 pub fn answer<P: PinPad>(terminal: &mut Terminal<P>, frame: &Frame) -> Result<Answer, Refusal> {
-    let ask = Ask::read(frame)?;
+    let ask = <Ask>::read(frame)?;
     let (collected, collector, again) = decide(terminal, &ask)?;
     let fingerprint = collected.fingerprint();
     Ok(Answer { frame: ask.answer(&collected)?, fingerprint, collector, again })
@@ -119,6 +119,7 @@ fn decided<P: PinPad>(
         vendor: terminal.device.vendor.clone(),
         model: terminal.device.model.clone(),
         ctk_pu: latch.ctk_pu,
+        maker: (),
         refusals: latch.refusals.iter().map(ChainedRefusal::fields).collect(),
     };
     Ok((collected, latch.collector, again))

@@ -4,8 +4,9 @@ use wire::{Device, Frame, Suite};
 
 use super::CollectAsk;
 use crate::{
+    Tdes,
     collect::{
-        Fault, Reason,
+        CollectSuite, Fault, Reason,
         messages::{CollectKey, Collected},
         station,
     },
@@ -59,28 +60,42 @@ impl Asked {
     /// 0006, as where no window is open, for another suite; 0001 for a modulus that this suite does not have, or
     /// certificates that fit into no frame.
     pub fn collect(self, key: CollectKey, modulus_bytes: usize) -> Result<(Frame, ExpectCollected), Fault> {
-        if self.ask.suite != Suite::TDES {
+        self.collect_of(key, (), modulus_bytes)
+    }
+
+    /// A window is open: gives COLLECT of a suite under this key, which seals a TK in so many bytes.
+    ///
+    /// # Errors
+    /// 0006, as where no window is open, for another suite; 0001 for a size that this suite does not have, or
+    /// certificates that fit into no frame.
+    pub fn collect_of<S: CollectSuite>(
+        self,
+        key: CollectKey,
+        nonce: S::Nonce,
+        sealed: usize,
+    ) -> Result<(Frame, ExpectCollected<S>), Fault> {
+        if self.ask.suite != S::ID {
             return Err(self.no_window());
         }
-        let (frame, inner) = station::Start::new(key, modulus_bytes).begin()?;
+        let (frame, inner) = station::Start::of(key, nonce, sealed).begin()?;
         Ok((frame, ExpectCollected { device: self.ask.device, inner }))
     }
 }
 
 /// COLLECT has left; COLLECTED is to come.
 #[derive(Debug)]
-pub struct ExpectCollected {
+pub struct ExpectCollected<S: CollectSuite = Tdes> {
     device: Device,
-    inner: station::ExpectCollected,
+    inner: station::ExpectCollected<S>,
 }
 
-impl ExpectCollected {
+impl<S: CollectSuite> ExpectCollected<S> {
     /// Takes COLLECTED.
     ///
     /// # Errors
     /// 0002, also when Ctk_Pu is not as long as the modulus; 0003; 0006 when it names another device than the one that
     /// asked; the terminal's ERROR with its refusal records.
-    pub fn on_frame(self, frame: &Frame) -> Result<Received, Fault> {
+    pub fn on_frame(self, frame: &Frame) -> Result<Received<S>, Fault> {
         let collected = self.inner.on_frame(frame)?;
         if collected.device != self.device {
             return Err(Reason::OtherDevice { asked: self.device.sn().clone() }.into());
@@ -92,13 +107,13 @@ impl ExpectCollected {
 /// COLLECTED was read. The HSM now opens Ctk_Pu once, to check it, and the store takes it, before
 /// [`Received::done`] leaves.
 #[derive(Debug)]
-pub struct Received {
-    collected: Collected,
+pub struct Received<S: CollectSuite = Tdes> {
+    collected: Collected<S>,
 }
 
-impl Received {
+impl<S: CollectSuite> Received<S> {
     /// What was collected.
-    pub fn collected(&self) -> &Collected {
+    pub fn collected(&self) -> &Collected<S> {
         &self.collected
     }
 
@@ -111,7 +126,7 @@ impl Received {
     ///
     /// # Errors
     /// None in practice: it has a fixed size.
-    pub fn done(self) -> Result<(Frame, Collected), Fault> {
+    pub fn done(self) -> Result<(Frame, Collected<S>), Fault> {
         Ok((Done.write()?, self.collected))
     }
 }

@@ -1,59 +1,70 @@
 //! The terminal's role. Certificate, life cycle, sensors and latch are its driver's.
 
-use wire::{Device, Frame, MessageType, Suite};
+use core::marker::PhantomData;
+
+use wire::{Device, Frame, MessageType};
 
 use super::CollectAsk;
 use crate::{
-    collect::{Fault, messages::Collected, terminal::Ask},
+    Tdes,
+    collect::{CollectSuite, Fault, messages::Collected, terminal::Ask},
     fault::expect,
     loading::Done,
 };
 
 /// A collection that the terminal has not asked for yet.
 #[derive(Debug)]
-pub struct Start {
+pub struct Start<S: CollectSuite = Tdes> {
     device: Device,
+    suite: PhantomData<fn() -> S>,
 }
 
 impl Start {
-    /// A collection of this device's TK.
+    /// A collection of this device's TK in suite 01.
     pub fn new(device: Device) -> Start {
-        Start { device }
+        Start::of(device)
+    }
+}
+
+impl<S: CollectSuite> Start<S> {
+    /// A collection of this device's TK.
+    pub fn of(device: Device) -> Start<S> {
+        Start { device, suite: PhantomData }
     }
 
     /// Begins: gives COLLECT_ASK.
     ///
     /// # Errors
     /// None in practice: it has a bounded size.
-    pub fn begin(self) -> Result<(Frame, ExpectCollect), Fault> {
-        let frame = CollectAsk { suite: Suite::TDES, device: self.device }.write()?;
-        Ok((frame, ExpectCollect(())))
+    pub fn begin(self) -> Result<(Frame, ExpectCollect<S>), Fault> {
+        let frame = CollectAsk { suite: S::ID, device: self.device }.write()?;
+        Ok((frame, ExpectCollect(PhantomData)))
     }
 }
 
 /// COLLECT_ASK has left; COLLECT is to come.
 #[derive(Debug)]
-pub struct ExpectCollect(());
+pub struct ExpectCollect<S: CollectSuite = Tdes>(PhantomData<fn() -> S>);
 
-impl ExpectCollect {
+impl<S: CollectSuite> ExpectCollect<S> {
     /// Takes COLLECT.
     ///
     /// # Errors
     /// 0002, 0003; the server's ERROR, 0006 where no window is open.
-    pub fn on_frame(self, frame: &Frame) -> Result<Offered, Fault> {
+    pub fn on_frame(self, frame: &Frame) -> Result<Offered<S>, Fault> {
         Ok(Offered { ask: Ask::read(frame)? })
     }
 }
 
 /// COLLECT was read. Nothing of it is believed yet: it goes through the same checks as a station's.
 #[derive(Debug)]
-pub struct Offered {
-    ask: Ask,
+pub struct Offered<S: CollectSuite = Tdes> {
+    ask: Ask<S>,
 }
 
-impl Offered {
+impl<S: CollectSuite> Offered<S> {
     /// What was asked: suite, certificate or bare key, and the latch's digest.
-    pub fn ask(&self) -> &Ask {
+    pub fn ask(&self) -> &Ask<S> {
         &self.ask
     }
 
@@ -61,7 +72,7 @@ impl Offered {
     ///
     /// # Errors
     /// 0001 when it fits into no frame.
-    pub fn answer(self, collected: &Collected) -> Result<(Frame, ExpectDone), Fault> {
+    pub fn answer(self, collected: &Collected<S>) -> Result<(Frame, ExpectDone), Fault> {
         Ok((self.ask.answer(collected)?, ExpectDone(())))
     }
 

@@ -7,11 +7,11 @@ use wire::{Frame, Kcv, Slot};
 
 use super::fake::device;
 use crate::{
-    Transcript,
+    Loaded, Tdes, Transcript,
     tmk_download::{
         DownloadPad, PadRefusal,
         kms::{Confirm, ExpectHello},
-        messages::TkKey,
+        messages::{Rnd1, TkKey, TkReply},
         terminal::Start,
     },
 };
@@ -42,23 +42,23 @@ struct Recorded {
 }
 
 impl DownloadPad for Recorded {
-    fn start(&mut self, _: Slot) -> Result<[u8; 8], PadRefusal> {
-        Ok(hex8(&self.flow["rnd1"]))
+    fn start(&mut self, _: Slot) -> Result<Rnd1, PadRefusal> {
+        Ok(Rnd1(hex8(&self.flow["rnd1"])))
     }
 
-    fn challenge(&mut self, hello: &Frame, challenge: &Frame) -> Result<[u8; 8], PadRefusal> {
+    fn challenge(&mut self, hello: &Frame, challenge: &Frame) -> Result<TkReply, PadRefusal> {
         assert_eq!(hello.payload(), hex(&self.flow["hello"]));
         assert_eq!(challenge.payload(), hex(&self.flow["challenge"]));
         self.seen.push(hello);
         self.seen.push(challenge);
-        Ok(hex8(&self.flow["crnd2"]))
+        Ok(TkReply { crnd2: hex8(&self.flow["crnd2"]) })
     }
 
-    fn key(&mut self, reply: &Frame, key: &Frame) -> Result<Kcv, PadRefusal> {
+    fn key(&mut self, reply: &Frame, key: &Frame) -> Result<Loaded, PadRefusal> {
         self.seen.push(reply);
         assert_eq!(self.seen.context().to_hex(), self.flow["context"]);
-        assert_eq!(TkKey::read(key).unwrap().block, self.flow["tmk_key_block_under_tek"]);
-        Ok(kcv(&self.flow))
+        assert_eq!(TkKey::read::<Tdes>(key).unwrap().block, self.flow["tmk_key_block_under_tek"]);
+        Ok(Loaded::of([kcv(&self.flow)].into()))
     }
 
     fn done(&mut self, _: &Frame, _: &Frame) -> Result<(), PadRefusal> {

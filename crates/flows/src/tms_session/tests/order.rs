@@ -78,7 +78,7 @@ fn every_message_is_taken_in_its_state_and_refused_in_every_other() {
             expected: MessageType::KeyConfirm,
             take: |frame| {
                 let (_, server, _) = until_confirm(&mut Pad::default(), &mut Tms::default());
-                match server.on_frame(frame)? {
+                match server.on_frame(frame)?.compare() {
                     Confirm::Opened(_) => Ok(()),
                     Confirm::WrongCheckValue(fault) => Err(fault),
                 }

@@ -233,7 +233,7 @@ fn collect_after_the_first_done_is_0008() {
 fn other_suite_is_0009_to_a_proven_peer_only() {
     let collect = |suite, certificate: &pki::Certificate| {
         let key = CollectKey::Certificate { leaf: certificate.der().to_vec(), intermediates: Vec::new() };
-        Collect { suite, key }.write().unwrap()
+        Collect::<flows::Tdes> { suite, key, nonce: () }.write().unwrap()
     };
     let mut terminal = estate().terminal();
     let good = estate().certificate(Role::KmsWork);

@@ -224,7 +224,7 @@ fn in_production_the_lid_wipes_tk_and_lifts_the_latch_and_it_begins_again() {
     let second = collect::answer(&mut terminal, &collect).unwrap();
     assert!(!second.again && second.fingerprint != first.fingerprint);
     // What happened before is in what the station gets, and stays the same when it asks again.
-    let carried = flows::collect::Collected::read(&second.frame).unwrap().refusals;
+    let carried = <flows::collect::Collected>::read(&second.frame).unwrap().refusals;
     assert_eq!(carried.len(), 1);
     let again = collect::answer(&mut terminal, &collect).unwrap();
     assert_eq!((again.again, again.frame), (true, second.frame));
