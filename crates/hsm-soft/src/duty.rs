@@ -6,12 +6,25 @@
 
 use std::{fmt, str::FromStr};
 
-use hsm::{Refusal, commands::Request};
+use hsm::{
+    Refusal,
+    commands::{EcKeyKind, MakeEcKey, Request},
+};
 
 /// Commands of a KLD alone.
-const OF_A_KLD: &[&str] = &["LoadTerminal", "MakeDownloaderKey"];
-/// Commands of both.
-const OF_BOTH: &[&str] = &["ExportHeld", "ImportDik1", "ImportLoaded", "Rewrap", "Status"];
+const OF_A_KLD: &[&str] = &["LoadTerminal", "LoadTerminalEc", "MakeDownloaderKey", "OpenLoading"];
+/// Commands of both. A KLD acknowledges the receipts of its own terminals; a key pair of suite 02 is made where it is
+/// used.
+const OF_BOTH: &[&str] = &[
+    "Acknowledge",
+    "ExportHeld",
+    "ImportDik1",
+    "ImportDik1Ec",
+    "ImportLoaded",
+    "MakeEcKey",
+    "Rewrap",
+    "Status",
+];
 
 /// What an HSM's process is there for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -29,10 +42,23 @@ impl Duty {
     /// Refuses a command that is not of this duty.
     pub(crate) fn check(self, request: &Request) -> Result<(), Refusal> {
         let name = request.name();
-        if self.has(name) {
+        let has = match request {
+            Request::MakeEcKey(MakeEcKey { kind, .. }) => self.makes(*kind),
+            _ => self.has(name),
+        };
+        if has {
             return Ok(());
         }
         Err(Refusal::NotOnDuty { command: name.into(), duty: self.to_string() })
+    }
+
+    /// Whether key pairs of this kind are made on this duty.
+    fn makes(self, kind: EcKeyKind) -> bool {
+        match (self, kind) {
+            (Self::Laboratory, _) | (Self::Kld, EcKeyKind::KldSigning) => true,
+            (Self::Kld, _) | (Self::Server, EcKeyKind::KldSigning) => false,
+            (Self::Server, EcKeyKind::KmsAgreement | EcKeyKind::RksSigning) => true,
+        }
     }
 
     fn has(self, command: &str) -> bool {
@@ -120,8 +146,39 @@ mod tests {
                 "ImportZoneKey: server",
                 "MakeZoneKey: server",
                 "ImportUnderZone: server",
+                "MakeEcKey: server kld",
+                "OpenCollectedEc: server",
+                "AnswerHello: server",
+                "CheckAnswerEc: server",
+                "ReleaseTmkEc: server",
+                "Acknowledge: server kld",
+                "BeginRks: server",
+                "AnswerFactor: server",
+                "ReleaseRksKeysEc: server",
+                "MakeDik1Ec: server",
+                "ImportDik1Ec: server kld",
+                "OpenLoading: kld",
+                "LoadTerminalEc: kld",
             ]
         );
+    }
+
+    #[test]
+    fn a_key_pair_of_suite_02_is_made_on_the_duty_that_uses_it_only() {
+        let made = |duty: Duty| {
+            let kinds = [EcKeyKind::KmsAgreement, EcKeyKind::RksSigning, EcKeyKind::KldSigning];
+            kinds.map(|kind| {
+                let command = MakeEcKey { kind, subject: "subject".into(), owner: "ACQ".into() };
+                match duty.check(&Request::MakeEcKey(command)) {
+                    Ok(()) => true,
+                    Err(Refusal::NotOnDuty { .. }) => false,
+                    Err(other) => panic!("{other}"),
+                }
+            })
+        };
+        assert_eq!(made(Duty::Server), [true, true, false]);
+        assert_eq!(made(Duty::Kld), [false, false, true]);
+        assert_eq!(made(Duty::Laboratory), [true, true, true]);
     }
 
     #[test]

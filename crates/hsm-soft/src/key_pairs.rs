@@ -1,4 +1,4 @@
-//! RSA private keys, parsed once: parsing costs more than using.
+//! Private keys of key pairs. Those of RSA are parsed once: parsing costs more than using.
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -6,7 +6,12 @@ use std::{
 };
 
 use hsm::{KeyBlock, Refusal};
-use paycrypto::{digest, rsa::PrivateKey};
+use paycrypto::{
+    digest,
+    ec::{AgreementKey, SCALAR, SigningKey},
+    rsa::PrivateKey,
+};
+use zeroize::Zeroizing;
 
 use crate::{
     lmk::{Binding, Lmk},
@@ -59,4 +64,50 @@ impl KeyPairs {
         }
         Ok(key)
     }
+}
+
+/// The KMS's key for key agreement, of suite 02.
+pub(crate) fn open_agreement(lmk: &Lmk, block: &KeyBlock, owner: &str) -> Result<AgreementKey, Refusal> {
+    AgreementKey::from_scalar(&*scalar(lmk, block, Purpose::KmsAgreement, owner)?).map_err(|e| poor(&e))
+}
+
+/// A signing key of suite 02.
+pub(crate) fn open_signing(
+    lmk: &Lmk,
+    block: &KeyBlock,
+    purpose: Purpose,
+    owner: &str,
+) -> Result<SigningKey, Refusal> {
+    SigningKey::from_scalar(&*scalar(lmk, block, purpose, owner)?).map_err(|e| poor(&e))
+}
+
+/// The public half of a P-256 key, as `SubjectPublicKeyInfo` in DER.
+pub(crate) fn ec_public(
+    lmk: &Lmk,
+    block: &KeyBlock,
+    purpose: Purpose,
+    owner: &str,
+) -> Result<Vec<u8>, Refusal> {
+    let scalar = scalar(lmk, block, purpose, owner)?;
+    AgreementKey::from_scalar(&scalar).map(|key| key.spki_der()).map_err(|e| poor(&e))
+}
+
+fn scalar(
+    lmk: &Lmk,
+    block: &KeyBlock,
+    purpose: Purpose,
+    owner: &str,
+) -> Result<Zeroizing<[u8; SCALAR]>, Refusal> {
+    let bound = Binding { place: None, owner, tk_hash: None };
+    let opened = lmk.open("the key pair", block, purpose, bound)?;
+    let mut scalar = Zeroizing::new([0; SCALAR]);
+    if opened.key.len() != SCALAR {
+        return Err(poor(&"no P-256 key"));
+    }
+    scalar.copy_from_slice(&opened.key);
+    Ok(scalar)
+}
+
+fn poor(found: &dyn std::fmt::Display) -> Refusal {
+    Refusal::WrongUse { what: "the key pair".into(), found: found.to_string() }
 }

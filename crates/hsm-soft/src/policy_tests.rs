@@ -60,6 +60,14 @@ fn every_purpose_has_its_line() {
             "MAK-AES M6AC",
             "TDK-AES D0AE",
             "DMK-AES 11AN",
+            "KMS-AGREEMENT K3EX",
+            "RKS-SIGNING S0ES",
+            "KLD-SIGNING S0ES",
+            "TEK-AES B3AX",
+            "AUK-AES B3AX",
+            "DIK1-AES B3AX",
+            "FACTOR-AES 13AN",
+            "EXCHANGE-AES K1AB",
         ]
     );
     let texts: HashSet<_> = Purpose::ALL.iter().map(|purpose| purpose.rule().text).collect();

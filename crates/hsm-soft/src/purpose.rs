@@ -63,6 +63,22 @@ pub(crate) enum Purpose {
     TdkAes,
     /// DMK of suite 02: is loaded into a terminal; the keys of its sessions are derived with it.
     DmkAes,
+    /// The KMS's P-256 key for key agreement: opens collected transport keys of suite 02.
+    KmsAgreement,
+    /// The remote key server's P-256 signing key.
+    RksSigning,
+    /// A KLD's P-256 signing key.
+    KldSigning,
+    /// TEK of suite 02: the keys of a download are derived with it.
+    TekAes,
+    /// AUK of suite 02, as TEK.
+    AukAes,
+    /// DIK1 of suite 02: DIK2 is derived from it.
+    Dik1Aes,
+    /// The factor with which a DIK2 of suite 02 was derived.
+    FactorAes,
+    /// An AES-256 key agreed by components, for blocks of suite 02's keys between KLD and KMS.
+    ExchangeAes,
 }
 
 /// One row of the table.
@@ -96,7 +112,7 @@ const fn usage(text: [u8; 2]) -> Usage {
 impl Purpose {
     /// Every purpose, for tests that try each as every other.
     #[cfg(test)]
-    pub(crate) const ALL: [Self; 26] = [
+    pub(crate) const ALL: [Self; 34] = [
         Self::KmsWork,
         Self::TlsServer,
         Self::Tek,
@@ -123,10 +139,18 @@ impl Purpose {
         Self::MakAes,
         Self::TdkAes,
         Self::DmkAes,
+        Self::KmsAgreement,
+        Self::RksSigning,
+        Self::KldSigning,
+        Self::TekAes,
+        Self::AukAes,
+        Self::Dik1Aes,
+        Self::FactorAes,
+        Self::ExchangeAes,
     ];
 
-    /// RSA key pairs that are kept in a backup: what others encrypted to them is lost without them.
-    pub(crate) const BACKED_UP: [Self; 3] = [Self::KmsWork, Self::RksWork, Self::KldWork];
+    /// Key pairs that are kept in a backup: what others encrypted to them is lost without them.
+    pub(crate) const BACKED_UP: [Self; 4] = [Self::KmsWork, Self::RksWork, Self::KldWork, Self::KmsAgreement];
 
     pub(crate) fn rule(self) -> Rule {
         let rule = |text, usage, algorithm, mode| Rule { text, usage, algorithm, mode };
@@ -163,6 +187,18 @@ impl Purpose {
             Self::MakAes => rule("MAK-AES", Usage::MAC_CMAC, Algorithm::AES, Mode::GENERATE_AND_VERIFY),
             Self::TdkAes => rule("TDK-AES", Usage::DATA_ENCRYPTION, Algorithm::AES, Mode::ENCRYPT),
             Self::DmkAes => rule("DMK-AES", DMK, Algorithm::AES, Mode::NO_RESTRICTION),
+            Self::KmsAgreement => {
+                rule("KMS-AGREEMENT", KEY_WRAPPING_PAIR, Algorithm::ELLIPTIC_CURVE, Mode::DERIVE)
+            }
+            Self::RksSigning => rule("RKS-SIGNING", Usage::SIGNATURE, Algorithm::ELLIPTIC_CURVE, Mode::SIGN),
+            Self::KldSigning => rule("KLD-SIGNING", Usage::SIGNATURE, Algorithm::ELLIPTIC_CURVE, Mode::SIGN),
+            Self::TekAes => rule("TEK-AES", DERIVATION, Algorithm::AES, Mode::DERIVE),
+            Self::AukAes => rule("AUK-AES", DERIVATION, Algorithm::AES, Mode::DERIVE),
+            Self::Dik1Aes => rule("DIK1-AES", DERIVATION, Algorithm::AES, Mode::DERIVE),
+            Self::FactorAes => rule("FACTOR-AES", FACTOR, Algorithm::AES, Mode::NO_RESTRICTION),
+            Self::ExchangeAes => {
+                rule("EXCHANGE-AES", Usage::KEY_BLOCK_PROTECTION, Algorithm::AES, Mode::BOTH)
+            }
         }
     }
 

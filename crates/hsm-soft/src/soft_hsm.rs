@@ -2,7 +2,7 @@ use std::path::Path;
 
 use hsm::{
     KeyBlock, Refusal,
-    commands::{Reply, Request},
+    commands::{Reply, Request, TransportKeyBlocks},
     protocol::Outcome,
 };
 use zeroize::Zeroizing;
@@ -23,6 +23,8 @@ pub struct SoftHsm {
     pub(crate) stranger_dik1: KeyBlock,
     pub(crate) stranger_dmk: KeyBlock,
     pub(crate) stranger_operator: Vec<u8>,
+    pub(crate) stranger_tk: TransportKeyBlocks,
+    pub(crate) stranger_dmk_ec: KeyBlock,
     pub(crate) key_pairs: KeyPairs,
     pub(crate) warnings: Vec<String>,
     duty: Duty,
@@ -44,6 +46,8 @@ impl SoftHsm {
             stranger_dik1: acts::strangers_dik1(&lmk)?,
             stranger_dmk: acts::strangers_dmk(&lmk)?,
             stranger_operator: acts::strangers_operator(&lmk)?,
+            stranger_tk: acts::strangers_tk(&lmk)?,
+            stranger_dmk_ec: acts::strangers_dmk_ec(&lmk)?,
             lmk,
             stranger: state.stranger(),
             tickets: Tickets::new()?,
@@ -103,6 +107,12 @@ impl SoftHsm {
             Request::ImportZoneKey(c) => Reply::ImportZoneKey(acts::import_zone_key(self, &c)?),
             Request::MakeZoneKey(c) => Reply::MakeZoneKey(acts::make_zone_key(self, &c)?),
             Request::ImportUnderZone(c) => Reply::ImportUnderZone(acts::import_under_zone(self, &c)?),
+            Request::MakeEcKey(c) => Reply::MakeEcKey(acts::make_ec_key(self, &c)?),
+            Request::OpenCollectedEc(c) => Reply::OpenCollectedEc(acts::open_collected_ec(self, &c)?),
+            Request::AnswerHello(c) => Reply::AnswerHello(acts::answer_hello(self, &c)?),
+            Request::CheckAnswerEc(c) => Reply::CheckAnswerEc(acts::check_answer_ec(self, &c)?),
+            Request::ReleaseTmkEc(c) => Reply::ReleaseTmkEc(acts::release_tmk_ec(self, &c)?),
+            Request::Acknowledge(c) => Reply::Acknowledge(acts::acknowledge(self, &c)?),
             other => return Err(Refusal::OutOfService { why: other.name().into() }),
         })
     }
