@@ -17,6 +17,7 @@ mod process;
 mod refusals;
 mod rks;
 mod slots;
+mod suite;
 mod terminal_port;
 mod tls;
 pub mod tms;
