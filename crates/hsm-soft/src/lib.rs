@@ -28,6 +28,8 @@ mod soft_hsm;
 mod stack;
 mod state;
 mod tickets;
+mod tms_counters;
+mod tms_sessions_ec;
 mod tms_tickets;
 #[cfg(test)]
 mod worked_flows;

@@ -4,7 +4,7 @@
 //! The plaintext begins with `issued (8, milliseconds since the start)`; the seal binds the kind, the PIN pad and the
 //! owner. The key lives as long as the process: with it gone, nothing opens, and what was sealed is gone too.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use hsm::Refusal;
 use paycrypto::{AesKey, gcm::GcmKey};
@@ -49,6 +49,8 @@ pub(crate) enum Kind {
     Loading,
     /// Suite 02: keys that were released and not acknowledged yet.
     Released,
+    /// Suite 02: the session of flow E.
+    TmsSessionEc,
 }
 
 impl Kind {
@@ -63,15 +65,21 @@ impl Kind {
             Self::RksFactor => b"KF2 factor C",
             Self::Loading => b"KF2 begun B",
             Self::Released => b"KF2 released",
+            Self::TmsSessionEc => b"KF2 session E",
         }
     }
 
     /// In milliseconds. A challenge not answered in the wire's longest message, and a little, is void.
     fn lifetime(self) -> u64 {
         match self {
-            Self::TmsSession => 24 * 3_600_000,
+            Self::TmsSession | Self::TmsSessionEc => 24 * 3_600_000,
             _ => 330_000,
         }
+    }
+
+    /// How long what is sealed opens.
+    pub(crate) fn lasts(self) -> Duration {
+        Duration::from_millis(self.lifetime())
     }
 }
 
@@ -162,12 +170,13 @@ mod tests {
 
     #[test]
     fn a_seal_ends_with_its_lifetime() {
-        for kind in [Kind::RksTicket, Kind::TmsTicket, Kind::TmsSession, Kind::TmsHello, Kind::Released] {
+        let kinds = [Kind::RksTicket, Kind::TmsTicket, Kind::TmsSession, Kind::TmsHello, Kind::Released];
+        for kind in kinds.into_iter().chain([Kind::TmsSessionEc]) {
             let mut seal = ProcessSeal::new().unwrap();
             let party = Party { kind, ..PARTY };
             let sealed = seal.seal(party, &[b"secret"]).unwrap();
             let age = |seal: &mut ProcessSeal, ms| {
-                seal.start -= std::time::Duration::from_millis(ms);
+                seal.start -= Duration::from_millis(ms);
             };
             age(&mut seal, kind.lifetime() / 2);
             assert!(seal.open(party, &sealed).is_ok());

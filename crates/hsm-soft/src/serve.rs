@@ -150,6 +150,8 @@ fn is_slow(request: &Request) -> bool {
         }
         Request::SealTms(command) => command.payload.len() > QUICK_BYTES,
         Request::OpenTms(command) => command.sealed.len() > QUICK_BYTES,
+        Request::SealTmsEc(command) => command.payload.len() > QUICK_BYTES,
+        Request::OpenTmsEc(command) => command.sealed.len() > QUICK_BYTES,
         _ => is_slow_by_kind(request),
     }
 }

@@ -9,7 +9,7 @@ use zeroize::Zeroizing;
 
 use crate::{
     Duty, HsmSoftError, acts, ec_tickets::EcTickets, key_pairs::KeyPairs, lmk::Lmk, rks_tickets::RksTickets,
-    self_test, state::State, tickets::Tickets, tms_tickets::TmsTickets,
+    self_test, state::State, tickets::Tickets, tms_sessions_ec::TmsSessionsEc, tms_tickets::TmsTickets,
 };
 
 /// An unsealed software HSM. Carries out commands; holds the clear keys.
@@ -20,6 +20,7 @@ pub struct SoftHsm {
     pub(crate) rks_tickets: RksTickets,
     pub(crate) tms_tickets: TmsTickets,
     pub(crate) ec_tickets: EcTickets,
+    pub(crate) tms_sessions: TmsSessionsEc,
     pub(crate) stranger_dik1: KeyBlock,
     pub(crate) stranger_dmk: KeyBlock,
     pub(crate) stranger_operator: Vec<u8>,
@@ -54,6 +55,7 @@ impl SoftHsm {
             rks_tickets: RksTickets::new()?,
             tms_tickets: TmsTickets::new()?,
             ec_tickets: EcTickets::new()?,
+            tms_sessions: TmsSessionsEc::new()?,
             key_pairs: KeyPairs::default(),
             warnings,
             duty: Duty::default(),
@@ -113,6 +115,12 @@ impl SoftHsm {
             Request::CheckAnswerEc(c) => Reply::CheckAnswerEc(acts::check_answer_ec(self, &c)?),
             Request::ReleaseTmkEc(c) => Reply::ReleaseTmkEc(acts::release_tmk_ec(self, &c)?),
             Request::Acknowledge(c) => Reply::Acknowledge(acts::acknowledge(self, &c)?),
+            Request::MakeWorkingKeysEc(c) => Reply::MakeWorkingKeysEc(acts::make_working_keys_ec(self, &c)?),
+            Request::ConfirmSignInEc(c) => Reply::ConfirmSignInEc(acts::confirm_sign_in_ec(self, &c)?),
+            Request::OpenTmsSessionEc(c) => Reply::OpenTmsSessionEc(acts::open_tms_session_ec(self, &c)?),
+            Request::TmsReceipt(c) => Reply::TmsReceipt(acts::tms_receipt(self, &c)?),
+            Request::SealTmsEc(c) => Reply::SealTmsEc(acts::seal_tms_ec(self, &c)?),
+            Request::OpenTmsEc(c) => Reply::OpenTmsEc(acts::open_tms_ec(self, &c)?),
             other => return Err(Refusal::OutOfService { why: other.name().into() }),
         })
     }

@@ -27,7 +27,9 @@ pub(crate) fn open_tms_session(hsm: &SoftHsm, command: &OpenTmsSession) -> Resul
         return Err(Refusal::NotProven);
     }
     if let Some(claim) = &command.operator {
-        operator::check(hsm, owner, claim, &challenge)?;
+        operator::check(hsm, owner, claim, |verifier| {
+            verifier.proves(&challenge.dwk, &challenge.t_data, &challenge.s_data, &claim.proof)
+        })?;
     }
     let key = SessionKey::generate().map_err(|e| not_made(&e))?;
     let session_block = blocks::wrap(&challenge.dwk, &key, &place(pin_pad, 0)?, &context(transcript))

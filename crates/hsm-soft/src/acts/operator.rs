@@ -13,7 +13,6 @@ use crate::{
     lmk::{Binding, Lmk, NAME},
     purpose::Purpose,
     soft_hsm::check_name,
-    tms_tickets::Challenge,
 };
 
 /// The longest operator id (2-wire.md section 2, DF3D).
@@ -37,20 +36,19 @@ pub(crate) fn enrol_operator(hsm: &SoftHsm, command: &EnrolOperator) -> Result<V
     seal(&hsm.lmk, &command.owner, &command.operator, &Verifier::derive(&command.operator, password))
 }
 
-/// Whether the operator's proof is right. An unknown one is refused after the same work.
+/// Whether the operator's proof is right, as his verifier's holder finds. An unknown one is refused after the same work.
 pub(super) fn check(
     hsm: &SoftHsm,
     owner: &str,
     claim: &OperatorClaim,
-    challenge: &Challenge,
+    proves: impl FnOnce(&Verifier) -> bool,
 ) -> Result<(), Refusal> {
     check_id(&claim.operator)?;
     let verifier = match &claim.verifier {
         Some(sealed) => open(&hsm.lmk, owner, &claim.operator, sealed)?,
         None => open(&hsm.lmk, NOBODY, NOBODY, &hsm.stranger_operator)?,
     };
-    let right = verifier.proves(&challenge.dwk, &challenge.t_data, &challenge.s_data, &claim.proof);
-    if right && claim.verifier.is_some() { Ok(()) } else { Err(Refusal::OperatorNotProven) }
+    if proves(&verifier) && claim.verifier.is_some() { Ok(()) } else { Err(Refusal::OperatorNotProven) }
 }
 
 /// A key block's text: bound to operator and owner, and moved to a new LMK like any other.

@@ -17,15 +17,15 @@ use super::{
 use crate::{SoftHsm, lmk::Binding, purpose::Purpose, soft_hsm::place};
 
 /// In front of what SIGN_IN_CONFIRM's MAC is over.
-const CONFIRM: &[u8] = b"OK";
+pub(super) const CONFIRM: &[u8] = b"OK";
 /// In front of what DONE's MAC is over.
-const DONE: &[u8] = b"DONE";
+pub(super) const DONE: &[u8] = b"DONE";
 /// Bytes of Rnd1.
 const RND1: usize = 8;
 /// Bytes of a check value.
 const KCV: usize = 3;
 /// How many keys a sign-in brings: PIK, MAK and, where wanted, TDK.
-const KEYS: std::ops::RangeInclusive<usize> = 2..=3;
+pub(super) const KEYS: std::ops::RangeInclusive<usize> = 2..=3;
 
 pub(crate) fn make_working_keys(
     hsm: &SoftHsm,
@@ -107,11 +107,16 @@ pub(crate) fn confirm_sign_in(hsm: &SoftHsm, command: &ConfirmSignIn) -> Result<
 
 /// Whether a message is what a confirmation or a DONE is made over: no other command makes a MAC of that.
 pub(super) fn is_of_a_sign_in(data: &[u8]) -> bool {
-    let confirm = data.strip_prefix(CONFIRM).is_some_and(|rest| {
-        let (kcvs, odd) = rest.get(RND1..).unwrap_or_default().as_chunks::<KCV>();
-        odd.is_empty() && KEYS.contains(&kcvs.len())
-    });
-    let done = data.strip_prefix(DONE).is_some_and(|rest| rest.len() == RND1);
+    has_form(data, RND1, KCV)
+}
+
+/// `"OK"`, a nonce and 2 or 3 check values, or `"DONE"` and a nonce, of the lengths that a suite has.
+pub(super) fn has_form(data: &[u8], nonce: usize, kcv: usize) -> bool {
+    let confirm = data
+        .strip_prefix(CONFIRM)
+        .and_then(|rest| rest.len().checked_sub(nonce))
+        .is_some_and(|kcvs| kcvs.is_multiple_of(kcv) && KEYS.contains(&(kcvs / kcv)));
+    let done = data.strip_prefix(DONE).is_some_and(|rest| rest.len() == nonce);
     confirm || done
 }
 

@@ -2,13 +2,12 @@ use hsm::{
     Refusal,
     commands::{PinFormat, PinOutcome, PinRefusal, PinTranslation, TranslatePins},
 };
-use paycrypto::keys::Pik;
-use pinblock::{Format, Pan, Pin, translation};
+use paycrypto::{TdesKey, keys};
+use pinblock::{Format, Format4Key, Pan, Pin, translation};
 use zeroize::Zeroizing;
 
 use super::{
     batch,
-    held_key::{self, Which},
     zone_key::{ZonePin, ZonePins},
 };
 use crate::{SoftHsm, lmk::Binding, purpose::Purpose, soft_hsm::place};
@@ -34,10 +33,6 @@ fn translate<'a>(
 ) -> PinOutcome {
     let (from, to) = (format(item.from), format(item.to));
     translation::allowed(from, to).map_err(|_| PinRefusal::Format)?;
-    // A terminal of suite 01 has a TDES key.
-    if from == Format::Iso4 {
-        return Err(PinRefusal::Format);
-    }
     let pan = check_pan(item.pan.expose(), from, to)?;
     let zone = zones.get(&item.zone, &item.zone_key)?;
     if matches!(zone, ZonePin::Aes(_)) != (to == Format::Iso4) {
@@ -45,8 +40,11 @@ fn translate<'a>(
     }
     let place = place(&item.pin_pad, item.slot)?;
     let bound = Binding { place: Some(&place), owner, tk_hash: None };
-    let pik: Pik = held_key::load(hsm, Which { name: "the PIK", purpose: Purpose::Pik, bound }, &item.pik)?;
-    let pin = open(&pik, from, item, &pan).ok_or(PinRefusal::Block)?;
+    let pik = PinKey::open(hsm, bound, item)?;
+    if matches!(pik, PinKey::Aes(_)) != (from == Format::Iso4) {
+        return Err(PinRefusal::Format);
+    }
+    let pin = pik.decode(from, item, &pan).ok_or(PinRefusal::Block)?;
     seal(zone, to, &pin, &pan)
 }
 
@@ -59,10 +57,36 @@ fn check_pan(digits: &str, from: Format, to: Format) -> Result<Pan, PinRefusal> 
     Ok(pan)
 }
 
-fn open(pik: &Pik, from: Format, item: &PinTranslation, pan: &Pan) -> Option<Pin> {
-    let block = <[u8; 8]>::try_from(item.block.expose().as_slice()).ok()?;
-    let clear = Zeroizing::new(pik.key().decrypt_block(block));
-    pinblock::decode(from, &clear, Some(pan)).ok()
+/// A PIK of either suite.
+enum PinKey {
+    Tdes(keys::Pik),
+    Aes(Format4Key),
+}
+
+impl PinKey {
+    fn open(hsm: &SoftHsm, bound: Binding<'_>, item: &PinTranslation) -> Result<Self, Refusal> {
+        const WHAT: &str = "the PIK";
+        let (purpose, opened) =
+            hsm.lmk.open_one_of(WHAT, &item.pik, &[Purpose::Pik, Purpose::PikAes], bound)?;
+        let poor = |e: &dyn std::fmt::Display| Refusal::WrongUse { what: WHAT.into(), found: e.to_string() };
+        if purpose == Purpose::PikAes {
+            return Format4Key::new(&opened.key).map(Self::Aes).map_err(|e| poor(&e));
+        }
+        let key = TdesKey::from_bytes(&opened.key).and_then(keys::Pik::from_key);
+        key.map(Self::Tdes).map_err(|e| poor(&e))
+    }
+
+    /// The PIN in a block of this key; `from` is a format of its cipher.
+    fn decode(&self, from: Format, item: &PinTranslation, pan: &Pan) -> Option<Pin> {
+        let block = item.block.expose().as_slice();
+        match self {
+            Self::Tdes(pik) => {
+                let clear = Zeroizing::new(pik.key().decrypt_block(block.try_into().ok()?));
+                pinblock::decode(from, &clear, Some(pan)).ok()
+            }
+            Self::Aes(key) => pinblock::decode_format4(block.try_into().ok()?, pan, key).ok(),
+        }
+    }
 }
 
 fn seal(zone: &ZonePin, to: Format, pin: &Pin, pan: &Pan) -> PinOutcome {

@@ -117,6 +117,11 @@ impl Schedule {
         self.letter
     }
 
+    /// TH(1, 2): names the run, since both nonces and ephemeral keys are in it. Not secret.
+    pub fn th12(&self) -> &TranscriptHash {
+        &self.th12
+    }
+
     /// K(p).
     fn key(&self, purpose: &str) -> Secret32 {
         let info: [&[u8]; 5] = [PREFIX, &[self.letter], b" ", purpose.as_bytes(), &self.th12];
