@@ -45,7 +45,7 @@ pub(crate) fn not_empty(tag: Tag, value: &[u8]) -> Result<&[u8], Malformed> {
 }
 
 /// Cuts concatenated DER certificates apart, without looking into them.
-fn split_der(mut rest: &[u8]) -> Result<Vec<Vec<u8>>, Malformed> {
+pub(crate) fn split_der(mut rest: &[u8]) -> Result<Vec<Vec<u8>>, Malformed> {
     let malformed = Malformed::FieldValue { tag: Tag::INTERMEDIATES };
     let mut certificates = Vec::new();
     while !rest.is_empty() {

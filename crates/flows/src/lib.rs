@@ -22,6 +22,7 @@ extern crate std;
 
 mod chain;
 pub mod collect;
+pub mod device_certificate;
 mod fault;
 mod loading;
 pub mod local_load;

@@ -74,6 +74,9 @@ message_types! {
     RepairChallenge = 0x54, "REPAIR_CHALLENGE", "terminal → station";
     Repair = 0x55, "REPAIR", "station → terminal";
     RepairAsk = 0x56, "REPAIR_ASK", "station → terminal";
+    DeviceAsk = 0x57, "DEVICE_ASK", "station or KLD → terminal";
+    DeviceRequest = 0x58, "DEVICE_REQUEST", "terminal → station or KLD";
+    DeviceCertificate = 0x59, "DEVICE_CERTIFICATE", "station or KLD → terminal";
     Error = 0x7F, "ERROR", "both";
 }
 
@@ -111,6 +114,6 @@ mod tests {
             }
         }
         assert_eq!(known, MessageType::ALL.len());
-        assert_eq!(known, 35);
+        assert_eq!(known, 38);
     }
 }

@@ -124,6 +124,7 @@ tags! {
     DATA = 0xDF48, "data";
     SIGNATURE = 0xDF49, "signature";
     SEALED_MESSAGE = 0xDF4A, "sealed message";
+    CERTIFICATION_REQUEST = 0xDF50, "certification request";
     MESSAGE_MAC = 0xDF52, "message MAC";
     ERROR_CODE = 0xDF60, "error code";
     ERROR_TEXT = 0xDF61, "error text";
