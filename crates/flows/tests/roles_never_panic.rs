@@ -6,7 +6,7 @@ mod support;
 
 use keyferry_flows::{
     collect::{CollectKey, ask, station, terminal as collect_terminal},
-    local_load, repair, rks_load, sign_in,
+    device_certificate, local_load, repair, rks_load, sign_in,
     tmk_download::{
         kms::{Confirm, ExpectHello},
         terminal::Start,
@@ -61,6 +61,8 @@ fn frame() -> impl Strategy<Value = Frame> {
         (Tag::MESSAGE_MAC, 8),
         (Tag::MORE, 1),
         (Tag::STATUS, 5),
+        (Tag::CERTIFICATION_REQUEST, 2),
+        (Tag::DEVICE_CERTIFICATE, 2),
     ]);
     // Fields with few right values, each mostly right.
     let special = prop::sample::select(vec![
@@ -128,6 +130,9 @@ fn frame() -> impl Strategy<Value = Frame> {
         MessageType::RepairAsk,
         MessageType::RepairChallenge,
         MessageType::Repair,
+        MessageType::DeviceAsk,
+        MessageType::DeviceRequest,
+        MessageType::DeviceCertificate,
         MessageType::TmsHello,
         MessageType::TmsChallenge,
         MessageType::TmsProof,
@@ -219,6 +224,18 @@ fn repair_station(frames: &[Frame; 3]) -> Option<()> {
     state.on_frame(&frames[1]).ok().map(drop)
 }
 
+fn certifying(frames: &[Frame; 3]) -> Option<()> {
+    let requested = device_certificate::station::Start::new().begin().ok()?.1.on_frame(&frames[0]).ok()?;
+    let (_, state) = requested.certify(vec![0x30, 0], Vec::new()).ok()?;
+    state.on_frame(&frames[1]).ok().map(drop)
+}
+
+fn certified(frames: &[Frame; 3]) -> Option<()> {
+    let ask = device_certificate::terminal::Ask::read(&frames[0]).ok()?;
+    let (_, state) = ask.request(&mut Yes, &device()).ok()?;
+    state.on_frame(&frames[1]).ok()?.install(&mut Yes).ok().map(drop)
+}
+
 fn asking(frames: &[Frame; 3]) -> Option<()> {
     let (_, state) = ask::terminal::Start::new(device()).begin().ok()?;
     let (_, state) = state.on_frame(&frames[0]).ok()?.answer_again(frames[1].clone()).ok()?;
@@ -308,6 +325,7 @@ proptest! {
         let _ = (terminal(&frames), kms(&frames));
         let _ = (loaded_terminal(&frames), kld(&frames), rks_device(&frames), rks(&frames));
         let _ = (repaired(&frames), repair_station(&frames), asking(&frames), asked(&frames));
+        let _ = (certifying(&frames), certified(&frames));
         let _ = (tms_terminal(&frames), tms(&frames), signing_in(&frames), host(&frames));
         frames.iter().for_each(sealed_phase);
         let _ = local_load::messages::SignedFields::read(frames[0].payload());

@@ -215,7 +215,7 @@ proptest! {
             frames.iter().map(|payload| Frame::from_payload(payload).unwrap()).collect();
 
         let (rnd1, kcv) = pad.sign_in_begin(slot(3), 0).unwrap();
-        let said = sign_in(3, &rnd1, kcv.as_bytes());
+        let said = sign_in(3, &rnd1.0, kcv.as_bytes());
         let keys = host.working_keys(&said, "SN-1001/03");
         let good = host.done(&said);
         match depth {

@@ -1,52 +1,55 @@
 //! The four messages of a sign-in (2-wire.md section 3, types 41–43 and the DONE after them). A PIN pad reads them from
-//! the frames itself, and a POSP may carry them in messages of its own.
+//! the frames itself, and a POSP may carry them in messages of its own. What differs from suite to suite is a [`Part`].
 
 use alloc::{string::String, vec::Vec};
 use core::ops::RangeInclusive;
 
-use wire::{Device, Fields, Frame, Kcv, Malformed, MessageType, Slot, Suite, Tag};
+use wire::{Device, Fields, Frame, Kcv, Malformed, MessageType, Slot, Tag};
 
+use super::suite::SignInSuite;
 use crate::{
-    ProtocolError,
-    fault::{expect, write},
+    ProtocolError, Suite, Tdes,
     loading::key_block,
+    suite::{self, Part},
 };
 
-/// Bytes of Rnd1.
-pub const RANDOM: usize = 8;
-/// Bytes of a message MAC.
-pub const MAC: usize = 8;
+pub use super::{
+    ec_aes::{NONCE, Nonce},
+    suite::Mac,
+    tdes::{RANDOM, Rnd1},
+};
+
 /// How many keys a sign-in brings: PIK and MAK, and a track key where it is wanted.
 pub const KEYS: RangeInclusive<usize> = 2..=3;
 
 /// SIGN_IN: terminal → host.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SignIn {
+pub struct SignIn<S: SignInSuite = Tdes> {
     /// The suite asked for (DF01), which may be one that this side has not.
-    pub suite: Suite,
+    pub suite: wire::Suite,
     /// Terminal and PIN pad (DF02, DF03).
     pub device: Device,
     /// The slot of the TMK (DF04).
     pub slot: Slot,
-    /// Rnd1 (DF05).
-    pub rnd1: [u8; RANDOM],
+    /// What makes it fresh: Rnd1 (DF05) or a nonce (DF14).
+    pub fresh: S::Fresh,
     /// The check value of the TMK that the terminal holds (DF0B).
     pub kcv: Kcv,
 }
 
-impl SignIn {
+impl<S: SignInSuite> SignIn<S> {
     /// Reads a SIGN_IN.
     ///
     /// # Errors
-    /// When the frame is another message or malformed.
-    pub fn read(frame: &Frame) -> Result<SignIn, ProtocolError> {
-        let fields = expect(frame, MessageType::SignIn)?;
+    /// When the frame is another message or malformed, also for a check value of another suite.
+    pub fn read(frame: &Frame) -> Result<SignIn<S>, ProtocolError> {
+        let fields = S::read(frame, MessageType::SignIn)?;
         Ok(SignIn {
             suite: fields.suite()?,
             device: fields.device()?,
             slot: fields.slot()?,
-            rnd1: fields.exactly(Tag::RND1)?,
-            kcv: fields.tdes_kcv()?,
+            fresh: Part::read(&fields)?,
+            kcv: kcv::<S>(&fields)?,
         })
     }
 
@@ -55,17 +58,17 @@ impl SignIn {
     /// # Errors
     /// None in practice: its fields are short.
     pub fn write(&self) -> Result<Frame, ProtocolError> {
-        write(MessageType::SignIn, |fields| {
+        suite::write::<S>(MessageType::SignIn, |fields| {
             fields.push(Tag::SUITE, &[self.suite.byte()])?;
             fields.push_device(&self.device)?;
             fields.push(Tag::SLOT, &[self.slot.index()])?;
-            fields.push(Tag::RND1, &self.rnd1)?;
+            self.fresh.push(fields)?;
             fields.push(Tag::KCV, self.kcv.as_bytes())
         })
     }
 }
 
-/// WORKING_KEYS: host → terminal.
+/// WORKING_KEYS: host → terminal. The same in every suite but for the order of its fields.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WorkingKeys {
     /// The texts of the key blocks under TMK (DF40, each in an FF21 of its own): PIK, MAK and, where it is wanted, TDK.
@@ -77,8 +80,8 @@ impl WorkingKeys {
     ///
     /// # Errors
     /// When the frame is another message or malformed, and when there are not two or three FF21 with exactly DF40 each.
-    pub fn read(frame: &Frame) -> Result<WorkingKeys, ProtocolError> {
-        let fields = expect(frame, MessageType::WorkingKeys)?;
+    pub fn read<S: Suite>(frame: &Frame) -> Result<WorkingKeys, ProtocolError> {
+        let fields = S::read(frame, MessageType::WorkingKeys)?;
         let tag = Tag::KEY_ENTRY;
         let read = |entry: &Fields| match (key_block(entry, Tag::KEY_BLOCK)?, entry.len()) {
             (block, 1) => Ok(block),
@@ -96,8 +99,8 @@ impl WorkingKeys {
     ///
     /// # Errors
     /// [`ProtocolError::Unwritable`] for blocks that no frame can carry.
-    pub fn write(&self) -> Result<Frame, ProtocolError> {
-        write(MessageType::WorkingKeys, |fields| {
+    pub fn write<S: Suite>(&self) -> Result<Frame, ProtocolError> {
+        suite::write::<S>(MessageType::WorkingKeys, |fields| {
             self.blocks.iter().try_for_each(|block| {
                 let mut entry = Fields::new();
                 entry.push(Tag::KEY_BLOCK, block.as_bytes())?;
@@ -109,18 +112,18 @@ impl WorkingKeys {
 
 /// SIGN_IN_CONFIRM: terminal → host.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SignInConfirm {
-    /// MAC(MAK, `"OK"` ‖ Rnd1 ‖ check value of each key in order) (DF52).
-    pub mac: [u8; MAC],
+pub struct SignInConfirm<S: SignInSuite = Tdes> {
+    /// MAC(MAK, `"OK"` ‖ Rnd1 or nonce ‖ check value of each key in order) (DF52).
+    pub mac: S::Mac,
 }
 
-impl SignInConfirm {
+impl<S: SignInSuite> SignInConfirm<S> {
     /// Reads a SIGN_IN_CONFIRM.
     ///
     /// # Errors
     /// When the frame is another message or malformed.
-    pub fn read(frame: &Frame) -> Result<SignInConfirm, ProtocolError> {
-        read_mac(frame, MessageType::SignInConfirm).map(|mac| SignInConfirm { mac })
+    pub fn read(frame: &Frame) -> Result<SignInConfirm<S>, ProtocolError> {
+        read_mac::<S>(frame, MessageType::SignInConfirm).map(|mac| SignInConfirm { mac })
     }
 
     /// Writes it.
@@ -128,24 +131,24 @@ impl SignInConfirm {
     /// # Errors
     /// None in practice: it has a fixed size.
     pub fn write(&self) -> Result<Frame, ProtocolError> {
-        write(MessageType::SignInConfirm, |fields| fields.push(Tag::MESSAGE_MAC, &self.mac))
+        suite::write::<S>(MessageType::SignInConfirm, |fields| self.mac.push(fields))
     }
 }
 
 /// DONE after SIGN_IN_CONFIRM: host → terminal.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SignedIn {
-    /// MAC(MAK, `"DONE"` ‖ Rnd1) (DF52).
-    pub mac: [u8; MAC],
+pub struct SignedIn<S: SignInSuite = Tdes> {
+    /// MAC(MAK, `"DONE"` ‖ Rnd1 or nonce) (DF52).
+    pub mac: S::Mac,
 }
 
-impl SignedIn {
+impl<S: SignInSuite> SignedIn<S> {
     /// Reads a DONE with its MAC.
     ///
     /// # Errors
     /// When the frame is another message or malformed.
-    pub fn read(frame: &Frame) -> Result<SignedIn, ProtocolError> {
-        read_mac(frame, MessageType::Done).map(|mac| SignedIn { mac })
+    pub fn read(frame: &Frame) -> Result<SignedIn<S>, ProtocolError> {
+        read_mac::<S>(frame, MessageType::Done).map(|mac| SignedIn { mac })
     }
 
     /// Writes it.
@@ -153,10 +156,17 @@ impl SignedIn {
     /// # Errors
     /// None in practice: it has a fixed size.
     pub fn write(&self) -> Result<Frame, ProtocolError> {
-        write(MessageType::Done, |fields| fields.push(Tag::MESSAGE_MAC, &self.mac))
+        suite::write::<S>(MessageType::Done, |fields| self.mac.push(fields))
     }
 }
 
-fn read_mac(frame: &Frame, expected: MessageType) -> Result<[u8; MAC], ProtocolError> {
-    Ok(expect(frame, expected)?.exactly(Tag::MESSAGE_MAC)?)
+fn read_mac<S: SignInSuite>(frame: &Frame, expected: MessageType) -> Result<S::Mac, ProtocolError> {
+    Ok(S::Mac::read(&S::read(frame, expected)?)?)
+}
+
+/// A check value of the suite (DF0B): another suite's has another length.
+fn kcv<S: Suite>(fields: &Fields) -> Result<Kcv, Malformed> {
+    let value = fields.required(Tag::KCV)?;
+    let kcv = Kcv::from_bytes(value).ok().filter(|kcv| S::has_kcv(*kcv));
+    kcv.ok_or(Malformed::FieldLength { tag: Tag::KCV, found: value.len() })
 }

@@ -2,9 +2,13 @@
 
 use keyferry_flows::{
     Loaded, PadRefusal as LoadRefusal,
+    device_certificate::{DevicePad, InstallRefusal},
     local_load::LoadPad,
     rks_load::IdentityPad,
-    sign_in::SignInPad,
+    sign_in::{
+        SignInPad,
+        messages::{Mac, Rnd1 as SignInRnd1},
+    },
     tmk_download::{
         DownloadPad, PadRefusal,
         messages::{Rnd1, TkReply},
@@ -30,6 +34,16 @@ impl DownloadPad for Yes {
     }
 
     fn done(&mut self, _: &Frame, _: &Frame) -> Result<(), PadRefusal> {
+        Ok(())
+    }
+}
+
+impl DevicePad for Yes {
+    fn device_request(&mut self) -> Result<Vec<u8>, LoadRefusal> {
+        Ok(vec![0x30, 0])
+    }
+
+    fn install_device_certificate(&mut self, _: &[u8], _: &[Vec<u8>]) -> Result<(), InstallRefusal> {
         Ok(())
     }
 }
@@ -114,12 +128,12 @@ impl TmsPad for Yes {
 }
 
 impl SignInPad for Yes {
-    fn sign_in_begin(&mut self, _: Slot, _: u8) -> Result<([u8; 8], Kcv), LoadRefusal> {
-        Ok(([1; 8], Kcv::Tdes([3; 3])))
+    fn sign_in_begin(&mut self, _: Slot, _: u8) -> Result<(SignInRnd1, Kcv), LoadRefusal> {
+        Ok((SignInRnd1([1; 8]), Kcv::Tdes([3; 3])))
     }
 
-    fn sign_in_keys(&mut self, _: &Frame, _: &Frame) -> Result<[u8; 8], LoadRefusal> {
-        Ok([4; 8])
+    fn sign_in_keys(&mut self, _: &Frame, _: &Frame) -> Result<Mac<8>, LoadRefusal> {
+        Ok(Mac([4; 8]))
     }
 
     fn sign_in_done(&mut self, _: &Frame, _: &Frame) -> Result<Vec<Kcv>, LoadRefusal> {

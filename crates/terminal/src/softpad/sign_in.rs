@@ -4,8 +4,8 @@
 //! until the host has shown, by DONE's MAC, that it works with them; until then the old ones do.
 
 use flows::sign_in::SignInPad;
-use flows::sign_in::messages::{SignIn, SignInConfirm, SignedIn, WorkingKeys};
-use flows::{PadRefusal, Transcript};
+use flows::sign_in::messages::{Mac, Rnd1, SignIn, SignInConfirm, SignedIn, WorkingKeys};
+use flows::{PadRefusal, Tdes, Transcript};
 use paycrypto::blocks::{self, BlockKey, Protects};
 use paycrypto::keys::{Mak, Pik, Tdk, Tmk};
 use wire::{Frame, Kcv, Place, Slot, Suite};
@@ -84,7 +84,7 @@ impl NewKeys {
 }
 
 impl SignInPad for SoftPad {
-    fn sign_in_begin(&mut self, slot: Slot, attempt: u8) -> Result<([u8; RANDOM], Kcv), PadRefusal> {
+    fn sign_in_begin(&mut self, slot: Slot, attempt: u8) -> Result<(Rnd1, Kcv), PadRefusal> {
         self.session = Session::Idle;
         self.may_load()?;
         let Some(keys) = self.state.slots.get(&slot) else {
@@ -106,10 +106,10 @@ impl SignInPad for SoftPad {
         *first &= RND1_MASK;
         let begun = Begun { slot, which, rnd1, kcv };
         self.session = Session::SignIn(Box::new(SignInSession::Begun(begun)));
-        Ok((rnd1, kcv))
+        Ok((Rnd1(rnd1), kcv))
     }
 
-    fn sign_in_keys(&mut self, sign_in: &Frame, keys: &Frame) -> Result<[u8; RANDOM], PadRefusal> {
+    fn sign_in_keys(&mut self, sign_in: &Frame, keys: &Frame) -> Result<Mac<RANDOM>, PadRefusal> {
         let SignInSession::Begun(begun) = self.take_sign_in()? else {
             return Err(not_permitted("this sign-in has its keys already"));
         };
@@ -118,17 +118,17 @@ impl SignInPad for SoftPad {
         let keys = self.recorded("WORKING_KEYS", opened)?;
         let mac = keys.mak.mac(&keys.confirmed(&begun.rnd1)).map_err(failed)?;
         self.session = Session::SignIn(Box::new(SignInSession::Opened { begun, keys, mac }));
-        Ok(mac)
+        Ok(Mac(mac))
     }
 
     fn sign_in_done(&mut self, confirm: &Frame, done: &Frame) -> Result<Vec<Kcv>, PadRefusal> {
         let SignInSession::Opened { begun, keys, mac } = self.take_sign_in()? else {
             return Err(not_permitted("this sign-in has no keys yet"));
         };
-        if SignInConfirm::read(confirm).map_err(unreadable)?.mac != mac {
+        if SignInConfirm::<Tdes>::read(confirm).map_err(unreadable)?.mac.0 != mac {
             return Err(not_permitted("SIGN_IN_CONFIRM is not what this PIN pad gave"));
         }
-        let SignedIn { mac } = SignedIn::read(done).map_err(unreadable)?;
+        let SignedIn { mac: Mac(mac) } = SignedIn::<Tdes>::read(done).map_err(unreadable)?;
         self.may_load()?;
         if !keys.mak.verifies(&[DONE, &begun.rnd1].concat(), &mac) {
             let why = "DONE's MAC is wrong: the host does not hold the new MAC key".to_owned();
@@ -171,11 +171,11 @@ impl SoftPad {
 
     /// Opens WORKING_KEYS: two or three blocks in their order, each for this slot, this sign-in and its one use.
     fn open_working(&self, begun: &Begun, sign_in: &Frame, keys: &Frame) -> Result<NewKeys, PadRefusal> {
-        let said = SignIn::read(sign_in).map_err(unreadable)?;
+        let said = SignIn::<Tdes>::read(sign_in).map_err(unreadable)?;
         let own = said.suite == Suite::TDES
             && said.device.pin_pad() == self.serial()
             && said.slot == begun.slot
-            && said.rnd1 == begun.rnd1
+            && said.fresh.0 == begun.rnd1
             && said.kcv == begun.kcv;
         if !own {
             return Err(not_permitted("SIGN_IN does not say what this PIN pad began"));
@@ -184,7 +184,7 @@ impl SoftPad {
         let Some(tmk) = slot.and_then(|keys| tmk(keys, begun.which)) else {
             return Err(not_permitted("the slot's TMK is gone"));
         };
-        let WorkingKeys { blocks } = WorkingKeys::read(keys).map_err(unreadable)?;
+        let WorkingKeys { blocks } = WorkingKeys::read::<Tdes>(keys).map_err(unreadable)?;
         let (pik, mak, tdk) = match blocks.as_slice() {
             [pik, mak] => (pik, mak, None),
             [pik, mak, tdk] => (pik, mak, Some(tdk)),

@@ -4,11 +4,11 @@ use wire::{ErrorCode, Frame, Kcv, Slot, Suite};
 
 use super::fake::{Host, Pad, device, kcv, slot, until_confirm, until_keys};
 use crate::{
-    PadRefusal,
+    PadRefusal, Tdes,
     sign_in::{
         Fault, Reason,
         host::ExpectSignIn,
-        messages::{SignIn, SignInConfirm, SignedIn, WorkingKeys},
+        messages::{Rnd1, SignIn, SignInConfirm, SignedIn, WorkingKeys},
         terminal::{ExpectDone, Start},
     },
 };
@@ -52,13 +52,13 @@ fn replayed_keys_are_refused() {
 fn sign_in_changed_on_the_way_makes_keys_that_the_terminal_refuses() {
     let changes: [fn(&mut SignIn); 3] = [
         |message| message.slot = Slot::new(4).unwrap(),
-        |message| message.rnd1 = [7; 8],
+        |message| message.fresh = Rnd1([7; 8]),
         |message| message.kcv = kcv(super::fake::OLD_TMK),
     ];
     for change in changes {
         let (mut pad, mut host) = (Pad::default(), Host::new());
         let (sign_in, terminal) = Start::new(device(), slot(), 0).begin(&mut pad).unwrap();
-        let mut message = SignIn::read(&sign_in).unwrap();
+        let mut message = <SignIn>::read(&sign_in).unwrap();
         change(&mut message);
         let (keys, _) = host.deliver(&message.write().unwrap()).unwrap();
         assert_key_refused(terminal.on_frame(&mut pad, &keys), "context");
@@ -71,9 +71,9 @@ fn keys_of_one_answer_stay_together_and_in_order() {
     let change = |change: &dyn Fn(&mut WorkingKeys)| {
         let (mut pad, mut host) = (Pad::default(), Host { wants_a_track_key: true, ..Host::new() });
         let (terminal, _, [_, keys]) = until_keys(&mut pad, &mut host);
-        let mut changed = WorkingKeys::read(&keys).unwrap();
+        let mut changed = WorkingKeys::read::<Tdes>(&keys).unwrap();
         change(&mut changed);
-        let result = terminal.on_frame(&mut pad, &changed.write().unwrap());
+        let result = terminal.on_frame(&mut pad, &changed.write::<Tdes>().unwrap());
         assert!(result.is_ok() || pad.remembers.is_empty(), "all or none");
         result
     };
@@ -88,9 +88,9 @@ fn keys_of_one_answer_stay_together_and_in_order() {
 fn cut_off_track_key_is_not_confirmed_at_the_host() {
     let (mut pad, mut host) = (Pad::default(), Host { wants_a_track_key: true, ..Host::new() });
     let (terminal, server, [_, keys]) = until_keys(&mut pad, &mut host);
-    let mut cut = WorkingKeys::read(&keys).unwrap();
+    let mut cut = WorkingKeys::read::<Tdes>(&keys).unwrap();
     cut.blocks.pop();
-    let (confirm, _) = terminal.on_frame(&mut pad, &cut.write().unwrap()).unwrap();
+    let (confirm, _) = terminal.on_frame(&mut pad, &cut.write::<Tdes>().unwrap()).unwrap();
     let fault = host.done(server.on_frame(&confirm).unwrap()).unwrap_err();
     assert_eq!((fault.code, &fault.reason), (ErrorCode::TerminalAuthenticationFailed, &Reason::WrongMac));
     assert!(host.active.is_empty());
@@ -100,8 +100,8 @@ fn cut_off_track_key_is_not_confirmed_at_the_host() {
 fn wrong_and_replayed_confirmation_leave_the_old_keys_in_use() {
     let (mut pad, mut host) = (Pad::default(), Host::new());
     let (_, _, [.., old]) = until_confirm(&mut pad, &mut host);
-    let mut wrong = SignInConfirm::read(&old).unwrap();
-    wrong.mac[7] ^= 1;
+    let mut wrong = <SignInConfirm>::read(&old).unwrap();
+    wrong.mac.0[7] ^= 1;
     for confirm in [old, wrong.write().unwrap()] {
         let (_, server, _) = until_confirm(&mut pad, &mut host);
         assert!(host.done(server.on_frame(&confirm).unwrap()).is_err());
@@ -115,7 +115,7 @@ fn forged_done_is_0005_and_the_old_keys_stay_in_use() {
     let (terminal, server, [.., confirm]) = until_confirm(&mut pad, &mut host);
     let mac = server.on_frame(&confirm).unwrap().mac();
     // The terminal's own MAC sent back is not the host's.
-    let fault = terminal.on_frame(&mut pad, &SignedIn { mac }.write().unwrap()).unwrap_err();
+    let fault = terminal.on_frame(&mut pad, &SignedIn::<Tdes> { mac }.write().unwrap()).unwrap_err();
     assert_eq!(fault.code, ErrorCode::ServerAuthenticationFailed);
     assert_eq!((pad.disk.as_slice(), pad.calls.last()), (&[9, 9][..], Some(&"forget")));
 }
@@ -136,7 +136,7 @@ fn pin_pad_that_has_no_tmk_or_cannot_write_or_count_ends_the_sign_in() {
 #[test]
 fn other_suite_gets_no_keys() {
     let (sign_in, _) = Start::new(device(), slot(), 0).begin(&mut Pad::default()).unwrap();
-    let other = SignIn { suite: Suite::EC_AES, ..SignIn::read(&sign_in).unwrap() };
+    let other = SignIn::<Tdes> { suite: Suite::EC_AES, ..SignIn::read(&sign_in).unwrap() };
     let asked = ExpectSignIn::new().on_frame(&other.write().unwrap()).unwrap();
     let fault = asked.deliver(&["P".into(), "M".into()]).unwrap_err();
     assert_eq!(fault.reason, Reason::SuiteNotSupported { suite: Suite::EC_AES });
@@ -151,7 +151,7 @@ fn host_delivers_two_or_three_keys() {
         match result {
             Ok((frame, _)) => {
                 assert!(good);
-                assert_eq!(WorkingKeys::read(&frame).unwrap().blocks, blocks[..count]);
+                assert_eq!(WorkingKeys::read::<Tdes>(&frame).unwrap().blocks, blocks[..count]);
             }
             Err(fault) => assert_eq!((good, fault.code), (false, ErrorCode::Internal), "{count}"),
         }
@@ -161,7 +161,7 @@ fn host_delivers_two_or_three_keys() {
 #[test]
 fn check_value_is_one_of_this_suite() {
     let (sign_in, _) = Start::new(device(), slot(), 0).begin(&mut Pad::default()).unwrap();
-    let other = SignIn { kcv: Kcv::Aes([1; 5]), ..SignIn::read(&sign_in).unwrap() }.write().unwrap();
+    let other = SignIn::<Tdes> { kcv: Kcv::Aes([1; 5]), ..SignIn::read(&sign_in).unwrap() }.write().unwrap();
     let fault = ExpectSignIn::new().on_frame(&other).unwrap_err();
     assert_eq!(fault.code, ErrorCode::Malformed);
 }

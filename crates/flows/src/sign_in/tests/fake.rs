@@ -6,11 +6,11 @@ use std::{format, string::String, string::ToString, vec, vec::Vec};
 use wire::{Device, Frame, Kcv, Serial, Slot};
 
 use crate::{
-    Context, PadRefusal, Transcript,
+    Context, PadRefusal, Tdes, Transcript,
     sign_in::{
         Fault, Reason, SignInPad,
         host::{Confirm, ExpectConfirm, ExpectSignIn, SignIn},
-        messages::{self, SignInConfirm, SignedIn, WorkingKeys},
+        messages::{self, Mac, Rnd1, SignInConfirm, SignedIn, WorkingKeys},
         terminal::{ExpectDone, ExpectKeys, Start},
     },
 };
@@ -31,11 +31,11 @@ pub(super) fn kcv(key: u8) -> Kcv {
     Kcv::Tdes([key; 3])
 }
 
-fn mac(mak: u8, word: &[u8], rnd1: [u8; 8], keys: &[u8]) -> [u8; 8] {
+fn mac(mak: u8, word: &[u8], rnd1: [u8; 8], keys: &[u8]) -> Mac<8> {
     let mut mac = [mak; 8];
     let data = [word, &rnd1, keys].concat();
     data.iter().enumerate().for_each(|(at, byte)| mac[at % 8] = mac[at % 8].rotate_left(1) ^ byte);
-    mac
+    Mac(mac)
 }
 
 fn key_block(usage: &str, context: Context, tmk: u8, key: u8) -> String {
@@ -66,7 +66,7 @@ pub(super) struct Pad {
 }
 
 impl SignInPad for Pad {
-    fn sign_in_begin(&mut self, _slot: Slot, attempt: u8) -> Result<([u8; 8], Kcv), PadRefusal> {
+    fn sign_in_begin(&mut self, _slot: Slot, attempt: u8) -> Result<(Rnd1, Kcv), PadRefusal> {
         self.calls.push("begin");
         if self.has_no_tmk {
             return Err(PadRefusal::NotPermitted { why: "no TMK".to_string() });
@@ -74,16 +74,16 @@ impl SignInPad for Pad {
         self.runs += 1;
         self.rnd1 = [self.runs; 8];
         self.tmk = if attempt == 0 { NEW_TMK } else { OLD_TMK };
-        Ok((self.rnd1, kcv(self.tmk)))
+        Ok((Rnd1(self.rnd1), kcv(self.tmk)))
     }
 
-    fn sign_in_keys(&mut self, sign_in: &Frame, keys: &Frame) -> Result<[u8; 8], PadRefusal> {
+    fn sign_in_keys(&mut self, sign_in: &Frame, keys: &Frame) -> Result<Mac<8>, PadRefusal> {
         self.calls.push("keys");
         let refused = |why: &str| PadRefusal::KeyRefused { why: why.to_string() };
-        if messages::SignIn::read(sign_in).unwrap().rnd1 != self.rnd1 {
+        if <messages::SignIn>::read(sign_in).unwrap().fresh != Rnd1(self.rnd1) {
             return Err(PadRefusal::NotPermitted { why: "another SIGN_IN".to_string() });
         }
-        let blocks = WorkingKeys::read(keys).unwrap().blocks;
+        let blocks = WorkingKeys::read::<Tdes>(keys).unwrap().blocks;
         let mut new = Vec::new();
         for (at, (block, usage)) in blocks.iter().zip(["P0", "M3", "D0"]).enumerate() {
             let time = context(sign_in, &blocks[..at]).to_hex();
@@ -107,7 +107,7 @@ impl SignInPad for Pad {
 
     fn sign_in_done(&mut self, _confirm: &Frame, done: &Frame) -> Result<Vec<Kcv>, PadRefusal> {
         self.calls.push("done");
-        if SignedIn::read(done).unwrap().mac != mac(self.remembers[1], b"DONE", self.rnd1, &[]) {
+        if <SignedIn>::read(done).unwrap().mac != mac(self.remembers[1], b"DONE", self.rnd1, &[]) {
             return Err(PadRefusal::ServerNotProven { why: "MAC of DONE".to_string() });
         }
         if self.disk_is_full {
@@ -191,6 +191,6 @@ pub(super) fn until_keys(pad: &mut Pad, host: &mut Host) -> (ExpectKeys, ExpectC
 pub(super) fn until_confirm(pad: &mut Pad, host: &mut Host) -> (ExpectDone, ExpectConfirm, [Frame; 3]) {
     let (terminal, server, [sign_in, keys]) = until_keys(pad, host);
     let (confirm, terminal) = terminal.on_frame(pad, &keys).unwrap();
-    assert!(SignInConfirm::read(&confirm).is_ok());
+    assert!(<SignInConfirm>::read(&confirm).is_ok());
     (terminal, server, [sign_in, keys, confirm])
 }

@@ -5,10 +5,11 @@ use std::vec;
 use wire::{Fields, Frame, Malformed, MessageType, Tag};
 
 use crate::{
+    Tdes,
     sign_in::{
         Fault,
         host::{ExpectSignIn, SignIn},
-        messages::{SignInConfirm, SignedIn, WorkingKeys},
+        messages::{Mac, SignInConfirm, SignedIn, WorkingKeys},
     },
     testing::{assert_malformed, with},
 };
@@ -27,7 +28,7 @@ fn sign_in_with(tag: Tag, value: Option<&[u8]>) -> Result<SignIn, Fault> {
 fn keys(entries: &[&[u8]]) -> Result<WorkingKeys, Fault> {
     let mut fields = Fields::new();
     entries.iter().for_each(|entry| fields.push(Tag::KEY_ENTRY, entry).unwrap());
-    Ok(WorkingKeys::read(&Frame::new(MessageType::WorkingKeys, &fields).unwrap())?)
+    Ok(WorkingKeys::read::<Tdes>(&Frame::new(MessageType::WorkingKeys, &fields).unwrap())?)
 }
 
 #[test]
@@ -78,14 +79,14 @@ fn working_keys_are_two_or_three_entries_of_exactly_a_block() {
 fn macs_have_all_8_bytes() {
     let tag = Tag::MESSAGE_MAC;
     for kind in [MessageType::SignInConfirm, MessageType::Done] {
-        let read = |value: Option<&[u8]>| -> Result<[u8; 8], Fault> {
+        let read = |value: Option<&[u8]>| -> Result<Mac<8>, Fault> {
             let frame = with(kind, &[], tag, value);
             Ok(match kind {
-                MessageType::Done => SignedIn::read(&frame)?.mac,
-                _ => SignInConfirm::read(&frame)?.mac,
+                MessageType::Done => <SignedIn>::read(&frame)?.mac,
+                _ => <SignInConfirm>::read(&frame)?.mac,
             })
         };
-        assert_eq!(read(Some(&[7; 8])).unwrap(), [7; 8]);
+        assert_eq!(read(Some(&[7; 8])).unwrap(), Mac([7; 8]));
         assert_malformed(read(None), Malformed::MissingField { tag });
         for found in [4, 7, 9] {
             assert_malformed(read(Some(&vec![7; found])), Malformed::FieldLength { tag, found });

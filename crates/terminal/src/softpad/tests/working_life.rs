@@ -68,18 +68,18 @@ fn sign_in_to(pad: &mut SoftPad, host: &Host, reach: Reach) -> bool {
     if reach == Reach::SignIn {
         return false;
     }
-    let said = sign_in(3, &rnd1, kcv.as_bytes());
+    let said = sign_in(3, &rnd1.0, kcv.as_bytes());
     let mac = pad.sign_in_keys(&said, &host.working_keys(&said, PLACE)).unwrap();
-    assert_eq!(mac, host.confirmed(&said));
+    assert_eq!(mac.0, host.confirmed(&said));
     match reach {
         Reach::SignIn | Reach::Keys => false,
         Reach::WrongDone => {
             let wrong = frame(0x06, &[tlv(0xDF52, &[7; 8])]);
-            pad.sign_in_done(&confirm(&mac), &wrong).unwrap_err();
+            pad.sign_in_done(&confirm(&mac.0), &wrong).unwrap_err();
             false
         }
         Reach::Done => {
-            pad.sign_in_done(&confirm(&mac), &host.done(&said)).unwrap();
+            pad.sign_in_done(&confirm(&mac.0), &host.done(&said)).unwrap();
             true
         }
     }

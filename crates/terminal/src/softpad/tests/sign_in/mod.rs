@@ -30,15 +30,15 @@ fn loaded() -> (Terminal, SharedBoard, Host) {
 
 fn begin(pad: &mut SoftPad, attempt: u8) -> Result<Frame, PadRefusal> {
     let (rnd1, kcv) = pad.sign_in_begin(slot(3), attempt)?;
-    Ok(sign_in(3, &rnd1, kcv.as_bytes()))
+    Ok(sign_in(3, &rnd1.0, kcv.as_bytes()))
 }
 
 /// A sign-in up to SIGN_IN_CONFIRM.
 fn confirmed(pad: &mut SoftPad, host: &Host, attempt: u8) -> Result<(Frame, Frame), PadRefusal> {
     let sign_in = begin(pad, attempt)?;
     let mac = pad.sign_in_keys(&sign_in, &host.working_keys(&sign_in, PLACE))?;
-    assert_eq!(mac, host.confirmed(&sign_in), "SIGN_IN_CONFIRM");
-    Ok((sign_in, confirm(&mac)))
+    assert_eq!(mac.0, host.confirmed(&sign_in), "SIGN_IN_CONFIRM");
+    Ok((sign_in, confirm(&mac.0)))
 }
 
 /// A whole sign-in.
@@ -93,9 +93,9 @@ fn worked_values_of_flow_f_pass_through_the_pad() {
     let (pik, mak) = (text("pik_key_block_under_tmk"), text("mak_key_block_under_tmk"));
     assert_eq!(context(sign_in.bytes(), &[pik]).to_vec(), hex("context_of_mak"));
     let mac = pad.sign_in_keys(&sign_in, &working_keys_of(&[pik, mak])).unwrap();
-    assert_eq!(mac.to_vec(), hex("confirm_mac"));
+    assert_eq!(mac.0.to_vec(), hex("confirm_mac"));
     let done = frame(0x06, &[tlv(0xDF52, &hex("done_mac"))]);
-    let kcvs = pad.sign_in_done(&confirm(&mac), &done).unwrap();
+    let kcvs = pad.sign_in_done(&confirm(&mac.0), &done).unwrap();
     let kcvs: Vec<String> = kcvs.iter().map(Kcv::to_string).collect();
     assert_eq!(kcvs, [text("pik_kcv"), text("mak_kcv")]);
 }
@@ -125,7 +125,7 @@ fn two_or_three_keys_are_worked_with_after_done_and_not_before() {
 fn rnd1_has_top_bit_0_and_is_never_the_same() {
     let (mut terminal, ..) = loaded();
     let drawn: std::collections::HashSet<[u8; 8]> =
-        (0..200).map(|_| terminal.pad_mut().sign_in_begin(slot(3), 0).unwrap().0).collect();
+        (0..200).map(|_| terminal.pad_mut().sign_in_begin(slot(3), 0).unwrap().0.0).collect();
     assert_eq!(drawn.len(), 200);
     assert!(drawn.iter().all(|rnd1| rnd1[0] & 0x80 == 0));
 }
