@@ -156,7 +156,7 @@ async fn sign_in(store: SqliteStore, sn: Serial, slot: Slot) -> Result<(), Failu
     let tmk = store.slot(&sn, slot).await?.active.ok_or("the TMK is gone")?.id;
     let new = |kind| NewWorking { kind, block: "D".repeat(144), kcv: Kcv::Tdes([4, 5, 6]) };
     let keys = vec![new(WorkingKind::Pik), new(WorkingKind::Mak)];
-    let keys = SignInKeys { sn: sn.clone(), slot, tmk, rnd1: [1; 8], keys };
+    let keys = SignInKeys { sn: sn.clone(), slot, tmk, rnd1: vec![1; 8], keys };
     match store.begin_sign_in(keys, event("sign-in.answered")).await? {
         SignInOutcome::Stored(ids) => {
             store.confirm_sign_in(&sn, slot, ids, event("sign-in.confirmed")).await?;

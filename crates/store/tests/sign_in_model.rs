@@ -131,7 +131,7 @@ impl Model {
             NewWorking { kind: *kind, block: format!("D0080W{}", self.made), kcv: kcv(self.made) }
         };
         let keys = KINDS.iter().take(count).map(new).collect();
-        SignInKeys { sn: sn("SN-1"), slot: slot(0), tmk, rnd1: [7; 8], keys }
+        SignInKeys { sn: sn("SN-1"), slot: slot(0), tmk, rnd1: vec![7; 8], keys }
     }
 
     async fn confirm(&mut self, store: &SqliteStore, nth: usize) {

@@ -24,8 +24,8 @@ pub struct SignInKeys {
     pub slot: Slot,
     /// [`HeldKey::id`](crate::HeldKey::id) of the TMK that the keys travel under, pending or active.
     pub tmk: i64,
-    /// The terminal's Rnd1 (DF05).
-    pub rnd1: [u8; 8],
+    /// What the terminal's SIGN_IN had at random: Rnd1 (DF05, 8 bytes), in suite 02 its nonce (DF14, 32 bytes).
+    pub rnd1: Vec<u8>,
     /// The keys, in the order of WORKING_KEYS; each kind once.
     pub keys: Vec<NewWorking>,
 }
@@ -44,8 +44,8 @@ pub enum SignInOutcome {
 pub struct PendingSignIn {
     /// [`HeldKey::id`](crate::HeldKey::id) of the TMK.
     pub tmk: i64,
-    /// The terminal's Rnd1 (DF05).
-    pub rnd1: [u8; 8],
+    /// What the terminal's SIGN_IN had at random: Rnd1 (DF05, 8 bytes), in suite 02 its nonce (DF14, 32 bytes).
+    pub rnd1: Vec<u8>,
     /// The keys, in the order in which they were sent.
     pub keys: Vec<(WorkingKind, HeldWorkingKey)>,
     /// When it was answered, Unix milliseconds.

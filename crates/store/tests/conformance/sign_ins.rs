@@ -19,7 +19,7 @@ fn keys(tmk: i64, count: usize, n: u32) -> SignInKeys {
         .zip(&KINDS[..count])
         .map(|(n, kind)| NewWorking { kind: *kind, block: format!("D0080W{n}"), kcv: kcv(n) })
         .collect();
-    SignInKeys { sn: sn("SN-1"), slot: slot(0), tmk, rnd1: [1, 2, 3, 4, 5, 6, 7, 8], keys }
+    SignInKeys { sn: sn("SN-1"), slot: slot(0), tmk, rnd1: vec![1, 2, 3, 4, 5, 6, 7, 8], keys }
 }
 
 async fn begin(store: &impl Store, keys: SignInKeys) -> Vec<i64> {
@@ -58,7 +58,7 @@ pub async fn keys_become_active_when_confirmed(store: &impl Store) {
     let tmk = with_tmk(store).await;
     let ids = begin(store, keys(tmk.id, 3, 10)).await;
     let waits = pending_one(store).await.unwrap();
-    assert_eq!((waits.tmk, waits.rnd1, waits.created_at), (tmk.id, [1, 2, 3, 4, 5, 6, 7, 8], NOW));
+    assert_eq!((waits.tmk, waits.rnd1, waits.created_at), (tmk.id, vec![1, 2, 3, 4, 5, 6, 7, 8], NOW));
     let sent: Vec<_> = waits.keys.iter().map(|(kind, key)| (*kind, key.id, key.kcv)).collect();
     let expected: Vec<_> =
         KINDS.into_iter().zip(&ids).zip(10..).map(|((k, id), n)| (k, *id, kcv(n))).collect();
