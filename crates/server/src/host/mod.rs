@@ -5,6 +5,7 @@
 //! HSM command.
 
 mod carried;
+mod ec_aes;
 pub mod identity;
 mod items;
 mod macs;
@@ -14,6 +15,8 @@ mod recent;
 pub(crate) mod refusal;
 pub(crate) mod settings;
 mod sign_in;
+mod suite;
+mod tdes;
 mod terminal_names;
 mod uses;
 mod working_keys;

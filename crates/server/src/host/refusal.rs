@@ -59,7 +59,7 @@ pub(crate) enum HostRefusal {
     #[error("no TMK with this check value is held for the slot; have the terminal load one")]
     NoTmk,
     /// The terminal asks for a suite that is not served.
-    #[error("only suite 01 signs in here")]
+    #[error("this server has no such suite; sign in with suite 01 or 02")]
     Suite,
     /// Too much at once.
     #[error("too many sign-ins of this terminal; try again in a minute")]

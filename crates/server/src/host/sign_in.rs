@@ -5,16 +5,21 @@
 
 use std::net::IpAddr;
 
-use flows::sign_in::{Reason, host::ExpectSignIn};
+use flows::{
+    EcAes, Tdes,
+    sign_in::{Reason, host::ExpectSignIn},
+};
 use hsm::Hsm;
 use store::Store;
 use tokio::io::{AsyncRead, AsyncWrite};
-use wire::{Frame, Serial};
+use wire::{Frame, Serial, Suite};
 
+use super::suite::HostSuite;
 use crate::{
     flow_end::FlowEnd,
     kms::{Kms, answer_grid::AnswerGrid},
     link::{Link, LinkError},
+    suite,
 };
 
 /// Who carries the messages, in the audit.
@@ -39,8 +44,20 @@ impl<S: Store, H: Hsm> Kms<S, H> {
         first: &Frame,
         source: IpAddr,
     ) -> Result<(), SignInEnd> {
+        match suite::asked(first) {
+            Suite::EC_AES => self.sign_in_of::<EcAes, T>(link, first, source).await,
+            _ => self.sign_in_of::<Tdes, T>(link, first, source).await,
+        }
+    }
+
+    async fn sign_in_of<U: HostSuite, T: AsyncRead + AsyncWrite + Unpin>(
+        &self,
+        link: &mut Link<T>,
+        first: &Frame,
+        source: IpAddr,
+    ) -> Result<(), SignInEnd> {
         let grid = AnswerGrid::new();
-        let sign_in = match ExpectSignIn::new().on_frame(first) {
+        let sign_in = match ExpectSignIn::new().on_frame_of::<U>(first) {
             Ok(sign_in) => sign_in,
             Err(fault) => {
                 self.count_unnamed(source);
@@ -57,7 +74,7 @@ impl<S: Store, H: Hsm> Kms<S, H> {
             let (frame, expect) = sign_in.deliver(&offered.blocks)?;
             link.send(&frame).await?;
             let confirm = expect.on_frame(&link.receive().await?)?;
-            let done = self.take_confirmation(offered, confirm.mac(), TERMINAL_PORT).await?;
+            let done = self.take_confirmation::<U>(offered, confirm.mac(), TERMINAL_PORT).await?;
             link.send(&confirm.done(done)?).await?;
             Ok(())
         }

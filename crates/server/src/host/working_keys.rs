@@ -9,15 +9,15 @@
 
 use std::net::IpAddr;
 
-use flows::sign_in::{
-    Reason,
-    host::{ExpectSignIn, SignIn},
-    messages::{SignInConfirm, SignedIn},
+use flows::{
+    EcAes, Tdes,
+    sign_in::{
+        Reason,
+        host::{ExpectSignIn, SignIn},
+        messages::{SignInConfirm, SignedIn},
+    },
 };
-use hsm::{
-    Hsm, HsmError, KeyBlock,
-    commands::{ConfirmSignIn, MakeWorkingKeys, PikLength, ReleasedKey},
-};
+use hsm::{Hsm, HsmError, KeyBlock};
 use serde_json::{Value, json};
 use store::{
     ConfirmOutcome, HeldKey, HeldWorkingKey, NewWorking, SignInKeys, SignInOutcome, Store, StoreError,
@@ -29,19 +29,28 @@ use super::{
     items::{NOT_FOUND, Whose},
     refusal::{HostError, HostRefusal},
     sign_in::SignInEnd,
+    suite::{Confirming, HostSuite, Making},
 };
 use crate::{
     flow_end::FlowEnd,
     kms::{Failure, Kms, event},
-    slots,
+    slots::Released,
+    suite,
 };
 
 /// How often an offer that another put out is stored again when its terminal has confirmed it.
 const MAX_STORED_AGAIN: usize = 8;
 
+const NO_SIGN_IN: HostRefusal =
+    HostRefusal::Malformed("sign_in must be the payload of one SIGN_IN, and nothing else");
+const NO_CONFIRMATION: HostRefusal =
+    HostRefusal::Malformed("sign_in_confirm must be the payload of one SIGN_IN_CONFIRM, and nothing else");
+
 /// Working keys that are stored as pending and may leave.
 #[derive(Clone)]
 pub(super) struct Offered {
+    /// Their suite.
+    suite: Suite,
     /// Their numbers in the store.
     ids: Vec<i64>,
     /// To store them again; nothing for what was read from the store.
@@ -60,17 +69,6 @@ struct Again {
     in_use: Vec<i64>,
 }
 
-/// What checking a confirmation needs.
-#[derive(Clone)]
-struct Confirming {
-    sn: Serial,
-    pin_pad: String,
-    slot: Slot,
-    rnd1: [u8; 8],
-    mak: KeyBlock,
-    kcvs: Vec<[u8; 3]>,
-}
-
 /// Working keys for a POSP's own message.
 pub(crate) struct Delivered {
     /// The payload of WORKING_KEYS.
@@ -81,7 +79,11 @@ pub(crate) struct Delivered {
 
 impl<S: Store, H: Hsm> Kms<S, H> {
     /// Makes working keys for a SIGN_IN. `by` is who carries the messages.
-    pub(super) async fn offer_working_keys(&self, sign_in: &SignIn, by: &str) -> Result<Offered, SignInEnd> {
+    pub(super) async fn offer_working_keys<U: HostSuite>(
+        &self,
+        sign_in: &SignIn<U>,
+        by: &str,
+    ) -> Result<Offered, SignInEnd> {
         let (terminal, tmk) = self.look_up_tmk(sign_in).await?;
         let (sn, slot) = (&terminal.sn, sign_in.slot());
         let mut kinds = vec![WorkingKind::Pik, WorkingKind::Mak];
@@ -89,35 +91,41 @@ impl<S: Store, H: Hsm> Kms<S, H> {
             kinds.push(WorkingKind::Tdk);
         }
         let present = self.in_use(sn, slot).await?;
-        let command = MakeWorkingKeys {
+        let making = Making {
             tmk: KeyBlock::from_text(tmk.block.clone()),
             pin_pad: tmk.key_serial.to_string(),
             owner: self.acquirer.id.clone(),
-            slot: slot.index(),
-            transcript: sign_in.frame().bytes().to_vec(),
-            pik: if self.host.settings.pik_length == 16 { PikLength::Double } else { PikLength::Triple },
-            tdk: self.host.settings.tdk,
-            // So that a confirmation speaks for these keys and for no earlier ones.
-            avoid: present.iter().filter_map(|key| slots::tdes_kcv(key.kcv)).collect(),
+            slot,
+            sign_in: sign_in.frame().bytes().to_vec(),
+            settings: self.host.settings,
+            avoid: present.iter().map(|key| key.kcv).collect(),
         };
-        let made = self.hsm.call(command).await?;
-        let confirming = confirming(&made, &kinds, sign_in, &tmk)?;
-        let kcvs: Vec<_> = made.iter().map(|key| Kcv::from(key.kcv).to_string()).collect();
+        let made = U::make(&self.hsm, making).await?;
+        let confirming = confirming(&made, &kinds, sign_in, &tmk, &self.acquirer.id)?;
+        let kcvs: Vec<_> = made.iter().map(|key| key.kcv.to_string()).collect();
         let detail = json!({ "slot": slot.index(), "tmk": tmk.kcv.to_string(), "kcvs": kcvs, "by": by });
         let (keys, blocks) = made
             .into_iter()
             .zip(&kinds)
             .map(|(key, kind)| {
-                let new = NewWorking { kind: *kind, block: key.block.into(), kcv: key.kcv.into() };
-                (new, key.under_tk)
+                let new = NewWorking { kind: *kind, block: key.block.into(), kcv: key.kcv };
+                (new, key.wrapped)
             })
             .unzip();
-        let keys = SignInKeys { sn: sn.clone(), slot, tmk: tmk.id, rnd1: sign_in.rnd1(), keys };
+        let keys =
+            SignInKeys { sn: sn.clone(), slot, tmk: tmk.id, rnd1: sign_in.fresh().as_ref().to_vec(), keys };
         let event = event("sign-in.answered", by, sn.as_str(), detail);
         match self.store.begin_sign_in(keys.clone(), event).await? {
             SignInOutcome::Stored(ids) => {
                 let in_use = present.iter().map(|key| key.id).collect();
-                Ok(Offered { ids, again: Some(Again { keys, in_use }), kinds, blocks, confirming })
+                Ok(Offered {
+                    suite: U::ID,
+                    ids,
+                    again: Some(Again { keys, in_use }),
+                    kinds,
+                    blocks,
+                    confirming,
+                })
             }
             SignInOutcome::Gone => Err(Reason::AnotherWon.into()),
         }
@@ -131,17 +139,15 @@ impl<S: Store, H: Hsm> Kms<S, H> {
     }
 
     /// Takes a confirmation's MAC: the keys become active, and DONE's MAC may leave.
-    pub(super) async fn take_confirmation(
+    pub(super) async fn take_confirmation<U: HostSuite>(
         &self,
         offered: Offered,
-        mac: [u8; 8],
+        mac: U::Mac,
         by: &str,
-    ) -> Result<[u8; 8], SignInEnd> {
-        let Confirming { sn, pin_pad, slot, rnd1, mak, kcvs } = offered.confirming;
-        let shown: Vec<_> = kcvs.iter().map(|kcv| Kcv::from(*kcv).to_string()).collect();
-        let owner = self.acquirer.id.clone();
-        let command = ConfirmSignIn { mak, pin_pad, owner, slot: slot.index(), rnd1, kcvs, mac };
-        let done = match self.hsm.call(command).await {
+    ) -> Result<U::Mac, SignInEnd> {
+        let (sn, slot) = (offered.confirming.sn.clone(), offered.confirming.slot);
+        let shown: Vec<_> = offered.confirming.kcvs.iter().map(ToString::to_string).collect();
+        let done = match U::confirm(&self.hsm, offered.confirming, mac).await {
             Ok(done) => done,
             Err(HsmError::Refused(refusal)) if refusal.is_not_proven() => return Err(Reason::WrongMac.into()),
             Err(error) => return Err(error.into()),
@@ -181,10 +187,20 @@ impl<S: Store, H: Hsm> Kms<S, H> {
         by: &str,
         source: IpAddr,
     ) -> Result<Delivered, HostError> {
-        let malformed =
-            HostRefusal::Malformed("sign_in must be the payload of one SIGN_IN, and nothing else");
-        let frame = Frame::from_payload(payload).map_err(|_| malformed)?;
-        let sign_in = ExpectSignIn::new().on_frame(&frame).map_err(|_| malformed)?;
+        let frame = Frame::from_payload(payload).map_err(|_| NO_SIGN_IN)?;
+        match suite::asked(&frame) {
+            Suite::EC_AES => self.offer_for_posp::<EcAes>(&frame, by, source).await,
+            _ => self.offer_for_posp::<Tdes>(&frame, by, source).await,
+        }
+    }
+
+    async fn offer_for_posp<U: HostSuite>(
+        &self,
+        frame: &Frame,
+        by: &str,
+        source: IpAddr,
+    ) -> Result<Delivered, HostError> {
+        let sign_in = ExpectSignIn::new().on_frame_of::<U>(frame).map_err(|_| NO_SIGN_IN)?;
         let offered = self.offer_working_keys(&sign_in, by).await.map_err(|end| {
             let error = for_posp(end);
             self.count_posp(&error, sign_in.device().sn().as_str(), source);
@@ -210,11 +226,22 @@ impl<S: Store, H: Hsm> Kms<S, H> {
         by: &str,
         source: IpAddr,
     ) -> Result<Vec<u8>, HostError> {
-        let malformed = HostRefusal::Malformed(
-            "sign_in_confirm must be the payload of one SIGN_IN_CONFIRM, and nothing else",
-        );
-        let frame = Frame::from_payload(payload).map_err(|_| malformed)?;
-        let SignInConfirm { mac } = SignInConfirm::read(&frame).map_err(|_| malformed)?;
+        let frame = Frame::from_payload(payload).map_err(|_| NO_CONFIRMATION)?;
+        // SIGN_IN_CONFIRM names no suite: the length of its MAC tells.
+        if let Ok(confirm) = SignInConfirm::<EcAes>::read(&frame) {
+            return self.confirm_of(whose, confirm, by, source).await;
+        }
+        let confirm = SignInConfirm::<Tdes>::read(&frame).map_err(|_| NO_CONFIRMATION)?;
+        self.confirm_of(whose, confirm, by, source).await
+    }
+
+    async fn confirm_of<U: HostSuite>(
+        &self,
+        whose: Whose<'_>,
+        SignInConfirm { mac }: SignInConfirm<U>,
+        by: &str,
+        source: IpAddr,
+    ) -> Result<Vec<u8>, HostError> {
         let (sn, slot) = match self.place(whose).await? {
             Ok(place) => place,
             Err(refusal) => {
@@ -222,27 +249,27 @@ impl<S: Store, H: Hsm> Kms<S, H> {
                 return Err(refusal.into());
             }
         };
-        let confirmed = self.take_carried(&sn, slot, mac, by).await;
+        let confirmed = self.take_carried::<U>(&sn, slot, mac, by).await;
         let mac = confirmed.inspect_err(|error| self.count_posp(error, sn.as_str(), source))?;
-        Ok(SignedIn { mac }.write().map_err(unwritable)?.payload().to_vec())
+        Ok(SignedIn::<U> { mac }.write().map_err(unwritable)?.payload().to_vec())
     }
 
     /// Finds which of the offers that were carried is confirmed: the MAC tells. Where this server remembers none, because
     /// it was started since or another one answered, the store has the latest.
-    async fn take_carried(
+    async fn take_carried<U: HostSuite>(
         &self,
         sn: &Serial,
         slot: Slot,
-        mac: [u8; 8],
+        mac: U::Mac,
         by: &str,
-    ) -> Result<[u8; 8], HostError> {
+    ) -> Result<U::Mac, HostError> {
         let mut offers = self.host.carried.of(sn, slot);
         if offers.is_empty() {
             offers.extend(self.pending_offer(sn, slot).await?);
         }
         let mut refusal = HostRefusal::NoSignIn.into();
-        for offered in offers {
-            match self.take_confirmation(offered, mac, by).await.map_err(for_posp) {
+        for offered in offers.into_iter().filter(|offered| offered.suite == U::ID) {
+            match self.take_confirmation::<U>(offered, mac, by).await.map_err(for_posp) {
                 Ok(done) => {
                     self.host.carried.forget(sn, slot);
                     return Ok(done);
@@ -270,19 +297,27 @@ impl<S: Store, H: Hsm> Kms<S, H> {
         let confirming = Confirming {
             sn: sn.clone(),
             pin_pad: terminal.key_serial().to_string(),
+            owner: self.acquirer.id.clone(),
             slot,
-            rnd1: pending.rnd1,
+            nonce: pending.rnd1,
             mak: KeyBlock::from_text(mak.block.clone()),
-            kcvs: keys.iter().filter_map(|key| slots::tdes_kcv(key.kcv)).collect(),
+            kcvs: keys.iter().map(|key| key.kcv).collect(),
+        };
+        let suite = match mak.kcv {
+            Kcv::Tdes(_) => Suite::TDES,
+            Kcv::Aes(_) => Suite::EC_AES,
         };
         let ids = keys.iter().map(|key| key.id).collect();
-        Ok(Some(Offered { ids, again: None, kinds, blocks: Vec::new(), confirming }))
+        Ok(Some(Offered { suite, ids, again: None, kinds, blocks: Vec::new(), confirming }))
     }
 
     /// The terminal, and the TMK that it names by its check value.
-    async fn look_up_tmk(&self, sign_in: &SignIn) -> Result<(TerminalRecord, HeldKey), SignInEnd> {
+    async fn look_up_tmk<U: HostSuite>(
+        &self,
+        sign_in: &SignIn<U>,
+    ) -> Result<(TerminalRecord, HeldKey), SignInEnd> {
         let (device, slot, suite) = (sign_in.device(), sign_in.slot(), sign_in.suite());
-        if suite != Suite::TDES {
+        if suite != U::ID {
             return Err(Reason::SuiteNotSupported { suite }.into());
         }
         let sn = device.sn();
@@ -304,11 +339,12 @@ impl<S: Store, H: Hsm> Kms<S, H> {
 }
 
 /// The HSM's keys are those that were asked for.
-fn confirming(
-    made: &[ReleasedKey],
+fn confirming<U: HostSuite>(
+    made: &[Released],
     kinds: &[WorkingKind],
-    sign_in: &SignIn,
+    sign_in: &SignIn<U>,
     tmk: &HeldKey,
+    owner: &str,
 ) -> Result<Confirming, Failure> {
     let mak = made.iter().zip(kinds).find(|(_, kind)| **kind == WorkingKind::Mak);
     let mak = mak.filter(|_| made.len() == kinds.len());
@@ -316,8 +352,9 @@ fn confirming(
     Ok(Confirming {
         sn: sign_in.device().sn().clone(),
         pin_pad: tmk.key_serial.to_string(),
+        owner: owner.to_owned(),
         slot: sign_in.slot(),
-        rnd1: sign_in.rnd1(),
+        nonce: sign_in.fresh().as_ref().to_vec(),
         mak: mak.block.clone(),
         kcvs: made.iter().map(|key| key.kcv).collect(),
     })
