@@ -61,6 +61,6 @@ pub struct TmsSessionEc {
     pub session: Vec<u8>,
     /// FF21 of TMS_KEY, where one was wanted.
     pub tmk: Option<ReleasedKeyEc>,
-    /// For [`Acknowledge`](super::Acknowledge), where a TMK is given.
-    pub ticket: Option<Vec<u8>>,
+    /// For [`Acknowledge`](super::Acknowledge): holds the TMK's check value, and no key's where none is given.
+    pub ticket: Vec<u8>,
 }
