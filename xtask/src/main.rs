@@ -1,6 +1,7 @@
 //! What the project does to itself, as code instead of shell scripts: `cargo xtask help` lists it.
 
 mod bench;
+mod requirements;
 mod run;
 mod setup;
 mod test;
@@ -17,6 +18,7 @@ use anyhow::{Context as _, Result, bail};
 const HELP: &str = "\
 cargo xtask test            install what the tests need, then check and test everything
 cargo xtask tidy            check the rules of the repository that no compiler knows
+cargo xtask requirements    write docs/requirements.md from the names of the tests
 cargo xtask bench [ARGS]    run the benchmarks, optimised; ARGS go to them
 cargo xtask help            print this";
 
@@ -37,6 +39,7 @@ fn dispatch() -> Result<()> {
     match args.as_slice() {
         ["test"] => test::run(&root),
         ["tidy"] => tidy::run(&root),
+        ["requirements"] => requirements::write(&root),
         ["bench", rest @ ..] => bench::run(&root, rest),
         [] | ["help" | "--help" | "-h"] => {
             println!("{HELP}");

@@ -9,7 +9,7 @@ mod manifests;
 mod markers;
 mod offline;
 mod places;
-mod repo;
+pub(crate) mod repo;
 mod rooms;
 mod unsafe_code;
 mod whitespace;
@@ -32,6 +32,7 @@ const RULES: &[Rule] = &[
     markers::check,
     offline::check,
     places::check,
+    crate::requirements::check,
     unsafe_code::check,
     whitespace::check,
 ];

@@ -79,6 +79,13 @@ impl Repo {
     }
 }
 
+impl Problem {
+    /// A problem of a file that may not be there.
+    pub(crate) fn new(path: &str, line: usize, what: impl Into<String>) -> Problem {
+        Problem { path: path.to_owned(), line, what: what.into() }
+    }
+}
+
 impl TextFile {
     /// Its lines with their numbers, from 1.
     pub(crate) fn lines(&self) -> impl Iterator<Item = (usize, &str)> {

@@ -1,0 +1,54 @@
+//! Why a requirement has no test that answers all of it.
+
+/// What is open, and why.
+pub(super) fn reason(number: u8) -> Option<&'static str> {
+    Some(match number {
+        12 => {
+            "two people are demanded for collecting, replacing, windows, components, a KLD's runs and a lower suite; the \
+               CA, unsealing and restoring are still one person with a passphrase"
+        }
+        13 => {
+            "what two people sign is the bytes that are carried out (CMS over the package itself); there is no console \
+               yet that shows the second person what the first one asked"
+        }
+        14 => {
+            "components of full length and n-of-m shares of the backup exist and are tested by their own tests; no \
+               statistical test is made of them"
+        }
+        19 => {
+            "a compromised key is marked, listed and its pending successors dropped; the time that it takes is not measured"
+        }
+        23 => {
+            "the CA is a crate without network code, held by `cargo xtask tidy`, and its log is chained; dual control for \
+               its root waits for tokens"
+        }
+        24 => "PKCS #11 tokens are not used yet",
+        26 => {
+            "each HSM process has one duty, held by a test over all commands; there is no policy file to compare with"
+        }
+        28 => "no PIN is verified: IBM 3624 and PVV are not offered",
+        32 => {
+            "the chain is verified by a program of its own and every change is found; heads are printed, not signed"
+        }
+        34 => "endpoints ask for the role of a card; there is no console with users of its own",
+        35 => "cards are PIN-protected files; a token's counter and try limit come with PKCS #11",
+        36 => "backups are encrypted and authenticated; going back to an older one as a whole is not noticed",
+        37 => "the unique constraints and races are tested; no history checker runs over two nodes",
+        38 => {
+            "the terminal's life cycle is a table with a test of every move; chain of custody comes with factory orders"
+        }
+        39 => {
+            "TLS 1.3 and 1.2's listed suites by rustls, bodies and headers bounded; the outside tools are not run in CI"
+        }
+        41 => "there is no console yet",
+        42 => {
+            "dependencies are pinned and the build needs no network once they are fetched; releases are not signed yet"
+        }
+        43 => {
+            "packages need the vendor's signature and, where demanded, the acquirer's approval; the terminal's own first \
+               software is not measured"
+        }
+        45 => "answered by reading: [the threat model](threat-model.md) and [SECURITY.md](../SECURITY.md)",
+        _ => return None,
+    })
+}
