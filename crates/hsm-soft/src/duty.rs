@@ -159,6 +159,12 @@ mod tests {
                 "ImportDik1Ec: server kld",
                 "OpenLoading: kld",
                 "LoadTerminalEc: kld",
+                "MakeWorkingKeysEc: server",
+                "ConfirmSignInEc: server",
+                "OpenTmsSessionEc: server",
+                "TmsReceipt: server",
+                "SealTmsEc: server",
+                "OpenTmsEc: server",
             ]
         );
     }

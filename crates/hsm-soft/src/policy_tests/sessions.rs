@@ -1,17 +1,28 @@
 //! The fields of flows E and F: sessions, working keys, zone keys.
 
 use hsm::commands::{
-    AnswerTms, ConfirmSignIn, Held, ImportUnderZone, ImportZoneKey, MacItem, MakeWorkingKeys, MakeZoneKey,
-    OpenTmsSession, OperatorClaim, PikLength, PinFormat, PinTranslation, Request, TerminalMacs, TmkWanted,
-    TranslatePins, ZoneAlgorithm,
+    AnswerTms, ConfirmSignIn, ConfirmSignInEc, Held, ImportUnderZone, ImportZoneKey, MacItem,
+    MakeWorkingKeys, MakeWorkingKeysEc, MakeZoneKey, OpenTmsSession, OpenTmsSessionEc, OperatorClaim,
+    PikLength, PinFormat, PinTranslation, Request, TerminalMacs, TmkWanted, TmkWantedEc, TranslatePins,
+    ZoneAlgorithm,
 };
-use paycrypto::keys::Dwk;
+use paycrypto::{
+    ec::{Nonces, Schedule, SharedSecret, StaticSecret, keys::Dmk},
+    keys::Dwk,
+};
 
 use super::{Field, OWNER, PAD, Room, field};
-use crate::{purpose::Purpose, tms_tickets::Challenge};
+use crate::{
+    ec_tickets::Run,
+    process_seal::{Kind, Party},
+    purpose::Purpose,
+    tms_tickets::Challenge,
+};
 
 const SLOT_3: Option<&str> = Some("SN-1/03");
 const ZONE_MASTER: &[Purpose; 2] = &[Purpose::ZoneMasterTdes, Purpose::ZoneMasterAes];
+const MAK: &[Purpose; 2] = &[Purpose::Mak, Purpose::MakAes];
+const PIK: &[Purpose; 2] = &[Purpose::Pik, Purpose::PikAes];
 const ZONE_PIN: &[Purpose; 2] = &[Purpose::ZonePinTdes, Purpose::ZonePinAes];
 /// What every key of the room is called where it has a name.
 const NAME: &str = "name";
@@ -20,6 +31,7 @@ impl Room {
     pub(super) fn sessions(&self) -> Vec<Field> {
         let owner = || OWNER.to_owned();
         let (with_tmk, with_operator) = (self.open_tms_session(), self.open_tms_session());
+        let (with_tmk_ec, with_operator_ec) = (self.open_tms_session_ec(), self.open_tms_session_ec());
         vec![
             field("AnswerTms.dmk", Purpose::Dmk, Some("SN-1/00"), move |dmk| {
                 Request::AnswerTms(AnswerTms {
@@ -39,6 +51,15 @@ impl Room {
                 let verifier = Some(String::from(verifier).into_bytes());
                 let operator = Some(OperatorClaim { operator: NAME.into(), verifier, proof: [0; 32] });
                 Request::OpenTmsSession(OpenTmsSession { operator, ..with_operator.clone() })
+            }),
+            field("OpenTmsSessionEc.pending", Purpose::TmkAes, SLOT_3, move |tmk| {
+                let tmk = Some(TmkWantedEc { slot: 3, counter: 1, pending: Some(tmk), avoid: vec![] });
+                Request::OpenTmsSessionEc(OpenTmsSessionEc { tmk, ..with_tmk_ec.clone() })
+            }),
+            field("OpenTmsSessionEc.verifier", Purpose::Operator, None, move |verifier| {
+                let verifier = Some(String::from(verifier).into_bytes());
+                let operator = Some(OperatorClaim { operator: NAME.into(), verifier, proof: [0; 32] });
+                Request::OpenTmsSessionEc(OpenTmsSessionEc { operator, ..with_operator_ec.clone() })
             }),
         ]
     }
@@ -69,7 +90,29 @@ impl Room {
                     mac: [0; 8],
                 })
             }),
-            field("TerminalMacs.mak", Purpose::Mak, SLOT_3, move |mak| {
+            field("MakeWorkingKeysEc.tmk", Purpose::TmkAes, SLOT_3, move |tmk| {
+                Request::MakeWorkingKeysEc(MakeWorkingKeysEc {
+                    tmk,
+                    pin_pad: pin_pad(),
+                    owner: owner(),
+                    slot: 3,
+                    transcript: b"frame".to_vec(),
+                    tdk: true,
+                    avoid: vec![],
+                })
+            }),
+            field("ConfirmSignInEc.mak", Purpose::MakAes, SLOT_3, move |mak| {
+                Request::ConfirmSignInEc(ConfirmSignInEc {
+                    mak,
+                    pin_pad: pin_pad(),
+                    owner: owner(),
+                    slot: 3,
+                    nonce: [1; 32],
+                    kcvs: vec![[0; 5]; 2],
+                    mac: [0; 16],
+                })
+            }),
+            field("TerminalMacs.mak", MAK, SLOT_3, move |mak| {
                 let item =
                     MacItem { pin_pad: pin_pad(), slot: 3, mak, data: b"data".to_vec().into(), mac: None };
                 Request::TerminalMacs(TerminalMacs { owner: owner(), items: vec![item] })
@@ -95,7 +138,7 @@ impl Room {
         };
         let (pik, zone_key) = (self.block(Purpose::Pik, SLOT_3), self.block(Purpose::ZonePinTdes, None));
         vec![
-            field("TranslatePins.pik", Purpose::Pik, SLOT_3, move |pik| translate(pik, zone_key.clone())),
+            field("TranslatePins.pik", PIK, SLOT_3, move |pik| translate(pik, zone_key.clone())),
             field("TranslatePins.zone_key", ZONE_PIN, None, move |zone_key| translate(pik.clone(), zone_key)),
             field("ImportZoneKey.under", ZONE_MASTER, None, move |under| {
                 let block = String::new();
@@ -125,6 +168,29 @@ impl Room {
             sac_1,
             operator: None,
             transcript: b"frames".to_vec(),
+            tmk: None,
+        }
+    }
+
+    /// A session whose terminal has proved itself.
+    fn open_tms_session_ec(&self) -> OpenTmsSessionEc {
+        let nonces = Nonces { opener: &[2; 32], answerer: &[3; 32] };
+        let (z, dmk) = (SharedSecret::from_bytes(&[1; 32]), Dmk::generate().unwrap());
+        let schedule = Schedule::new(&StaticSecret::TmsSession(&dmk), &z, &nonces, &[4; 32]);
+        let said = [0; 6].to_vec();
+        let th = paycrypto::digest::sha256(&[b"KF2E", said.as_slice()].concat());
+        let confirmation = schedule.terminal_confirm().confirm(&th);
+        let party = Party { kind: Kind::TmsHello, pin_pad: PAD, owner: OWNER };
+        OpenTmsSessionEc {
+            ticket: self.hsm.ec_tickets.seal_run(party, &Run { schedule, counts: true }).unwrap(),
+            confirmation,
+            transcript: said.clone(),
+            said,
+            pin_pad: PAD.into(),
+            owner: OWNER.into(),
+            t_data: [1; 10],
+            s_data: [0x81; 10],
+            operator: None,
             tmk: None,
         }
     }

@@ -195,7 +195,7 @@ fn flow_f_confirms_with_the_worked_macs() {
         slot: 3,
         mak: mak.block,
         data: [b"DONE".as_slice(), &worked.bytes("rnd1")].concat().into(),
-        mac: Some(worked.array("done_mac")),
+        mac: Some(worked.bytes("done_mac")),
     };
     let macs = TerminalMacs { owner: OWNER.into(), items: vec![item] };
     assert_eq!(reply!(&worked.hsm, TerminalMacs, macs), [Ok(MacAnswer::Right)]);

@@ -50,7 +50,7 @@ pub(super) async fn imported(hsm: &impl Hsm, exchange: &Exchange, what: Held, ke
     let block = wrap(exchange, &header(usage, mode, &place), key.expose());
     match hsm.call(import(exchange, block, what)).await.unwrap() {
         Imported::Key(key) => key,
-        Imported::Factor { .. } => panic!("a key came in as a factor"),
+        Imported::Factor { .. } | Imported::KeyEc(_) => panic!("a key of suite 01 came in as another"),
     }
 }
 

@@ -132,17 +132,19 @@ impl Terminal {
         let (mak, keys) = self.mak(hsm).await;
         let item = |data: &[u8], mac| item(&keys[1].block, data, mac);
         let (data, long) = (b"0200 a purchase".as_slice(), vec![7; MAX_MAC_DATA]);
-        let right = mak.mac(data).unwrap();
-        let mut wrong = right;
+        let right = mak.mac(data).unwrap().to_vec();
+        let mut wrong = right.clone();
         wrong[7] ^= 1;
+        let short = right[..7].to_vec();
         let foreign = MacItem { pin_pad: "SN-2002".into(), ..item(data, None) };
         let outcomes = macs(
             hsm,
             vec![
                 item(data, None),
                 foreign,
-                item(data, Some(right)),
+                item(data, Some(right.clone())),
                 item(data, Some(wrong)),
+                item(data, Some(short)),
                 item(&long, None),
                 item(&[], None),
                 item(&[long.as_slice(), &[7]].concat(), None),
@@ -150,13 +152,14 @@ impl Terminal {
         )
         .await
         .unwrap();
-        let [made, foreign, checked, failed, longest, empty, past] = outcomes.as_slice() else {
+        let [made, foreign, checked, failed, cut, longest, empty, past] = outcomes.as_slice() else {
             panic!("{} outcomes", outcomes.len())
         };
-        assert_eq!(*made, Ok(MacAnswer::Made(right)));
+        assert_eq!(*made, Ok(MacAnswer::Made(right.clone())));
         assert!(matches!(foreign, Err(Refusal::WrongPlace { .. })), "one bad item spoils no other");
         assert_eq!((checked, failed), (&Ok(MacAnswer::Right), &Ok(MacAnswer::Wrong)));
-        assert_eq!(*longest, Ok(MacAnswer::Made(mak.mac(&long).unwrap())));
+        assert_eq!(*cut, Ok(MacAnswer::Wrong), "the first bytes of a MAC are none");
+        assert_eq!(*longest, Ok(MacAnswer::Made(mak.mac(&long).unwrap().to_vec())));
         for bad in [empty, past] {
             assert!(matches!(bad, Err(Refusal::Malformed { .. })), "{bad:?}");
         }
@@ -166,7 +169,8 @@ impl Terminal {
 
         let many = |count| vec![item(data, None); count];
         let outcomes = macs(hsm, many(MAX_ITEMS)).await.unwrap();
-        assert!(outcomes.len() == MAX_ITEMS && outcomes.iter().all(|o| *o == Ok(MacAnswer::Made(right))));
+        let made = Ok(MacAnswer::Made(right.clone()));
+        assert!(outcomes.len() == MAX_ITEMS && outcomes.iter().all(|o| *o == made));
         for count in [0, MAX_ITEMS + 1] {
             refused(macs(hsm, many(count)).await, |r| matches!(r, Refusal::Malformed { .. }));
         }
@@ -177,7 +181,7 @@ impl Terminal {
         let confirm = [b"OK".as_slice(), &RND1, &keys[0].kcv, &keys[1].kcv].concat();
         let done = [b"DONE".as_slice(), &RND1].concat();
         for data in [confirm, done] {
-            let right = mak.mac(&data).unwrap();
+            let right = mak.mac(&data).unwrap().to_vec();
             let items = vec![item(&keys[1].block, &data, None), item(&keys[1].block, &data, Some(right))];
             let outcomes = macs(hsm, items).await.unwrap();
             assert!(matches!(outcomes[0], Err(Refusal::Malformed { .. })));
@@ -208,7 +212,7 @@ async fn macs(hsm: &impl Hsm, items: Vec<MacItem>) -> Result<Vec<MacOutcome>, Hs
     hsm.call(TerminalMacs { owner: OWNER.into(), items }).await
 }
 
-fn item(mak: &KeyBlock, data: &[u8], mac: Option<[u8; 8]>) -> MacItem {
+fn item(mak: &KeyBlock, data: &[u8], mac: Option<Vec<u8>>) -> MacItem {
     MacItem { pin_pad: PAD.into(), slot: 3, mak: mak.clone(), data: data.to_vec().into(), mac }
 }
 
