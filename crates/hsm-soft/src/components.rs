@@ -33,8 +33,10 @@ const MAX_PERSON: usize = 64;
 /// Which key the components make.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Target {
-    /// An exchange key, for blocks between KLD and KMS.
+    /// A TDES exchange key, for blocks of suite 01's keys between KLD and KMS.
     Exchange,
+    /// An AES-256 exchange key, for blocks of suite 02's keys between KLD and KMS.
+    ExchangeAes,
     /// The TMK of a slot.
     Tmk {
         /// The PIN pad it will belong to.
@@ -60,6 +62,7 @@ impl Target {
     pub fn algorithm(&self) -> ZoneAlgorithm {
         match self {
             Self::ZoneMaster { algorithm } => *algorithm,
+            Self::ExchangeAes => ZoneAlgorithm::Aes,
             Self::Exchange | Self::Tmk { .. } | Self::Dmk { .. } => ZoneAlgorithm::Tdes,
         }
     }
@@ -334,6 +337,7 @@ impl Target {
     fn rule(&self) -> Result<(Purpose, Option<String>), HsmSoftError> {
         Ok(match self {
             Self::Exchange => (Purpose::Exchange, None),
+            Self::ExchangeAes => (Purpose::ExchangeAes, None),
             Self::Tmk { pin_pad, slot } => (Purpose::Tmk, Some(place(pin_pad, *slot)?)),
             Self::Dmk { pin_pad } => (Purpose::Dmk, Some(place(pin_pad, 0)?)),
             Self::ZoneMaster { algorithm: ZoneAlgorithm::Tdes } => (Purpose::ZoneMasterTdes, None),

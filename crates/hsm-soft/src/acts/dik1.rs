@@ -7,7 +7,7 @@ use hsm::{
 use keyblock::KeyVersion;
 use paycrypto::TdesKey;
 
-use super::exchange::{self, Exchange, Travels};
+use super::exchange::{self, Cipher, Exchange, Travels};
 use crate::{
     SoftHsm,
     lmk::{Binding, Lmk, NAME},
@@ -28,15 +28,15 @@ pub(crate) fn make_dik1(hsm: &SoftHsm, command: &MakeDik1) -> Result<HeldKey, Re
 }
 
 pub(crate) fn export_dik1(hsm: &SoftHsm, command: &ExportDik1) -> Result<String, Refusal> {
-    let under = Exchange::open(hsm, &command.under, &command.owner)?;
-    let opened = hsm.lmk.open("DIK1", &command.dik1, Purpose::Dik1, bound(&command.owner))?;
+    let under = Exchange::open(hsm, &command.under, &command.owner, &Cipher::BOTH)?;
+    let opened = hsm.lmk.open("DIK1", &command.dik1, under.cipher().dik1(), bound(&command.owner))?;
     let label = opened.note(NAME).unwrap_or_default();
     under.wrap(&Travels::dik1(label), &opened.key)
 }
 
 pub(crate) fn import_dik1(hsm: &SoftHsm, command: &ImportDik1) -> Result<HeldKey, Refusal> {
     check_name("a DIK1's label", &command.label)?;
-    let under = Exchange::open(hsm, &command.under, &command.owner)?;
+    let under = Exchange::open(hsm, &command.under, &command.owner, &[Cipher::Tdes])?;
     let key = under.unwrap(&Travels::dik1(&command.label), &command.block)?;
     let kcv = exchange::check_triple(&key)?;
     Ok(HeldKey { block: keep(&hsm.lmk, &command.owner, &command.label, &key)?, kcv })

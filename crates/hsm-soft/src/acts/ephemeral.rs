@@ -55,6 +55,12 @@ impl Ephemeral {
         Ok(frame)
     }
 
+    /// Refuses a frame that does not carry them.
+    pub(super) fn check_in(&self, frame: &[u8]) -> Result<(), Refusal> {
+        check_whole(frame)?;
+        carries(frame, &self.fields())
+    }
+
     /// Z.
     pub(super) fn agree(&self, with: &Checked<'_>) -> Result<SharedSecret, Refusal> {
         self.key.agree(&with.point).map_err(|e| from_terminal(&e))
@@ -72,10 +78,7 @@ impl<'a> Checked<'a> {
     pub(super) fn new(peer: &'a Peer, frame: &[u8]) -> Result<Self, Refusal> {
         check_whole(frame)?;
         let point = PublicPoint::from_bytes(&peer.point).map_err(|e| from_terminal(&e))?;
-        let carried = fields(point.as_bytes(), &peer.nonce);
-        if !frame.windows(carried.len()).any(|window| window == carried) {
-            return Err(Refusal::Malformed { what: "DF13 and DF14 are not those of the frame".into() });
-        }
+        carries(frame, &fields(point.as_bytes(), &peer.nonce))?;
         Ok(Self { point, nonce: &peer.nonce })
     }
 
@@ -93,6 +96,13 @@ pub(super) fn check_whole(frame: &[u8]) -> Result<(), Refusal> {
         return Ok(());
     }
     Err(Refusal::Malformed { what: "a frame's length is not that of its bytes".into() })
+}
+
+fn carries(frame: &[u8], fields: &[u8]) -> Result<(), Refusal> {
+    if frame.windows(fields.len()).any(|window| window == fields) {
+        return Ok(());
+    }
+    Err(Refusal::Malformed { what: "DF13 and DF14 are not those of the frame".into() })
 }
 
 fn fields(point: &[u8; POINT], nonce: &[u8; NONCE]) -> Vec<u8> {

@@ -1,4 +1,5 @@
-//! Key blocks between KLD and KMS: X9.143 version B under a key that both sides agreed by components.
+//! Key blocks between KLD and KMS: X9.143 under a key that both sides agreed by components. A TDES exchange key carries
+//! TDES keys in version B, an AES exchange key those of suite 02 in version D: neither carries the other's (R7).
 //!
 //! | key | usage | mode | optional block |
 //! |---|---|---|---|
@@ -7,11 +8,11 @@
 //! | factor of a DIK2 | `13` | `N` | `10`, its place |
 //! | DIK1 | `B3` | `X` | `LB`, its label |
 //!
-//! All with algorithm `T`, key version `00`, exportability `N`. Exactly this is taken back.
+//! All with algorithm `T` or `A`, key version `00`, exportability `N`. Exactly this is taken back.
 
 use hsm::{KeyBlock, Refusal, commands::Held};
 use keyblock::{Algorithm, Exportability, Header, Kbpk, KeyContext, KeyVersion, Mode, Usage, Version};
-use paycrypto::TdesKey;
+use paycrypto::{AesKey, TdesKey};
 use zeroize::Zeroizing;
 
 use crate::{SoftHsm, lmk::Binding, purpose, purpose::Purpose, soft_hsm::place};
@@ -24,8 +25,66 @@ pub(super) const MAX_FACTOR: usize = 32;
 const PLACE: &str = "10";
 const LABEL: &str = "LB";
 
+/// The cipher of an exchange key, and of every key that it carries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Cipher {
+    /// Suite 01.
+    Tdes,
+    /// Suite 02.
+    Aes,
+}
+
+impl Cipher {
+    /// For a command that takes keys of both suites.
+    pub(super) const BOTH: [Self; 2] = [Self::Tdes, Self::Aes];
+
+    /// The purpose of a key that travels.
+    pub(super) fn held(self, what: Held) -> Purpose {
+        match (self, what) {
+            (Self::Tdes, Held::Tmk { .. }) => Purpose::Tmk,
+            (Self::Tdes, Held::Dmk) => Purpose::Dmk,
+            (Self::Tdes, Held::Factor) => Purpose::Factor,
+            (Self::Aes, Held::Tmk { .. }) => Purpose::TmkAes,
+            (Self::Aes, Held::Dmk) => Purpose::DmkAes,
+            (Self::Aes, Held::Factor) => Purpose::FactorAes,
+        }
+    }
+
+    /// The purpose of a DIK1.
+    pub(super) fn dik1(self) -> Purpose {
+        match self {
+            Self::Tdes => Purpose::Dik1,
+            Self::Aes => Purpose::Dik1Aes,
+        }
+    }
+
+    fn exchange(self) -> Purpose {
+        match self {
+            Self::Tdes => Purpose::Exchange,
+            Self::Aes => Purpose::ExchangeAes,
+        }
+    }
+
+    fn version(self) -> Version {
+        match self {
+            Self::Tdes => Version::B,
+            Self::Aes => Version::D,
+        }
+    }
+
+    fn algorithm(self) -> Algorithm {
+        match self {
+            Self::Tdes => Algorithm::TDES,
+            Self::Aes => Algorithm::AES,
+        }
+    }
+}
+
 /// An exchange key, ready for use.
-pub(super) struct Exchange(Kbpk);
+pub(super) struct Exchange {
+    kbpk: Kbpk,
+    cipher: Cipher,
+}
 
 /// One line of the table, and the text of its optional block.
 pub(super) struct Travels<'a> {
@@ -49,36 +108,55 @@ impl<'a> Travels<'a> {
         Self { usage: purpose::DERIVATION, mode: Mode::DERIVE, id: LABEL, text: label }
     }
 
-    fn header(&self) -> Result<Header, Refusal> {
-        Header::new(Version::B, self.usage, Algorithm::TDES, self.mode, Exportability::NOT_EXPORTABLE)
+    fn header(&self, cipher: Cipher) -> Result<Header, Refusal> {
+        let (version, algorithm) = (cipher.version(), cipher.algorithm());
+        Header::new(version, self.usage, algorithm, self.mode, Exportability::NOT_EXPORTABLE)
             .with_optional(self.id, self.text)
             .map_err(|e| Refusal::NotMade { why: e.to_string() })
     }
 }
 
 impl Exchange {
-    pub(super) fn open(hsm: &SoftHsm, under: &KeyBlock, owner: &str) -> Result<Self, Refusal> {
+    /// Opens an exchange key of one of these ciphers.
+    pub(super) fn open(
+        hsm: &SoftHsm,
+        under: &KeyBlock,
+        owner: &str,
+        ciphers: &[Cipher],
+    ) -> Result<Self, Refusal> {
         let bound = Binding { place: None, owner, tk_hash: None };
-        let opened = hsm.lmk.open("the exchange key", under, Purpose::Exchange, bound)?;
+        let purposes: Vec<_> = ciphers.iter().map(|cipher| cipher.exchange()).collect();
+        let (purpose, opened) = hsm.lmk.open_one_of("the exchange key", under, &purposes, bound)?;
         let poor = |e: &dyn std::fmt::Display| Refusal::WrongUse {
             what: "the exchange key".into(),
             found: e.to_string(),
         };
-        let key = TdesKey::from_bytes_strict(&opened.key).map_err(|e| poor(&e))?;
-        Kbpk::new(Version::B, key.expose()).map(Self).map_err(|e| poor(&e))
+        let cipher = if purpose == Purpose::ExchangeAes { Cipher::Aes } else { Cipher::Tdes };
+        if cipher == Cipher::Tdes {
+            TdesKey::from_bytes_strict(&opened.key).map_err(|e| poor(&e))?;
+        }
+        let kbpk = Kbpk::new(cipher.version(), &opened.key).map_err(|e| poor(&e))?;
+        Ok(Self { kbpk, cipher })
+    }
+
+    /// The cipher of the keys that it carries.
+    pub(super) fn cipher(&self) -> Cipher {
+        self.cipher
     }
 
     pub(super) fn wrap(&self, travels: &Travels<'_>, key: &[u8]) -> Result<String, Refusal> {
-        self.0.wrap(&travels.header()?, key).map_err(|e| Refusal::NotMade { why: e.to_string() })
+        self.kbpk
+            .wrap(&travels.header(self.cipher)?, key)
+            .map_err(|e| Refusal::NotMade { why: e.to_string() })
     }
 
     /// Opens a block that must say exactly what `travels` says.
     pub(super) fn unwrap(&self, travels: &Travels<'_>, block: &str) -> Result<Zeroizing<Vec<u8>>, Refusal> {
-        let opened = self.0.unwrap(block).map_err(|e| refused(&e))?;
-        let (found, wanted) = (&opened.header, travels.header()?);
+        let opened = self.kbpk.unwrap(block).map_err(|e| refused(&e))?;
+        let (found, wanted) = (&opened.header, travels.header(self.cipher)?);
         let wrong = [
             (found.usage != wanted.usage, "it is another key: its usage is not the one asked for"),
-            (found.algorithm != wanted.algorithm, "its algorithm is not T"),
+            (found.algorithm != wanted.algorithm, "its algorithm is not the exchange key's own"),
             (found.mode != wanted.mode, "its mode of use is not the one of this key"),
             (found.key_version != KeyVersion::UNUSED, "its key version is not 00"),
             (found.exportability != Exportability::NOT_EXPORTABLE, "its exportability is not N"),
@@ -100,15 +178,6 @@ pub(super) fn place_of(what: Held, pin_pad: &str) -> Result<String, Refusal> {
     }
 }
 
-/// The purpose of a key that travels.
-pub(super) fn purpose_of(what: Held) -> Purpose {
-    match what {
-        Held::Tmk { .. } => Purpose::Tmk,
-        Held::Dmk => Purpose::Dmk,
-        Held::Factor => Purpose::Factor,
-    }
-}
-
 /// What is wrong with a block to import.
 pub(super) fn refused(defect: &dyn std::fmt::Display) -> Refusal {
     Refusal::Import { defect: defect.to_string() }
@@ -120,6 +189,14 @@ pub(super) fn check_triple(key: &[u8]) -> Result<[u8; 3], Refusal> {
         return Err(refused(&format!("a key of {} bytes; such a key has {TRIPLE}", key.len())));
     }
     TdesKey::from_bytes_strict(key).map(|key| key.kcv()).map_err(|e| refused(&e))
+}
+
+/// Checks a key of suite 02 that came from elsewhere. Gives its check value.
+pub(super) fn check_aes(key: &[u8], length: usize) -> Result<[u8; 5], Refusal> {
+    if key.len() != length {
+        return Err(refused(&format!("a key of {} bytes; such a key has {length}", key.len())));
+    }
+    AesKey::from_bytes(key).map(|key| key.kcv()).map_err(|e| refused(&e))
 }
 
 /// Checks a factor that came from elsewhere.

@@ -20,7 +20,7 @@ pub(crate) fn import_under_zone(hsm: &SoftHsm, command: &ImportUnderZone) -> Res
     check_header(command.what, &opened.header)?;
     let kcv = exchange::check_triple(&opened.key)?;
     let bound = Binding { place: Some(&place), owner: &command.owner, tk_hash: None };
-    let block = hsm.lmk.wrap(exchange::purpose_of(command.what), bound, &opened.key)?;
+    let block = hsm.lmk.wrap(exchange::Cipher::Tdes.held(command.what), bound, &opened.key)?;
     Ok(HeldKey { block, kcv })
 }
 

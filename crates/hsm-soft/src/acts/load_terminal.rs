@@ -15,7 +15,7 @@ use zeroize::Zeroizing;
 
 use super::{
     dik1,
-    exchange::{self, Exchange, Travels},
+    exchange::{self, Cipher, Exchange, Travels},
     held_key::{self, Kept, Length, Which},
 };
 use crate::{
@@ -26,7 +26,7 @@ use crate::{
 };
 
 /// Bytes of a factor that is made here.
-const MADE_FACTOR: usize = 16;
+pub(super) const MADE_FACTOR: usize = 16;
 /// How often a factor is made again because DIK2 came out poor: once in about 2^50.
 const MAX_TRIES: usize = 8;
 /// What is signed has less than the longest modulus.
@@ -34,14 +34,14 @@ const MAX_SIGNED: usize = 512;
 /// Bytes of Rnd2.
 const RND2: usize = 8;
 
-const KEY_BLOCK: [u8; 2] = [0xDF, 0x40];
+pub(super) const KEY_BLOCK: [u8; 2] = [0xDF, 0x40];
 const RND2_TAG: [u8; 2] = [0xDF, 0x06];
-const FACTOR_TAG: [u8; 2] = [0xDF, 0x23];
+pub(super) const FACTOR_TAG: [u8; 2] = [0xDF, 0x23];
 
 pub(crate) fn load_terminal(hsm: &SoftHsm, command: &LoadTerminal) -> Result<Loaded, Refusal> {
     let work = hsm.key_pairs.open(&hsm.lmk, &command.work_key, Purpose::KldWork, &command.owner)?;
     let escrow = match &command.escrow_under {
-        Some(under) => Some(Exchange::open(hsm, under, &command.owner)?),
+        Some(under) => Some(Exchange::open(hsm, under, &command.owner, &[Cipher::Tdes])?),
         None => None,
     };
     let terminal = Terminal::open(&work, &command.c_rnd1_rnd2)?;
@@ -119,7 +119,7 @@ where
 {
     let place = exchange::place_of(what, &command.pin_pad)?;
     let bound = Binding { place: Some(&place), owner: &command.owner, tk_hash: None };
-    let which = Which { name, purpose: exchange::purpose_of(what), bound };
+    let which = Which { name, purpose: Cipher::Tdes.held(what), bound };
     let Kept { key, block } = held_key::load_or_make::<K>(hsm, which, held, Length::Triple, avoid)?;
     Ok(Chosen {
         what,
@@ -184,8 +184,8 @@ where
     blocks::wrap(rnd1, key, place, &command.context).map_err(|e| Refusal::NotMade { why: e.to_string() })
 }
 
-/// Appends a field: tag, minimal length, value (2-wire.md section 1). What is signed is shorter than a modulus.
-fn field(out: &mut Vec<u8>, tag: [u8; 2], value: &[u8]) {
+/// Appends a field: tag, minimal length, value (2-wire.md section 1). What is signed is shorter than 65 536 bytes.
+pub(super) fn field(out: &mut Vec<u8>, tag: [u8; 2], value: &[u8]) {
     out.extend(tag);
     match u16::try_from(value.len()).unwrap_or(u16::MAX).to_be_bytes() {
         [0, short @ 0..=0x7F] => out.push(short),

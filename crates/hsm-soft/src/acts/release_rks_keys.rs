@@ -17,7 +17,7 @@ use super::{
 use crate::{SoftHsm, lmk::Binding, purpose::Purpose, rks_tickets::Token, soft_hsm::place};
 
 pub(crate) fn release_rks_keys(hsm: &SoftHsm, command: &ReleaseRksKeys) -> Result<Vec<ReleasedKey>, Refusal> {
-    check_wanted(&command.wanted)?;
+    check_wanted(command.wanted.iter().map(|one| (one.slot, one.kind)))?;
     check_frames(&command.transcript, MAX_TRANSCRIPT)?;
     let work = hsm.key_pairs.open(&hsm.lmk, &command.work_key, Purpose::RksWork, &command.owner)?;
     let token = hsm.rks_tickets.open(&command.ticket, &command.pin_pad, &command.owner)?;
@@ -92,16 +92,18 @@ impl Destination<'_> {
     }
 }
 
-fn check_wanted(wanted: &[RksWanted]) -> Result<(), Refusal> {
+/// Refuses no keys, too many, and one kind of key twice for a slot.
+pub(super) fn check_wanted(wanted: impl Iterator<Item = (u8, RksKeyKind)>) -> Result<(), Refusal> {
+    let wanted: Vec<_> = wanted.take(MAX_RKS_KEYS + 1).collect();
     if wanted.is_empty() || wanted.len() > MAX_RKS_KEYS {
         return Err(Refusal::Malformed {
-            what: format!("{} keys: one answer carries 1 to {MAX_RKS_KEYS}", wanted.len()),
+            what: format!("no keys or too many: one answer carries 1 to {MAX_RKS_KEYS}"),
         });
     }
     for (index, one) in wanted.iter().enumerate() {
-        if wanted.iter().skip(index + 1).any(|other| (other.slot, other.kind) == (one.slot, one.kind)) {
+        if wanted.iter().skip(index + 1).any(|other| other == one) {
             return Err(Refusal::Malformed {
-                what: format!("slot {} asks for one kind of key twice", one.slot),
+                what: format!("slot {} asks for one kind of key twice", one.0),
             });
         }
     }

@@ -81,6 +81,16 @@ pub(super) struct SendTmk<'a> {
 impl SendTmk<'_> {
     /// The pending key or a new one under the run's key, bound to what was said.
     pub(super) fn under(&self, hsm: &SoftHsm, kbpk: &Kbpk, said: &[u8]) -> Result<ReleasedKeyEc, Refusal> {
+        self.with_key(hsm, kbpk, said).map(|(_, sent)| sent)
+    }
+
+    /// As [`SendTmk::under`], with the key itself for who reports it.
+    pub(super) fn with_key(
+        &self,
+        hsm: &SoftHsm,
+        kbpk: &Kbpk,
+        said: &[u8],
+    ) -> Result<(Tmk, ReleasedKeyEc), Refusal> {
         if self.counter == 0 {
             return Err(Refusal::Malformed { what: "a load counter begins with 1".into() });
         }
@@ -91,6 +101,7 @@ impl SendTmk<'_> {
         let counter = LoadCounter::new(self.counter);
         let wrapped = blocks::wrap_tmk(kbpk, &key, &place, &context(said), counter)
             .map_err(|e| Refusal::NotMade { why: e.to_string() })?;
-        Ok(ReleasedKeyEc { block, kcv: key.kcv(), wrapped })
+        let sent = ReleasedKeyEc { block, kcv: key.kcv(), wrapped };
+        Ok((key, sent))
     }
 }

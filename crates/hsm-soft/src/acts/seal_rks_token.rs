@@ -54,7 +54,10 @@ fn dik1_of(hsm: &SoftHsm, dik1: Option<&KeyBlock>, owner: &str) -> Result<(TdesK
     }
 }
 
-fn registered(factor: Option<&Zeroizing<Vec<u8>>>, digest: Option<&[u8; 32]>) -> Result<(), TokenDoubt> {
+pub(super) fn registered(
+    factor: Option<&Zeroizing<Vec<u8>>>,
+    digest: Option<&[u8; 32]>,
+) -> Result<(), TokenDoubt> {
     let factor = factor.ok_or(TokenDoubt::Ciphertext)?;
     let registered = digest.ok_or(TokenDoubt::Unregistered)?;
     if bool::from(digest::sha256(factor).ct_eq(registered)) { Ok(()) } else { Err(TokenDoubt::WrongFactor) }

@@ -16,11 +16,6 @@ pub(super) struct Prk(hmac::Key);
 
 impl Prk {
     /// HKDF-Extract: `ikm` is the concatenation of its parts.
-    pub(super) fn extract(salt: &[u8], ikm: &[&[u8]]) -> Self {
-        Self::of(&Self::extract_bytes(salt, ikm))
-    }
-
-    /// HKDF-Extract where its result is not a key yet: HPKE's hashes and secrets.
     pub(super) fn extract_bytes(salt: &[u8], ikm: &[&[u8]]) -> Zeroizing<[u8; SHA256]> {
         mac(&hmac::Key::new(HMAC_SHA256, salt), ikm)
     }
@@ -94,7 +89,7 @@ mod tests {
         for (ikm, salt, info, okm) in cases {
             let okm = unhex(okm);
             let (left, right) = ikm.split_at(7);
-            let prk = Prk::extract(&salt, &[left, right]);
+            let prk = Prk::of(&Prk::extract_bytes(&salt, &[left, right]));
             assert_eq!(prk.expand::<32>(&[&info]).as_slice(), okm);
             let (left, right) = info.split_at(info.len() / 2);
             assert_eq!(prk.expand::<12>(&[left, right]).as_slice(), &okm[..12], "parts are one text");
