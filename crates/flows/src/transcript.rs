@@ -1,6 +1,6 @@
 //! What was said so far in a flow, as the digest that key blocks carry.
 
-use alloc::string::String;
+use alloc::{string::String, vec::Vec};
 use core::fmt;
 
 use sha2::{Digest, Sha256};
@@ -82,6 +82,14 @@ impl FlowLetter {
             FlowLetter::TmsSession => b'E',
             FlowLetter::Collect => b'K',
         }
+    }
+
+    /// The transcript string of these frames, of which TH is the digest: what is signed with ECDSA and SHA-256, by whoever
+    /// signs bytes and not digests.
+    pub fn transcript(self, frames: &[&Frame]) -> Vec<u8> {
+        let mut text = [PREFIX, &[self.byte()]].concat();
+        frames.iter().for_each(|frame| text.extend_from_slice(frame.bytes()));
+        text
     }
 }
 

@@ -204,7 +204,7 @@ fn rks(frames: &[Frame; 3]) -> Option<()> {
     let (_, state) = state.on_frame(&frames[1]).ok()?.token("B".into()).ok()?;
     let proof = state.on_frame(&frames[2]).ok()?;
     let (_, state) = proof.deliver(&[("B".into(), Kcv::Tdes([3; 3]))], true).ok()?;
-    match state.on_frame(&frames[0]).ok()? {
+    match state.on_frame(&frames[0]).ok()?.compare() {
         rks_load::rks::Confirm::Opened(confirmed) => confirmed.done().ok().map(drop),
         rks_load::rks::Confirm::WrongCheckValue(fault) => fault.answer().map(drop),
     }

@@ -16,7 +16,8 @@ pub enum Reason {
     /// The terminal's PIN pad refused; the code is the refusal's.
     #[error("the PIN pad refused: {0}")]
     Pad(#[from] PadRefusal),
-    /// Terminal: the certificate is refused: 000D.
+    /// Terminal: the KLD's certificate is refused; KLD, in suite 02: the device certificate is, or names another serial:
+    /// 000D.
     #[error("certificate refused: {why}")]
     CertificateRefused {
         /// The exact reason.
@@ -60,8 +61,18 @@ pub enum Reason {
         /// What the HSM says.
         why: String,
     },
-    /// KLD: KEY_CONFIRM has another check value than the key that was sent: 0007. The report has an alarm.
-    #[error("KEY_CONFIRM has a wrong check value; the key counts as not loaded")]
+    /// KLD, in suite 02: the terminal's signature is not its device certificate's over this loading: 0006.
+    #[error("the terminal did not sign this loading with the key of its device certificate")]
+    DeviceNotProven,
+    /// KLD, in suite 02: the terminal's ephemeral key is no point of the curve, says the HSM: 0002.
+    #[error("the terminal's ephemeral key is refused: {why}")]
+    PointRefused {
+        /// What the HSM says.
+        why: String,
+    },
+    /// KLD: KEY_CONFIRM has another check value than the key that was sent, in suite 02 a wrong receipt: 0007. The report
+    /// has an alarm.
+    #[error("KEY_CONFIRM does not confirm the key; the key counts as not loaded")]
     WrongCheckValue,
     /// Something that this side relies on failed or gave what it must not: 0001.
     #[error("internal: {why}")]
@@ -82,7 +93,8 @@ impl HasCode for Reason {
                 ErrorCode::NotPermittedNow
             }
             Self::UnknownTerminal { .. } => ErrorCode::UnknownTerminal,
-            Self::RandomsRefused { .. } => ErrorCode::Malformed,
+            Self::DeviceNotProven => ErrorCode::TerminalAuthenticationFailed,
+            Self::RandomsRefused { .. } | Self::PointRefused { .. } => ErrorCode::Malformed,
             Self::WrongCheckValue => ErrorCode::KeyRefused,
             Self::Internal { .. } => ErrorCode::Internal,
         }

@@ -1,127 +1,150 @@
 //! The KLD's role. Cards, the run's list and its report are its driver's; between messages the driver asks its HSM with
 //! what the state gives it.
 
-use alloc::{borrow::ToOwned, string::String, string::ToString, vec::Vec};
+use alloc::{string::ToString, vec::Vec};
+use core::marker::PhantomData;
 
-use wire::{Device, Frame, Kcv, Suite};
+use wire::{Device, Frame, Kcv, MessageType};
 
 use super::{
-    Fault, Reason,
-    messages::{KldAccept, KldConnect, KldKey},
+    Fault, LoadSuite, Reason,
+    messages::{KldAccept, KldConnect},
 };
 use crate::{
-    Chain, Context, Transcript,
-    loading::{self, MODULUS},
+    Chain, Context, Said, Tdes, loading,
+    suite::{self, Part},
 };
 
 /// A loading that has not begun.
 #[derive(Debug)]
-pub struct Start {
+pub struct Start<S: LoadSuite = Tdes> {
     chain: Chain,
+    opening: S::Opening,
 }
 
 impl Start {
-    /// A loading under this certificate (AcquireWCRT), its intermediates nearest to it first; X.509 DER.
+    /// A loading in suite 01 under this certificate (AcquireWCRT), its intermediates nearest to it first; X.509 DER.
     pub fn new(leaf: Vec<u8>, intermediates: Vec<Vec<u8>>) -> Start {
-        Start { chain: Chain { leaf, intermediates } }
+        Start::of(Chain { leaf, intermediates }, ())
+    }
+}
+
+impl<S: LoadSuite> Start<S> {
+    /// A loading under this certificate, in suite 02 with the ephemeral key and nonce that the HSM made for it.
+    pub fn of(chain: Chain, opening: S::Opening) -> Start<S> {
+        Start { chain, opening }
     }
 
     /// Begins: gives KLD_CONNECT.
     ///
     /// # Errors
     /// 0001 for certificates that fit into no frame.
-    pub fn begin(self) -> Result<(Frame, ExpectAccept), Fault> {
-        let frame = KldConnect { suite: Suite::TDES, chain: self.chain }.write()?;
-        let mut transcript = Transcript::new();
-        transcript.push(&frame);
-        Ok((frame, ExpectAccept { transcript }))
+    pub fn begin(self) -> Result<(Frame, ExpectAccept<S>), Fault> {
+        let Start { chain, opening } = self;
+        let frame = KldConnect::<S> { suite: S::ID, chain, opening }.write()?;
+        Ok((frame.clone(), ExpectAccept { connect: frame, suite: PhantomData }))
     }
 }
 
 /// KLD_CONNECT has left; KLD_ACCEPT is to come.
 #[derive(Debug)]
-pub struct ExpectAccept {
-    transcript: Transcript,
+pub struct ExpectAccept<S: LoadSuite = Tdes> {
+    connect: Frame,
+    suite: PhantomData<fn() -> S>,
 }
 
-impl ExpectAccept {
+impl<S: LoadSuite> ExpectAccept<S> {
     /// Takes KLD_ACCEPT.
     ///
     /// # Errors
     /// 0002, 0003; the terminal's ERROR as [`ProtocolError::Peer`](crate::ProtocolError::Peer) with its code and text.
-    pub fn on_frame(self, frame: &Frame) -> Result<Accept, Fault> {
-        let accept = KldAccept::read(frame)?;
-        let mut transcript = self.transcript;
-        transcript.push(frame);
-        Ok(Accept { accept, context: transcript.context() })
+    pub fn on_frame(self, frame: &Frame) -> Result<Accept<S>, Fault> {
+        let KldAccept { device, answer } = KldAccept::<S>::read(frame)?;
+        Ok(Accept { device, answer, connect: self.connect, accept: frame.clone() })
     }
 }
 
-/// KLD_ACCEPT was read. The driver now looks the serial up in its run, marks it there as being served, and has its HSM
-/// open C_rnd1_rnd2, make the block and sign, in one act.
+/// KLD_ACCEPT was read. The driver now looks the serial up in its run, in suite 02 checks device certificate and signature,
+/// marks the serial as being served, and has its HSM make the block and sign, in one act.
 #[derive(Debug)]
-pub struct Accept {
-    accept: KldAccept,
-    context: Context,
+pub struct Accept<S: LoadSuite = Tdes> {
+    device: Device,
+    answer: S::Answer,
+    connect: Frame,
+    accept: Frame,
 }
 
-impl Accept {
+impl<S: LoadSuite> Accept<S> {
     /// Terminal and PIN pad, as they call themselves.
     pub fn device(&self) -> &Device {
-        &self.accept.device
+        &self.device
     }
 
-    /// Rnd1 ‖ Rnd2 under the certificate's key, for the HSM.
-    pub fn c_rnd1_rnd2(&self) -> &[u8] {
-        &self.accept.c_rnd1_rnd2
+    /// What the terminal answered with.
+    pub fn answer(&self) -> &S::Answer {
+        &self.answer
+    }
+
+    /// KLD_CONNECT as it left.
+    pub fn connect(&self) -> &Frame {
+        &self.connect
+    }
+
+    /// KLD_ACCEPT as it came.
+    pub fn accept(&self) -> &Frame {
+        &self.accept
+    }
+
+    /// KLD_CONNECT and KLD_ACCEPT.
+    pub fn said(&self) -> Said {
+        let mut said = Said::new();
+        said.push(&self.connect);
+        said.push(&self.accept);
+        said
     }
 
     /// The context that the key block must carry: over KLD_CONNECT and KLD_ACCEPT.
     pub fn context(&self) -> Context {
-        self.context
+        self.said().context()
     }
 
     /// Nobody here knows a terminal with this serial: 0004.
     pub fn unknown_terminal(self) -> Fault {
-        Reason::UnknownTerminal { sn: self.accept.device.sn().clone() }.into()
+        Reason::UnknownTerminal { sn: self.device.sn().clone() }.into()
     }
 
     /// The run does not list this serial: 0008.
     pub fn not_in_run(self) -> Fault {
-        Reason::NotInRun { sn: self.accept.device.sn().clone() }.into()
+        Reason::NotInRun { sn: self.device.sn().clone() }.into()
     }
 
     /// The run has served this serial: 0008.
     pub fn already_served(self) -> Fault {
-        Reason::AlreadyServed { sn: self.accept.device.sn().clone() }.into()
+        Reason::AlreadyServed { sn: self.device.sn().clone() }.into()
     }
 
-    /// The HSM does not take C_rnd1_rnd2, or the Rnd1 in it: 0002.
-    pub fn randoms_refused(self, why: String) -> Fault {
-        Reason::RandomsRefused { why }.into()
-    }
-
-    /// Gives KLD_KEY with what the HSM signed for [`Accept::context`]. The key must be in the run's inventory before.
-    /// `kcv` is its check value, which does not travel here: KEY_CONFIRM shows that the block was opened.
+    /// Gives KLD_KEY with the key that the HSM made for [`Accept::context`] and signed. The key must be in the run's
+    /// inventory before. `kcv` is its check value, which does not travel here: KEY_CONFIRM shows that the block was opened.
     ///
     /// # Errors
-    /// 0001 when C_ctmk_rnd2 is as long as no RSA modulus, or for a check value of another suite.
-    pub fn deliver(self, c_ctmk_rnd2: &[u8], kcv: Kcv) -> Result<(Frame, ExpectConfirm), Fault> {
-        let internal = |why: &str| Reason::Internal { why: why.to_string() };
-        if !MODULUS.contains(&c_ctmk_rnd2.len()) {
-            return Err(internal("what the HSM signed is as long as no RSA modulus").into());
+    /// 0001 for a key that has not its form, and for a check value of another suite.
+    pub fn give(self, key: S::Key, kcv: Kcv) -> Result<(Frame, ExpectConfirm<S>), Fault> {
+        if !S::has_kcv(kcv) {
+            let why = "the key's check value is of another suite".to_string();
+            return Err(Reason::Internal { why }.into());
         }
-        if !matches!(kcv, Kcv::Tdes(_)) {
-            return Err(internal("the key's check value is none of TDES").into());
-        }
-        let frame = KldKey { c_ctmk_rnd2: c_ctmk_rnd2.to_owned() }.write()?;
-        Ok((frame, ExpectConfirm::after(crate::Said::new(), alloc::vec::Vec::from([kcv]))))
+        let frame = suite::write::<S>(MessageType::KldKey, |fields| key.push(fields))?;
+        let mut said = self.said();
+        said.push(&frame);
+        Ok((frame, ExpectConfirm::after(said, Vec::from([kcv]))))
     }
 }
 
 /// KLD_KEY has left.
-pub type ExpectConfirm = loading::ExpectConfirm<Reason>;
-/// What KEY_CONFIRM showed.
+pub type ExpectConfirm<S = Tdes> = loading::ExpectConfirm<Reason, S>;
+/// KEY_CONFIRM was read.
+pub type Told<S = Tdes> = loading::Told<Reason, S>;
+/// What KEY_CONFIRM of suite 01 showed.
 pub type Confirm = loading::Confirm<Reason>;
 /// The terminal holds the key.
-pub type Confirmed = loading::Confirmed<Reason>;
+pub type Confirmed<S = Tdes> = loading::Confirmed<Reason, S>;

@@ -3,8 +3,11 @@
 use keyferry_flows::{
     Loaded, PadRefusal as LoadRefusal,
     device_certificate::{DevicePad, InstallRefusal},
-    local_load::LoadPad,
-    rks_load::IdentityPad,
+    local_load::{LoadPad, messages::Randoms},
+    rks_load::{
+        IdentityPad,
+        messages::{RksFactor, RksProof},
+    },
     sign_in::{
         SignInPad,
         messages::{Mac, Rnd1 as SignInRnd1},
@@ -15,7 +18,7 @@ use keyferry_flows::{
     },
     tms_session::{OperatorPassword, PadProof, TmsPad},
 };
-use wire::{BcdTime, Frame, Kcv, Slot, TData};
+use wire::{BcdTime, Device, Frame, Kcv, Slot, TData};
 
 /// A PIN pad that says yes to everything, so that the role itself is what refuses.
 pub(crate) struct Yes;
@@ -51,12 +54,12 @@ impl DevicePad for Yes {
 impl LoadPad for Yes {
     type Key = ();
 
-    fn accept(&mut self, (): &(), _: &Frame) -> Result<Vec<u8>, LoadRefusal> {
-        Ok(vec![1; 256])
+    fn accept(&mut self, (): &(), _: &Frame, _: &Device) -> Result<Randoms, LoadRefusal> {
+        Ok(Randoms { c_rnd1_rnd2: vec![1; 256] })
     }
 
-    fn load(&mut self, _: &Frame, _: &Frame) -> Result<Kcv, LoadRefusal> {
-        Ok(Kcv::Tdes([3; 3]))
+    fn load(&mut self, _: &Frame, _: &Frame) -> Result<Loaded, LoadRefusal> {
+        Ok(Loaded::of(vec![Kcv::Tdes([3; 3])]))
     }
 
     fn loaded(&mut self, _: &Frame, _: &Frame) -> Result<(), LoadRefusal> {
@@ -71,16 +74,16 @@ impl IdentityPad for Yes {
         Ok(())
     }
 
-    fn factor(&mut self, (): &(), _: &Frame, _: &Frame) -> Result<Vec<u8>, LoadRefusal> {
-        Ok(vec![1; 256])
+    fn factor(&mut self, (): &(), _: &Frame, _: &Frame) -> Result<RksFactor, LoadRefusal> {
+        Ok(RksFactor { factor_ciphertext: vec![1; 256] })
     }
 
-    fn proof(&mut self, _: &Frame, _: &Frame) -> Result<Vec<u8>, LoadRefusal> {
-        Ok(vec![2; 256])
+    fn proof(&mut self, _: &Frame, _: &Frame) -> Result<RksProof, LoadRefusal> {
+        Ok(RksProof { proof_ciphertext: vec![2; 256] })
     }
 
-    fn keys(&mut self, _: &Frame, _: &Frame) -> Result<Vec<Kcv>, LoadRefusal> {
-        Ok(vec![Kcv::Tdes([3; 3])])
+    fn keys(&mut self, _: &Frame, _: &Frame) -> Result<Loaded, LoadRefusal> {
+        Ok(Loaded::of(vec![Kcv::Tdes([3; 3])]))
     }
 
     fn done(&mut self, _: &Frame, _: &Frame) -> Result<(), LoadRefusal> {

@@ -6,7 +6,7 @@ use wire::{Device, ErrorCode, Frame, Serial};
 
 use super::fake::{KLD_KEY, Kld, OTHER_KEY, Pad, block, device, kcv, sealed, start, until_accept};
 use crate::{
-    PadRefusal, RefusalRecord,
+    PadRefusal, RefusalRecord, Tdes,
     local_load::{
         Fault, Reason,
         kld::Confirm,
@@ -122,7 +122,7 @@ fn connect_changed_on_the_way_makes_a_key_that_the_terminal_refuses() {
     // The attacker takes the intermediates away: both sides go on, and the transcripts differ.
     let mut pad = Pad::new();
     let (sent, kld) = start().begin().unwrap();
-    let mut changed = crate::local_load::messages::KldConnect::read(&sent).unwrap();
+    let mut changed = crate::local_load::messages::KldConnect::<Tdes>::read(&sent).unwrap();
     changed.chain.intermediates = Vec::new();
     let connect = Connect::read(&changed.write().unwrap()).unwrap();
     let (accept, terminal) = connect.accept(&mut pad, &device(), &KLD_KEY).unwrap();
@@ -136,7 +136,7 @@ fn accept_from_another_serial_makes_a_key_that_the_terminal_refuses() {
     let mut pad = Pad::new();
     let (connect, kld) = start().begin().unwrap();
     let (accept, terminal) = Connect::read(&connect).unwrap().accept(&mut pad, &device(), &KLD_KEY).unwrap();
-    let mut changed = KldAccept::read(&accept).unwrap();
+    let mut changed = KldAccept::<Tdes>::read(&accept).unwrap();
     changed.device = Device::built_in(Serial::parse("SN-1002").unwrap());
     let accepted = kld.on_frame(&changed.write().unwrap()).unwrap();
     assert_eq!(accepted.device().sn().as_str(), "SN-1002");

@@ -6,11 +6,11 @@ use std::{format, string::String, string::ToString, vec, vec::Vec};
 use wire::{Device, Frame, Kcv, Serial};
 
 use crate::{
-    Context, PadRefusal, Transcript,
+    Context, Loaded, PadRefusal, Tdes, Transcript,
     local_load::{
         Fault, LoadPad,
         kld::{Accept, ExpectConfirm, Start},
-        messages::{KldAccept, KldKey, RND1, RND2, SignedFields},
+        messages::{KldAccept, KldKey, RND1, RND2, Randoms, SignedFields},
         terminal::Connect,
     },
     testing::der,
@@ -89,7 +89,7 @@ impl Pad {
 impl LoadPad for Pad {
     type Key = u8;
 
-    fn accept(&mut self, key: &u8, connect: &Frame) -> Result<Vec<u8>, PadRefusal> {
+    fn accept(&mut self, key: &u8, connect: &Frame, _: &Device) -> Result<Randoms, PadRefusal> {
         self.calls.push("accept");
         let random = self.next;
         self.next += 1;
@@ -97,16 +97,16 @@ impl LoadPad for Pad {
         let mut transcript = Transcript::new();
         transcript.push(connect);
         self.open = Some(Open { key: *key, random, sent: sent.clone(), transcript });
-        Ok(sent)
+        Ok(Randoms { c_rnd1_rnd2: sent })
     }
 
-    fn load(&mut self, accept: &Frame, key: &Frame) -> Result<Kcv, PadRefusal> {
+    fn load(&mut self, accept: &Frame, key: &Frame) -> Result<Loaded, PadRefusal> {
         self.calls.push("load");
         let not_proven = |why: &str| PadRefusal::ServerNotProven { why: why.to_string() };
         let refused = |why: &str| PadRefusal::KeyRefused { why: why.to_string() };
         let Open { key: of, random, sent, mut transcript } =
             self.open.take().ok_or(PadRefusal::NotPermitted { why: "no loading is open".to_string() })?;
-        if KldAccept::read(accept).unwrap().c_rnd1_rnd2 != sent {
+        if KldAccept::<Tdes>::read(accept).unwrap().answer.c_rnd1_rnd2 != sent {
             return Err(not_proven("another KLD_ACCEPT"));
         }
         transcript.push(accept);
@@ -136,7 +136,7 @@ impl LoadPad for Pad {
         }
         let value = u8::from_str_radix(value, 16).unwrap();
         self.disk = Some((usage, value, signed.factor));
-        Ok(kcv(value))
+        Ok(Loaded::of(vec![kcv(value)]))
     }
 
     fn loaded(&mut self, _confirm: &Frame, _done: &Frame) -> Result<(), PadRefusal> {

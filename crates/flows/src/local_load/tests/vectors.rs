@@ -3,15 +3,15 @@
 use std::vec::Vec;
 
 use serde_json::Value;
-use wire::{Frame, Kcv, Suite};
+use wire::{Device, Frame, Kcv, Suite};
 
 use super::fake::device;
 use crate::{
-    Chain, PadRefusal, Transcript,
+    Chain, Loaded, PadRefusal, Tdes, Transcript,
     local_load::{
         LoadPad,
         kld::{Confirm, Start},
-        messages::{KldConnect, SignedFields},
+        messages::{KldConnect, Randoms, SignedFields},
         terminal::Connect,
     },
     testing::{hex, vector},
@@ -29,17 +29,17 @@ struct Recorded {
 impl LoadPad for Recorded {
     type Key = ();
 
-    fn accept(&mut self, (): &(), connect: &Frame) -> Result<Vec<u8>, PadRefusal> {
+    fn accept(&mut self, (): &(), connect: &Frame, _: &Device) -> Result<Randoms, PadRefusal> {
         assert_eq!(connect.payload(), hex(&self.flow["connect"]));
         self.seen.push(connect);
-        Ok(hex(&self.flow["c_rnd1_rnd2"]))
+        Ok(Randoms { c_rnd1_rnd2: hex(&self.flow["c_rnd1_rnd2"]) })
     }
 
-    fn load(&mut self, accept: &Frame, _key: &Frame) -> Result<Kcv, PadRefusal> {
+    fn load(&mut self, accept: &Frame, _key: &Frame) -> Result<Loaded, PadRefusal> {
         assert_eq!(accept.payload(), hex(&self.flow["accept"]));
         self.seen.push(accept);
         assert_eq!(self.seen.context().to_hex(), self.flow["context"]);
-        Ok(KCV)
+        Ok(Loaded::of([KCV].into()))
     }
 
     fn loaded(&mut self, _: &Frame, _: &Frame) -> Result<(), PadRefusal> {
@@ -66,7 +66,9 @@ fn both_roles_say_the_worked_bytes() {
     assert_eq!(key.payload(), [&[1, 0x23, 0xDF, 0x11, 0x82, 1, 0], c_ctmk_rnd2.as_slice()].concat());
     let (confirm, terminal) = terminal.on_frame(&mut pad, &key).unwrap();
     assert_eq!(confirm.payload(), [1, 5, 0xFF, 0x21, 6, 0xDF, 0x0B, 3, 0x74, 0x2B, 0xB1]);
-    let Confirm::Opened(confirmed) = kld.on_frame(&confirm).unwrap().compare() else { panic!("check value is right") };
+    let Confirm::Opened(confirmed) = kld.on_frame(&confirm).unwrap().compare() else {
+        panic!("check value is right")
+    };
     let done = confirmed.done().unwrap();
     assert_eq!(done.bytes(), [0, 2, 1, 6]);
     assert_eq!(terminal.on_frame(&mut pad, &done).unwrap().kcv(), KCV);
@@ -91,5 +93,5 @@ fn worked_signed_fields_are_read_and_written_to_the_byte() {
 fn worked_connect_is_read() {
     let connect = Frame::from_payload(&hex(&vector("flow_b")["connect"])).unwrap();
     let chain = Chain { leaf: b"DOWNLOADER-CERTIFICATE-DER".to_vec(), intermediates: Vec::new() };
-    assert_eq!(KldConnect::read(&connect), Ok(KldConnect { suite: Suite::TDES, chain }));
+    assert_eq!(KldConnect::<Tdes>::read(&connect), Ok(KldConnect { suite: Suite::TDES, chain, opening: () }));
 }
