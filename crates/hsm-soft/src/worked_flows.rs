@@ -1,6 +1,7 @@
 //! Flows B, C, E and F against the worked values of the wire (`vectors/tdes-suite.json`): the HSM's side of each.
 
 mod sessions;
+mod suite_02;
 
 use std::path::Path;
 
