@@ -10,11 +10,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use keyferry_store::{
-    CollectedTerminal, CollectionImport, Event, NewAcquirer, NewCertificate, NewWorkKey, PendingOutcome,
-    Person, PutPending, SqliteOptions, SqliteStore, Store, WorkKeyState,
+    CollectedTerminal, CollectedTk, CollectionImport, Event, NewAcquirer, NewCertificate, NewWorkKey,
+    PendingOutcome, Person, PutPending, SqliteOptions, SqliteStore, Store, WorkKeyState,
 };
 use serde_json::json;
-use wire::{Device, Kcv, Serial, Slot};
+use wire::{Device, Kcv, Serial, Slot, Suite};
 
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 
@@ -120,6 +120,7 @@ async fn one_download(store: SqliteStore, sn: Serial, n: u64) -> Result<(), Fail
         tk_generation: 1,
         block: "D0144K1TB00E0300".repeat(9),
         kcv: Kcv::Aes([a, b, c, d, e]),
+        load_counter: Some(n + 1),
     };
     match store.put_pending(put, event("tmk.pending", n)).await? {
         PendingOutcome::Stored(key) => {
@@ -147,6 +148,7 @@ async fn estate(store: &SqliteStore, count: usize) -> Result<Vec<Serial>, Failur
         private_block: "D".into(),
         spki: vec![0x30, 0],
         state: WorkKeyState::Active,
+        suite: Suite::TDES,
     };
     store.put_work_key(key, event("work-key", 0)).await?;
     let terminals = serials
@@ -155,8 +157,7 @@ async fn estate(store: &SqliteStore, count: usize) -> Result<Vec<Serial>, Failur
             device: Device::built_in(sn.clone()),
             vendor: None,
             model: None,
-            suite: 1,
-            ctk_pu: vec![0xC7; 256],
+            tk: CollectedTk::Ciphertext(vec![0xC7; 256]),
             work_certificate_sha256: sha256.clone(),
             fingerprint: "0123456789ABCDEF0123".into(),
             replaces: false,
@@ -166,6 +167,7 @@ async fn estate(store: &SqliteStore, count: usize) -> Result<Vec<Serial>, Failur
     let import = CollectionImport {
         digest: [1; 32],
         package: vec![0x30, 0],
+        second_signer: None,
         signer: Person { subject: "CN=Operator".into(), certificate_serial: "01".into() },
         acquirer: "acq".into(),
         station: "station".into(),

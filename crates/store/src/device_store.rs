@@ -2,7 +2,7 @@
 
 use std::future::Future;
 
-use wire::{Serial, Slot};
+use wire::{Serial, Slot, Suite};
 
 use crate::{
     CollectionImport, ConfirmOutcome, DeviceRecord, Dik1Record, Event, KldReport, LoadedKey, NewDik1,
@@ -23,16 +23,17 @@ pub trait DeviceStore: Send + Sync + 'static {
     /// All DIK1s, by label.
     fn dik1s(&self) -> impl Future<Output = Result<Vec<Dik1Record>, StoreError>> + Send;
 
-    /// Keeps a work key of the RKS and makes it the active one.
+    /// Keeps a work key of the RKS and makes it the active one of its suite.
     fn put_rks_work_key(
         &self,
         key: NewRksWorkKey,
         event: Event,
     ) -> impl Future<Output = Result<(), StoreError>> + Send;
 
-    /// The RKS's active work key.
+    /// The RKS's active work key of a suite.
     fn active_rks_work_key(
         &self,
+        suite: Suite,
     ) -> impl Future<Output = Result<Option<RksWorkKeyRecord>, StoreError>> + Send;
 
     // --- what is in devices

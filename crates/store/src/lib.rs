@@ -21,19 +21,21 @@ mod host_store;
 mod records;
 mod sqlite;
 mod store;
+mod suite_store;
 mod tms_store;
 
 pub use audit::{AuditBreak, AuditFault, AuditRow, AuditVerdict};
 pub use device_store::DeviceStore;
 pub use error::StoreError;
 pub use host_store::HostStore;
+pub use records::ceremony::{CeremonyRecord, DeviceCertificateRecord, NewCeremony, NewDeviceCertificate};
 pub use records::certificate::{
     CertificateRecord, NewCertificate, NewRevocationList, NewWorkKey, RevocationListRecord,
     RevocationOutcome, WorkKeyRecord, WorkKeyState,
 };
 pub use records::collection::{
-    Approval, ApprovalOutcome, CollectedTerminal, CollectionImport, ImportOutcome, PerTerminal, Person,
-    Refusal, ReplacementRecord,
+    Approval, ApprovalOutcome, CollectedTerminal, CollectedTk, CollectionImport, ImportOutcome, PerTerminal,
+    Person, Refusal, ReplacementRecord,
 };
 pub use records::deployment::{
     Counts, Deployment, DeploymentState, NewDeployment, Offer, OfferState, Operator, Stage, StopRule, Target,
@@ -45,7 +47,7 @@ pub use records::device::{
 pub use records::estate_import::{EstateImport, ImportedOutcome, ImportedTerminal};
 pub use records::event::Event;
 pub use records::key::{
-    ConfirmOutcome, HeldKey, PendingOutcome, PutPending, ResendOutcome, SlotRecord, TkOutcome,
+    ConfirmOutcome, HeldKey, PendingOutcome, PutPending, ResendOutcome, SlotRecord, TkOutcome, suite_of,
 };
 pub use records::kld_report::{KldReport, PerReported, ReportOutcome, ReportedKey, ReportedTerminal};
 pub use records::overview::Overview;
@@ -54,12 +56,14 @@ pub use records::package::{
 };
 pub use records::refusal::{NewRefusal, RefusalEntry};
 pub use records::sign_in::{ActiveWorking, NewWorking, PendingSignIn, SignInKeys, SignInOutcome};
+pub use records::suite::{AllowOutcome, AllowSuite, KeyName, KeySuite, SuiteAllowance, SuiteRecords};
 pub use records::terminal::{AcquirerRecord, NewAcquirer, TerminalRecord, TkRecord};
 pub use records::window::{OpenWindows, WindowOutcome, WindowRecord, WindowsOutcome};
 pub use records::working::{HeldWorkingKey, LoadedKey, PutWorking, WorkingKind, WorkingOutcome, WorkingSlot};
 pub use records::zone::{MapOutcome, NewZoneKey, TerminalIdentity, ZoneKeyRecord};
 pub use sqlite::{SqliteOptions, SqliteStore, verify_audit_file};
 pub use store::Store;
+pub use suite_store::SuiteStore;
 pub use tms_store::TmsStore;
 
 /// Sizes that the store refuses to exceed, so that no caller can fill it with one act.
@@ -115,6 +119,8 @@ pub mod limits {
     pub const IDENTITY: usize = 64;
     /// Terminals of one act of an import, identities of one act of mapping.
     pub const IMPORT: usize = 1_000;
+    /// Longest reason of an allowance, in bytes.
+    pub const REASON: usize = 512;
     /// Refusals kept of one terminal, the newest.
     pub const REFUSALS_KEPT: u32 = 1_024;
     /// Rows in one page of a listing, whatever the caller asks for.

@@ -2,14 +2,14 @@
 
 use std::future::Future;
 
-use wire::{Serial, Slot};
+use wire::{Serial, Slot, Suite};
 
 use crate::{
     AcquirerRecord, Approval, ApprovalOutcome, AuditRow, AuditVerdict, CertificateRecord, CollectionImport,
     ConfirmOutcome, DeviceStore, Event, HostStore, ImportOutcome, NewAcquirer, NewCertificate,
     NewRevocationList, NewWorkKey, Overview, PendingOutcome, PutPending, ReplacementRecord, ResendOutcome,
-    RevocationListRecord, RevocationOutcome, SlotRecord, StoreError, TerminalRecord, TkOutcome, TmsStore,
-    WorkKeyRecord,
+    RevocationListRecord, RevocationOutcome, SlotRecord, StoreError, SuiteStore, TerminalRecord, TkOutcome,
+    TmsStore, WorkKeyRecord,
 };
 
 /// What the servers remember.
@@ -19,7 +19,7 @@ use crate::{
 /// whoever wants the refusal in the audit appends it with [`Store::audit_append`].
 ///
 /// Dropping the future of an act does not undo it: once handed over it runs to its end.
-pub trait Store: DeviceStore + TmsStore + HostStore {
+pub trait Store: DeviceStore + TmsStore + HostStore + SuiteStore {
     // --- acquirers and terminals
 
     /// Enters an acquirer. [`StoreError::AlreadyThere`] if the id is taken.
@@ -100,21 +100,26 @@ pub trait Store: DeviceStore + TmsStore + HostStore {
     /// All slots of a terminal that hold or held a key, by number.
     fn slots(&self, sn: &Serial) -> impl Future<Output = Result<Vec<(Slot, SlotRecord)>, StoreError>> + Send;
 
-    /// Makes a fresh key the slot's pending one, unless one is there: never two, over all servers.
+    /// Makes a fresh key the slot's pending one, unless one of its suite is there: never two, over all servers. One of
+    /// another suite is dropped: the terminal that proved itself cannot open it. The load counter is kept in the same
+    /// transaction.
     fn put_pending(
         &self,
         put: PutPending,
         event: Event,
     ) -> impl Future<Output = Result<PendingOutcome, StoreError>> + Send;
 
-    /// Counts that a pending key is about to be sent again; the event is durable before it leaves.
+    /// Counts that a pending key is about to be sent again, with its next load counter in suite 02; both are durable
+    /// before it leaves.
     fn resend_pending(
         &self,
         key_id: i64,
+        load_counter: Option<u64>,
         event: Event,
     ) -> impl Future<Output = Result<ResendOutcome, StoreError>> + Send;
 
-    /// The terminal confirmed the key: pending becomes active, the old active one retired, at once.
+    /// The terminal confirmed the key: pending becomes active, the old active one retired, the slot's suite goes up to
+    /// the key's, all at once.
     fn confirm(
         &self,
         key_id: i64,
@@ -141,7 +146,7 @@ pub trait Store: DeviceStore + TmsStore + HostStore {
         sha256: &str,
     ) -> impl Future<Output = Result<Option<CertificateRecord>, StoreError>> + Send;
 
-    /// Keeps a work key. An active one makes the active one before it opening-only.
+    /// Keeps a work key. An active one makes the active one of its suite before it opening-only.
     fn put_work_key(
         &self,
         key: NewWorkKey,
@@ -154,8 +159,11 @@ pub trait Store: DeviceStore + TmsStore + HostStore {
         certificate_sha256: &str,
     ) -> impl Future<Output = Result<Option<WorkKeyRecord>, StoreError>> + Send;
 
-    /// The work key that new collections use.
-    fn active_work_key(&self) -> impl Future<Output = Result<Option<WorkKeyRecord>, StoreError>> + Send;
+    /// The work key that new collections of a suite use.
+    fn active_work_key(
+        &self,
+        suite: Suite,
+    ) -> impl Future<Output = Result<Option<WorkKeyRecord>, StoreError>> + Send;
 
     /// Keeps a revocation list if its number is higher than that of the issuer's list here.
     fn put_revocation_list(

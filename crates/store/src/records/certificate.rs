@@ -1,5 +1,7 @@
 //! Certificates, work keys and revocation lists.
 
+use wire::Suite;
+
 /// A certificate to be kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewCertificate {
@@ -27,7 +29,7 @@ pub struct CertificateRecord {
 /// Whether TKs are still collected under a work key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum WorkKeyState {
-    /// New collections use it. One at a time: a new one makes the old one opening-only.
+    /// New collections use it. One at a time of each suite: a new one makes the old one opening-only.
     Active,
     /// Kept to open what was collected under it (1-systems.md A, Decided).
     OpeningOnly,
@@ -44,6 +46,8 @@ pub struct NewWorkKey {
     pub spki: Vec<u8>,
     /// Active or opening-only.
     pub state: WorkKeyState,
+    /// The suite that it collects in.
+    pub suite: Suite,
 }
 
 /// A work key as kept.
@@ -57,6 +61,8 @@ pub struct WorkKeyRecord {
     pub spki: Vec<u8>,
     /// Active or opening-only.
     pub state: WorkKeyState,
+    /// The suite that it collects in.
+    pub suite: Suite,
     /// When it was entered, Unix milliseconds.
     pub created_at: i64,
 }

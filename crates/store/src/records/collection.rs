@@ -1,6 +1,8 @@
 //! Collected packages (2-wire.md section 6) and the replacements that wait for a second person.
 
-use wire::{Device, Serial};
+use wire::{Device, Serial, Suite};
+
+use super::ceremony::NewDeviceCertificate;
 
 /// A collection whose signature, chain and role are good, with what the HSM said of each TK.
 #[derive(Debug, Clone)]
@@ -11,6 +13,8 @@ pub struct CollectionImport {
     pub package: Vec<u8>,
     /// Who signed: the operator card.
     pub signer: Person,
+    /// Who signed beside them: the administrator card, in suite 02.
+    pub second_signer: Option<Person>,
     /// Owner of the terminals in it.
     pub acquirer: String,
     /// The station's name for itself.
@@ -49,10 +53,8 @@ pub struct CollectedTerminal {
     pub vendor: Option<String>,
     /// Model id (DF31).
     pub model: Option<String>,
-    /// 01 TDES, 02 EC/AES.
-    pub suite: u8,
-    /// The transport key under the work certificate's key.
-    pub ctk_pu: Vec<u8>,
+    /// The transport key, as its suite has it.
+    pub tk: CollectedTk,
     /// Which work certificate, lower-case hex.
     pub work_certificate_sha256: String,
     /// 20 hex digits of SHA-256(SN ‖ Ctk_Pu).
@@ -61,6 +63,38 @@ pub struct CollectedTerminal {
     pub replaces: bool,
     /// Why the checks before the store refuse it; then only the audit learns of it.
     pub refused: Option<Refusal>,
+}
+
+/// A transport key as it was collected.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum CollectedTk {
+    /// Suite 01: under the work certificate's key, opened at the first download.
+    Ciphertext(Vec<u8>),
+    /// Suite 02: opened by the HSM at once.
+    Blocks {
+        /// TEK's block.
+        tek: String,
+        /// AUK's block.
+        auk: String,
+        /// The device key that signed it.
+        device: NewDeviceCertificate,
+        /// The PIN pad's generation counter (DF18).
+        generation: u64,
+    },
+    /// Refused before it was opened; [`CollectedTerminal::refused`] says why.
+    None(Suite),
+}
+
+impl CollectedTk {
+    /// The suite that it was collected in.
+    #[must_use]
+    pub fn suite(&self) -> Suite {
+        match self {
+            Self::Ciphertext(_) => Suite::TDES,
+            Self::Blocks { .. } => Suite::EC_AES,
+            Self::None(suite) => *suite,
+        }
+    }
 }
 
 /// Why one terminal of a collection is not taken.
@@ -103,7 +137,7 @@ pub enum PerTerminal {
     },
     /// It belongs to another acquirer. Nothing changed.
     OtherAcquirer,
-    /// The caller's own refusal, handed back.
+    /// The caller's own refusal, handed back; or the store's, of a device key, a generation or a lower suite.
     Refused(Refusal),
 }
 
@@ -165,6 +199,8 @@ pub enum ApprovalOutcome {
     OtherFingerprint,
     /// Not waiting: unknown, decided before, or overtaken by a later collection. Nothing was written.
     NotWaiting,
+    /// The terminal's TK was of a higher suite, and no allowance runs. Nothing was written.
+    LowerSuite,
     /// The new pair's PIN pad has meanwhile come to belong to another terminal. Nothing was written.
     SerialPairTaken {
         /// The terminal that has it.

@@ -1,6 +1,6 @@
 //! Devices of the remote key server: what was injected into them, and the keys that it was derived from.
 
-use wire::{Kcv, Serial};
+use wire::{Kcv, Serial, Suite};
 
 /// Which devices a DIK1 is for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -96,6 +96,8 @@ pub struct NewRksWorkKey {
     pub spki: Vec<u8>,
     /// The certificates between it and its root: DER, one behind the other, nearest first.
     pub intermediates: Vec<u8>,
+    /// The suite that it serves.
+    pub suite: Suite,
 }
 
 /// The RKS's work key as kept, with its certificate.

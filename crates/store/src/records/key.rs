@@ -1,6 +1,6 @@
 //! TMK slots: `Empty → Pending → Active → Retired` (2-wire.md section 4, Confirming).
 
-use wire::{Kcv, Serial, Slot};
+use wire::{Kcv, Serial, Slot, Suite};
 
 /// What one slot of one terminal holds. All `None` and empty: the slot is empty.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -11,6 +11,8 @@ pub struct SlotRecord {
     pub active: Option<HeldKey>,
     /// Those before it, newest first, at most [`limits::RETIRED_SHOWN`](crate::limits::RETIRED_SHOWN).
     pub retired: Vec<HeldKey>,
+    /// The last load counter given for this slot of the PIN pad; 0 if none was.
+    pub load_counter: u64,
 }
 
 /// A TMK as an HSM block.
@@ -34,6 +36,23 @@ pub struct HeldKey {
     pub sent_count: i64,
 }
 
+impl HeldKey {
+    /// The suite that it is of.
+    #[must_use]
+    pub fn suite(&self) -> Suite {
+        suite_of(self.kcv)
+    }
+}
+
+/// The suite of a key with this check value: TDES keys are of suite 01, AES keys of suite 02.
+#[must_use]
+pub fn suite_of(kcv: Kcv) -> Suite {
+    match kcv {
+        Kcv::Tdes(_) => Suite::TDES,
+        Kcv::Aes(_) => Suite::EC_AES,
+    }
+}
+
 /// A key that the HSM has just made for a slot.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PutPending {
@@ -47,6 +66,8 @@ pub struct PutPending {
     pub block: String,
     /// Its check value.
     pub kcv: Kcv,
+    /// The load counter inside the block that is about to be sent: a key of suite 02 has one, a key of suite 01 none.
+    pub load_counter: Option<u64>,
 }
 
 /// What became of [`Store::put_pending`](crate::Store::put_pending).
@@ -54,13 +75,17 @@ pub struct PutPending {
 pub enum PendingOutcome {
     /// It is the slot's pending key and may be sent.
     Stored(HeldKey),
-    /// Another request was first: this is the slot's pending key. Nothing was written.
+    /// Another request was first: this is the slot's pending key, of the same suite. Nothing was written.
     Lost(HeldKey),
     /// The terminal's TK has changed since. Nothing was written.
     StaleTk,
     /// A key held for the slot has this check value; have the HSM make another (2-wire.md section 4, Flow F).
     /// Nothing was written.
     SameCheckValue,
+    /// The load counter is not above the last one given: look again. Nothing was written.
+    CounterTaken,
+    /// The slot has held a key of a higher suite, and no allowance runs. Nothing was written.
+    LowerSuite,
 }
 
 /// What became of [`Store::resend_pending`](crate::Store::resend_pending).
@@ -70,6 +95,8 @@ pub enum ResendOutcome {
     Counted(HeldKey),
     /// It is not pending any more. Nothing was written.
     Gone,
+    /// The load counter is not above the last one given: look again. Nothing was written.
+    CounterTaken,
 }
 
 /// What became of [`Store::confirm`](crate::Store::confirm).
@@ -79,7 +106,8 @@ pub enum ConfirmOutcome {
     Activated,
     /// It had been confirmed before. Nothing was written.
     AlreadyActive,
-    /// It is neither pending nor active. Nothing was written.
+    /// It is neither pending nor active; or it is of a lower suite than its slot has held, and no allowance runs any
+    /// more. Nothing was written.
     Gone,
 }
 

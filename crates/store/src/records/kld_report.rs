@@ -55,6 +55,8 @@ pub enum ReportedKey {
         block: String,
         /// Its check value.
         kcv: Kcv,
+        /// The load counter that it was loaded with, in suite 02.
+        load_counter: Option<u64>,
     },
     /// The DMK.
     Dmk {

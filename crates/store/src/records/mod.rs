@@ -1,5 +1,6 @@
 //! What goes into the store and what comes out: plain data, no database in it.
 
+pub(crate) mod ceremony;
 pub(crate) mod certificate;
 pub(crate) mod collection;
 pub(crate) mod deployment;
@@ -12,6 +13,7 @@ pub(crate) mod overview;
 pub(crate) mod package;
 pub(crate) mod refusal;
 pub(crate) mod sign_in;
+pub(crate) mod suite;
 pub(crate) mod terminal;
 pub(crate) mod window;
 pub(crate) mod working;

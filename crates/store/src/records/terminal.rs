@@ -1,6 +1,6 @@
 //! Acquirers and their terminals.
 
-use wire::Serial;
+use wire::{Serial, Suite};
 
 /// An acquirer to be entered.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,7 +36,7 @@ pub struct TerminalRecord {
     /// Model id, where the terminal told it (DF31).
     pub model: Option<String>,
     /// 01 TDES, 02 EC/AES (DF01).
-    pub suite: u8,
+    pub suite: Suite,
     /// Its transport key, in whichever form it is held.
     pub tk: TkRecord,
     /// Goes up by one each time the terminal gets another TK. Keys made under an older one are refused.

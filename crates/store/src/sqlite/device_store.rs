@@ -1,6 +1,6 @@
 //! [`DeviceStore`] for SQLite.
 
-use wire::{Serial, Slot};
+use wire::{Serial, Slot, Suite};
 
 use super::{SqliteStore, acts, reads};
 use crate::{
@@ -27,8 +27,8 @@ impl DeviceStore for SqliteStore {
         self.act(move |tx| acts::rks_keys::put_work_key(tx, &key, &event)).await
     }
 
-    async fn active_rks_work_key(&self) -> Result<Option<RksWorkKeyRecord>, StoreError> {
-        self.readers().short(reads::devices::active_work_key)
+    async fn active_rks_work_key(&self, suite: Suite) -> Result<Option<RksWorkKeyRecord>, StoreError> {
+        self.readers().short(|db| reads::devices::active_work_key(db, suite))
     }
 
     async fn import_kld_report(&self, report: KldReport, event: Event) -> Result<ReportOutcome, StoreError> {

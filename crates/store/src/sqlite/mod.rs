@@ -8,7 +8,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use wire::{Serial, Slot};
+use wire::{Serial, Slot, Suite};
 
 use crate::{
     AcquirerRecord, Approval, ApprovalOutcome, AuditRow, AuditVerdict, CertificateRecord, CollectionImport,
@@ -25,6 +25,7 @@ mod open;
 mod readers;
 mod reads;
 mod rows;
+mod suite_store;
 mod tms_store;
 mod writer;
 
@@ -167,8 +168,13 @@ impl Store for SqliteStore {
         self.act(move |tx| acts::tmks::put_pending(tx, &put, &event)).await
     }
 
-    async fn resend_pending(&self, key_id: i64, event: Event) -> Result<ResendOutcome, StoreError> {
-        self.act(move |tx| acts::tmks::resend(tx, key_id, &event)).await
+    async fn resend_pending(
+        &self,
+        key_id: i64,
+        load_counter: Option<u64>,
+        event: Event,
+    ) -> Result<ResendOutcome, StoreError> {
+        self.act(move |tx| acts::tmks::resend(tx, key_id, load_counter, &event)).await
     }
 
     async fn confirm(&self, key_id: i64, event: Event) -> Result<ConfirmOutcome, StoreError> {
@@ -196,8 +202,8 @@ impl Store for SqliteStore {
         self.readers().short(|db| reads::certificates::work_key(db, certificate_sha256))
     }
 
-    async fn active_work_key(&self) -> Result<Option<WorkKeyRecord>, StoreError> {
-        self.readers().short(reads::certificates::active_work_key)
+    async fn active_work_key(&self, suite: Suite) -> Result<Option<WorkKeyRecord>, StoreError> {
+        self.readers().short(|db| reads::certificates::active_work_key(db, suite))
     }
 
     async fn put_revocation_list(

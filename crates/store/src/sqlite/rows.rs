@@ -3,7 +3,7 @@
 use rusqlite::Row;
 use rusqlite::types::Type;
 use serde::de::DeserializeOwned;
-use wire::{Kcv, Malformed, Serial, Slot};
+use wire::{Kcv, Malformed, Serial, Slot, Suite};
 
 use crate::{
     AuditRow, CertificateRecord, HeldKey, HeldWorkingKey, TerminalRecord, TkRecord, WorkKeyRecord,
@@ -46,6 +46,11 @@ pub(super) fn kcv(row: &Row<'_>, column: usize) -> rusqlite::Result<Kcv> {
     Kcv::from_bytes(row.get_ref(column)?.as_blob()?).map_err(|e| unreadable(column, Type::Blob, e))
 }
 
+/// A suite; one byte, as the layout checks.
+pub(super) fn suite(row: &Row<'_>, column: usize) -> rusqlite::Result<Suite> {
+    row.get(column).map(Suite::new)
+}
+
 pub(super) fn terminal(row: &Row<'_>) -> rusqlite::Result<TerminalRecord> {
     let sn = serial(row, 0)?;
     let tk = match (row.get(6)?, row.get(7)?, row.get(8)?, row.get(9)?) {
@@ -61,7 +66,7 @@ pub(super) fn terminal(row: &Row<'_>) -> rusqlite::Result<TerminalRecord> {
         acquirer: row.get(2)?,
         vendor: row.get(3)?,
         model: row.get(4)?,
-        suite: row.get(5)?,
+        suite: suite(row, 5)?,
         tk,
         tk_generation: row.get(10)?,
         fingerprint: row.get(11)?,
@@ -144,6 +149,7 @@ pub(super) fn work_key(row: &Row<'_>) -> rusqlite::Result<WorkKeyRecord> {
         private_block: row.get("private_block")?,
         spki: row.get("spki")?,
         state: if active { WorkKeyState::Active } else { WorkKeyState::OpeningOnly },
+        suite: row.get("suite").map(Suite::new)?,
         created_at: row.get("created_at")?,
     })
 }

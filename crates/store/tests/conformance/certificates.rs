@@ -1,6 +1,7 @@
 //! Certificates, work keys, revocation lists.
 
 use keyferry_store::{NewCertificate, NewRevocationList, RevocationOutcome, Store, StoreError, WorkKeyState};
+use wire::Suite;
 
 use super::{NOW, WORK_CERTIFICATE, estate, event, events, work_key};
 
@@ -19,7 +20,7 @@ pub async fn a_work_key_needs_its_certificate(store: &impl Store) {
         store.put_work_key(work_key("00"), event("work-key")).await,
         Err(StoreError::NoSuchCertificate("00".into()))
     );
-    assert_eq!(store.active_work_key().await.unwrap(), None);
+    assert_eq!(store.active_work_key(Suite::TDES).await.unwrap(), None);
     assert_eq!(events(store).await, 0);
 }
 
@@ -30,7 +31,7 @@ pub async fn a_work_key_is_entered_once(store: &impl Store) {
         Err(StoreError::AlreadyThere { what: "work key", id: WORK_CERTIFICATE.into() })
     );
     // The refused act has not made the old key opening-only in passing.
-    assert_eq!(store.active_work_key().await.unwrap().unwrap().state, WorkKeyState::Active);
+    assert_eq!(store.active_work_key(Suite::TDES).await.unwrap().unwrap().state, WorkKeyState::Active);
 }
 
 pub async fn only_one_work_key_is_active(store: &impl Store) {
@@ -38,7 +39,7 @@ pub async fn only_one_work_key_is_active(store: &impl Store) {
     let newer = NewCertificate { role: "kms-work".into(), sha256: "cd".into(), der: vec![9] };
     store.put_certificate(newer, event("certificate")).await.unwrap();
     store.put_work_key(work_key("cd"), event("work-key")).await.unwrap();
-    assert_eq!(store.active_work_key().await.unwrap().unwrap().certificate_sha256, "cd");
+    assert_eq!(store.active_work_key(Suite::TDES).await.unwrap().unwrap().certificate_sha256, "cd");
     let old = store.work_key(WORK_CERTIFICATE).await.unwrap().unwrap();
     assert_eq!((old.state, &*old.private_block), (WorkKeyState::OpeningOnly, "D0016RSA"));
 }

@@ -4,6 +4,7 @@ use keyferry_store::{
     CollectedTerminal, CollectionImport, ImportOutcome, NewAcquirer, PerTerminal, Refusal, Store, StoreError,
     TkRecord,
 };
+use wire::Suite;
 
 use super::{
     NOW, WORK_CERTIFICATE, built_in, estate, event, events, external, import, one_terminal, package,
@@ -37,7 +38,7 @@ pub async fn each_terminal_has_its_event(store: &impl Store) {
     assert_eq!((first.pin_pad.as_ref(), first.key_serial()), (None, &sn("SN-1")));
     let second = store.terminal(&sn("SN-2")).await.unwrap().unwrap();
     assert_eq!((second.pin_pad.as_ref(), second.key_serial()), (Some(&sn("PP-2")), &sn("PP-2")));
-    assert_eq!((&*second.acquirer, second.suite, second.tk_generation), ("acq", 1, 1));
+    assert_eq!((&*second.acquirer, second.suite, second.tk_generation), ("acq", Suite::TDES, 1));
     assert_eq!((second.vendor.as_deref(), second.model.as_deref()), (Some("ACME"), Some("T-1")));
     assert_eq!((second.created_at, &*second.fingerprint), (NOW, "00000000000000000002"));
     assert_eq!(

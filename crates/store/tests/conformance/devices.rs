@@ -4,7 +4,7 @@ use keyferry_store::{
     ConfirmOutcome, Dik1Scope, KldReport, LoadedKey, NewDik1, NewRksWorkKey, PerReported, PutWorking,
     ReportOutcome, ReportedKey, ReportedTerminal, Store, StoreError, TkRecord, WorkingKind, WorkingOutcome,
 };
-use wire::Device;
+use wire::{Device, Suite};
 
 use super::{
     NOW, WORK_CERTIFICATE, built_in, estate, event, events, fresh, import, kcv, one_terminal, operator,
@@ -16,7 +16,7 @@ fn dik1(label: &str, scope: Dik1Scope) -> NewDik1 {
 }
 
 pub fn tmk(index: u8, n: u32) -> ReportedKey {
-    ReportedKey::Tmk { slot: slot(index), block: format!("D0096KLD{n}"), kcv: kcv(n) }
+    ReportedKey::Tmk { slot: slot(index), block: format!("D0096KLD{n}"), kcv: kcv(n), load_counter: None }
 }
 
 fn dik2(n: u8) -> ReportedKey {
@@ -89,24 +89,28 @@ pub async fn work_keys_of_kms_and_rks_are_apart(store: &impl Store) {
         private_block: "D0016RKS".into(),
         spki: vec![0x30, 3],
         intermediates: vec![0x30, 0],
+        suite: Suite::TDES,
     };
     let early = store.put_rks_work_key(key("e1"), event("work-key")).await;
     assert_eq!(early, Err(StoreError::NoSuchCertificate("e1".into())));
-    assert_eq!(store.active_rks_work_key().await.unwrap(), None);
+    assert_eq!(store.active_rks_work_key(Suite::TDES).await.unwrap(), None);
     for sha256 in ["e1", "e2"] {
         store.put_certificate(certificate(sha256), event("certificate")).await.unwrap();
         store.put_rks_work_key(key(sha256), event("work-key")).await.unwrap();
     }
-    let active = store.active_rks_work_key().await.unwrap().unwrap();
+    let active = store.active_rks_work_key(Suite::TDES).await.unwrap().unwrap();
     assert_eq!((active.key, active.certificate), (key("e2"), vec![0x30, 9]));
-    assert_eq!(store.active_work_key().await.unwrap().unwrap().certificate_sha256, WORK_CERTIFICATE);
+    assert_eq!(
+        store.active_work_key(Suite::TDES).await.unwrap().unwrap().certificate_sha256,
+        WORK_CERTIFICATE
+    );
     assert_eq!(store.work_key("e1").await.unwrap(), None);
     let again = store.put_rks_work_key(key("e1"), event("work-key")).await;
     assert_eq!(again, Err(StoreError::AlreadyThere { what: "work key", id: "e1".into() }));
     // Nor does a new one of the KMS touch the RKS's.
     store.put_certificate(certificate("cd"), event("certificate")).await.unwrap();
     store.put_work_key(work_key("cd"), event("work-key")).await.unwrap();
-    assert_eq!(store.active_rks_work_key().await.unwrap().unwrap().key.certificate_sha256, "e2");
+    assert_eq!(store.active_rks_work_key(Suite::TDES).await.unwrap().unwrap().key.certificate_sha256, "e2");
 }
 
 pub async fn a_report_enters_terminals_and_activates_their_keys(store: &impl Store) {

@@ -2,11 +2,11 @@
 //! [`suite!`]: see `tests/sqlite.rs`.
 
 use keyferry_store::{
-    Approval, CollectedTerminal, CollectionImport, Event, HeldKey, ImportOutcome, NewAcquirer,
+    Approval, CollectedTerminal, CollectedTk, CollectionImport, Event, HeldKey, ImportOutcome, NewAcquirer,
     NewCertificate, NewWorkKey, PendingOutcome, PerTerminal, Person, PutPending, Store, WorkKeyState,
 };
 use serde_json::json;
-use wire::{Device, Kcv, Serial, Slot};
+use wire::{Device, Kcv, Serial, Slot, Suite};
 
 pub mod acquirers;
 pub mod audit;
@@ -240,6 +240,7 @@ pub fn work_key(certificate_sha256: &str) -> NewWorkKey {
         private_block: "D0016RSA".into(),
         spki: vec![0x30, 2],
         state: WorkKeyState::Active,
+        suite: Suite::TDES,
     }
 }
 
@@ -248,8 +249,7 @@ pub fn collected(device: Device, n: u8) -> CollectedTerminal {
         device,
         vendor: Some("ACME".into()),
         model: Some("T-1".into()),
-        suite: 1,
-        ctk_pu: vec![n; 256],
+        tk: CollectedTk::Ciphertext(vec![n; 256]),
         work_certificate_sha256: WORK_CERTIFICATE.into(),
         fingerprint: format!("{n:020X}"),
         replaces: false,
@@ -274,6 +274,7 @@ pub fn package(digest: u8, terminals: Vec<CollectedTerminal>) -> CollectionImpor
         digest: [digest; 32],
         package: vec![0x30, digest],
         signer: operator(),
+        second_signer: None,
         acquirer: "acq".into(),
         station: "bench 3".into(),
         collected_at: NOW - 1_000,
@@ -314,6 +315,7 @@ pub fn fresh(serial: &str, index: u8, generation: i64, n: u32) -> PutPending {
         tk_generation: generation,
         block: format!("D0096BLOCK{n}"),
         kcv: kcv(n),
+        load_counter: None,
     }
 }
 

@@ -11,23 +11,34 @@ pub async fn pending_then_active_then_retired(store: &impl Store) {
 
     let first = pending(store, "SN-1", 3, 1).await;
     assert_eq!((&first.key_serial, first.kcv, first.sent_count), (&sn("SN-1"), kcv(1), 1));
-    assert_eq!(read().await, SlotRecord { pending: Some(first.clone()), active: None, retired: vec![] });
+    assert_eq!(
+        read().await,
+        SlotRecord { pending: Some(first.clone()), active: None, retired: vec![], load_counter: 0 }
+    );
 
     assert_eq!(store.confirm(first.id, event("tmk.confirmed")).await, Ok(ConfirmOutcome::Activated));
-    assert_eq!(read().await, SlotRecord { pending: None, active: Some(first.clone()), retired: vec![] });
+    assert_eq!(
+        read().await,
+        SlotRecord { pending: None, active: Some(first.clone()), retired: vec![], load_counter: 0 }
+    );
 
     // The old one stays usable until the new one is confirmed.
     let second = pending(store, "SN-1", 3, 2).await;
-    let both = SlotRecord { pending: Some(second.clone()), active: Some(first.clone()), retired: vec![] };
+    let both = SlotRecord {
+        pending: Some(second.clone()),
+        active: Some(first.clone()),
+        retired: vec![],
+        load_counter: 0,
+    };
     assert_eq!(read().await, both);
 
     assert_eq!(store.confirm(second.id, event("tmk.confirmed")).await, Ok(ConfirmOutcome::Activated));
     assert_eq!(
         read().await,
-        SlotRecord { pending: None, active: Some(second), retired: vec![first.clone()] }
+        SlotRecord { pending: None, active: Some(second), retired: vec![first.clone()], load_counter: 0 }
     );
     assert_eq!(store.confirm(first.id, event("tmk.confirmed")).await, Ok(ConfirmOutcome::Gone));
-    assert_eq!(store.resend_pending(first.id, event("tmk.resent")).await, Ok(ResendOutcome::Gone));
+    assert_eq!(store.resend_pending(first.id, None, event("tmk.resent")).await, Ok(ResendOutcome::Gone));
 }
 
 pub async fn a_second_pending_key_loses(store: &impl Store) {
@@ -90,11 +101,11 @@ pub async fn a_pending_key_is_sent_again_and_counted(store: &impl Store) {
     one_terminal(store).await;
     let key = pending(store, "SN-1", 0, 1).await;
     for sent in 2..=4 {
-        match store.resend_pending(key.id, event("tmk.resent")).await.unwrap() {
+        match store.resend_pending(key.id, None, event("tmk.resent")).await.unwrap() {
             ResendOutcome::Counted(again) => {
                 assert_eq!((again.sent_count, again.block, again.id), (sent, key.block.clone(), key.id));
             }
-            ResendOutcome::Gone => panic!("it is pending"),
+            other => panic!("it is pending: {other:?}"),
         }
     }
     assert_eq!(store.slot(&sn("SN-1"), slot(0)).await.unwrap().pending.unwrap().sent_count, 4);
@@ -106,7 +117,7 @@ pub async fn a_confirmed_key_confirms_again_without_change(store: &impl Store) {
     store.confirm(key.id, event("tmk.confirmed")).await.unwrap();
     let before = (store.slot(&sn("SN-1"), slot(0)).await.unwrap(), events(store).await);
     assert_eq!(store.confirm(key.id, event("tmk.confirmed")).await, Ok(ConfirmOutcome::AlreadyActive));
-    assert_eq!(store.resend_pending(key.id, event("tmk.resent")).await, Ok(ResendOutcome::Gone));
+    assert_eq!(store.resend_pending(key.id, None, event("tmk.resent")).await, Ok(ResendOutcome::Gone));
     assert_eq!((store.slot(&sn("SN-1"), slot(0)).await.unwrap(), events(store).await), before);
 }
 
@@ -118,7 +129,7 @@ pub async fn a_dropped_key_is_gone(store: &impl Store) {
     assert_eq!(store.drop_pending(&sn("SN-1"), event("tamper")).await, Ok(2));
     for key in dropped {
         assert_eq!(store.confirm(key.id, event("tmk.confirmed")).await, Ok(ConfirmOutcome::Gone));
-        assert_eq!(store.resend_pending(key.id, event("tmk.resent")).await, Ok(ResendOutcome::Gone));
+        assert_eq!(store.resend_pending(key.id, None, event("tmk.resent")).await, Ok(ResendOutcome::Gone));
     }
     let slots = store.slots(&sn("SN-1")).await.unwrap();
     let [(number, record)] = slots.as_slice() else { panic!("slot 0 alone: {slots:?}") };

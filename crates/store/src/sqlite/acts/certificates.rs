@@ -39,22 +39,24 @@ pub(in crate::sqlite) fn put_work_key(
     }
     if key.state == WorkKeyState::Active {
         tx.prepare(
-            "UPDATE work_keys SET state = 'opening-only' WHERE state = 'active' AND role = 'kms-work'",
+            "UPDATE work_keys SET state = 'opening-only'
+             WHERE state = 'active' AND role = 'kms-work' AND suite = ?1",
         )?
-        .execute([])
+        .execute([key.suite.byte()])
         .db()?;
     }
     let entered = tx
         .prepare(
-            "INSERT INTO work_keys (certificate_sha256, private_block, spki, state, created_at)
-             VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT (certificate_sha256) DO NOTHING",
+            "INSERT INTO work_keys (certificate_sha256, private_block, spki, state, created_at, suite)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT (certificate_sha256) DO NOTHING",
         )?
         .execute(params![
             key.certificate_sha256,
             key.private_block,
             key.spki,
             rows::work_key_state_text(key.state),
-            event.at
+            event.at,
+            key.suite.byte()
         ])
         .db()?;
     if entered == 0 {

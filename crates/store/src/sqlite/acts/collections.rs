@@ -7,9 +7,15 @@ use wire::Serial;
 use super::super::error::Db;
 use super::super::rows;
 use super::super::writer::Tx;
-use super::{at_most, with_facts};
+use super::{at_most, ceremonies, integer, suites, with_facts};
 use crate::audit::hex;
-use crate::{CollectedTerminal, CollectionImport, Event, ImportOutcome, PerTerminal, StoreError, limits};
+use crate::{
+    CollectedTerminal, CollectedTk, CollectionImport, Event, ImportOutcome, KeyName, PerTerminal, Refusal,
+    StoreError, limits,
+};
+
+/// Said of a generation that SQLite's integers do not hold.
+const GENERATION: &str = "a generation is below 2^63";
 
 pub(in crate::sqlite) fn import(
     tx: &Tx<'_>,
@@ -45,8 +51,9 @@ pub(in crate::sqlite) fn import(
 fn enter(tx: &Tx<'_>, import: &CollectionImport, event: &Event) -> Result<Option<i64>, StoreError> {
     tx.prepare(
         "INSERT INTO collections
-            (digest, package, signer, signer_serial, acquirer, station, collected_at, uploaded_at)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
+            (digest, package, signer, signer_serial, acquirer, station, collected_at, uploaded_at, second_signer,
+             second_signer_serial)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)
          ON CONFLICT (digest) DO NOTHING RETURNING id",
     )?
     .query_row(
@@ -58,7 +65,9 @@ fn enter(tx: &Tx<'_>, import: &CollectionImport, event: &Event) -> Result<Option
             import.acquirer,
             import.station,
             import.collected_at,
-            event.at
+            event.at,
+            import.second_signer.as_ref().map(|signer| &signer.subject),
+            import.second_signer.as_ref().map(|signer| &signer.certificate_serial)
         ],
         |row| row.get(0),
     )
@@ -76,10 +85,13 @@ fn take(
     if let Some(refusal) = &collected.refused {
         return Ok(PerTerminal::Refused(refusal.clone()));
     }
-    at_most("a Ctk_Pu", collected.ctk_pu.len(), limits::CTK_PU)?;
+    let suite = collected.tk.suite();
+    check_tk(&collected.tk)?;
     let work_key_known = tx
-        .prepare("SELECT 1 FROM work_keys WHERE certificate_sha256 = ?1 AND role = 'kms-work'")?
-        .exists([&collected.work_certificate_sha256])
+        .prepare(
+            "SELECT 1 FROM work_keys WHERE certificate_sha256 = ?1 AND role = 'kms-work' AND suite = ?2",
+        )?
+        .exists(params![collected.work_certificate_sha256, suite.byte()])
         .db()?;
     if !work_key_known {
         return Err(StoreError::NoSuchCertificate(collected.work_certificate_sha256.clone()));
@@ -88,23 +100,40 @@ fn take(
         return Ok(PerTerminal::SerialPairTaken { by });
     }
     let known: Option<Known> = tx
-        .prepare("SELECT key_serial, acquirer, fingerprint FROM terminals WHERE sn = ?1")?
+        .prepare("SELECT key_serial, acquirer, fingerprint, device_generation FROM terminals WHERE sn = ?1")?
         .query_row([collected.device.sn().as_str()], |row| {
-            Ok(Known { key_serial: row.get(0)?, acquirer: row.get(1)?, fingerprint: row.get(2)? })
+            Ok(Known {
+                key_serial: row.get(0)?,
+                acquirer: row.get(1)?,
+                fingerprint: row.get(2)?,
+                generation: row.get(3)?,
+            })
         })
         .optional()
         .db()?;
     let Some(known) = known else {
+        if let Some(refusal) = keep_device(tx, collected, at)? {
+            return Ok(PerTerminal::Refused(refusal));
+        }
         insert(tx, acquirer, collection, collected, at)?;
+        suites::record(tx, collected.device.sn(), KeyName::Tk, suite, at)?;
         return Ok(PerTerminal::Stored);
     };
     if known.acquirer != acquirer {
         return Ok(PerTerminal::OtherAcquirer);
     }
-    let same =
-        known.key_serial == collected.device.pin_pad().as_str() && known.fingerprint == collected.fingerprint;
+    let same = known.is(collected);
     if same || !collected.replaces {
         return Ok(PerTerminal::AlreadyKnown { same });
+    }
+    if !suites::permitted(tx, collected.device.sn(), KeyName::Tk, suite, at)? {
+        return Ok(PerTerminal::Refused(suites::lower_suite(KeyName::Tk, suite)));
+    }
+    if let Some(id) = waits_already(tx, collected)? {
+        return Ok(PerTerminal::AwaitsApproval { id });
+    }
+    if let Some(refusal) = keep_device(tx, collected, at)? {
+        return Ok(PerTerminal::Refused(refusal));
     }
     let id = wait(tx, collection, collected, at)?;
     Ok(PerTerminal::AwaitsApproval { id })
@@ -114,6 +143,83 @@ struct Known {
     key_serial: String,
     acquirer: String,
     fingerprint: String,
+    generation: Option<i64>,
+}
+
+impl Known {
+    /// Whether this very TK is known. In suite 02 it is sealed anew for each ceremony, so its generation tells.
+    fn is(&self, collected: &CollectedTerminal) -> bool {
+        let same = match &collected.tk {
+            CollectedTk::Blocks { generation, .. } => {
+                self.generation.map(i64::unsigned_abs) == Some(*generation)
+            }
+            CollectedTk::Ciphertext(_) | CollectedTk::None(_) => self.fingerprint == collected.fingerprint,
+        };
+        same && self.key_serial == collected.device.pin_pad().as_str()
+    }
+}
+
+fn check_tk(tk: &CollectedTk) -> Result<(), StoreError> {
+    match tk {
+        CollectedTk::Ciphertext(ctk_pu) => at_most("a Ctk_Pu", ctk_pu.len(), limits::CTK_PU),
+        CollectedTk::Blocks { tek, auk, .. } => {
+            at_most("TEK's block", tek.len(), limits::KEY_BLOCK)?;
+            at_most("AUK's block", auk.len(), limits::KEY_BLOCK)
+        }
+        CollectedTk::None(_) => Err(StoreError::Invalid("a terminal without a TK is one that was refused")),
+    }
+}
+
+/// The replacement that waits with this very TK of suite 02: it came under an earlier ceremony.
+fn waits_already(tx: &Tx<'_>, collected: &CollectedTerminal) -> Result<Option<i64>, StoreError> {
+    let CollectedTk::Blocks { generation, .. } = &collected.tk else { return Ok(None) };
+    tx.prepare(
+        "SELECT id FROM replacements WHERE sn = ?1 AND key_serial = ?2 AND device_generation = ?3
+         AND state = 'waiting'",
+    )?
+    .query_row(
+        params![
+            collected.device.sn().as_str(),
+            collected.device.pin_pad().as_str(),
+            integer(GENERATION, *generation)?
+        ],
+        |row| row.get(0),
+    )
+    .optional()
+    .db()
+}
+
+/// Keeps the device key that signed a TK of suite 02, or says why it may not have: it is another PIN pad's, or the
+/// generation is none that only this collection can have.
+fn keep_device(tx: &Tx<'_>, collected: &CollectedTerminal, at: i64) -> Result<Option<Refusal>, StoreError> {
+    let CollectedTk::Blocks { device, generation, .. } = &collected.tk else { return Ok(None) };
+    if let Some(other) = ceremonies::key_of_other(tx, &collected.device, device)? {
+        let text = format!("the device key belongs to PIN pad {other}: two PIN pads cannot have one key");
+        return Ok(Some(Refusal { code: "device-key-taken".into(), text }));
+    }
+    if let Some(before) = ceremonies::generation(tx, collected.device.pin_pad())?
+        && *generation <= before
+    {
+        let text = format!(
+            "the PIN pad's generation {generation} is not above {before}, which was collected before; collect it again"
+        );
+        return Ok(Some(Refusal { code: "generation-not-higher".into(), text }));
+    }
+    ceremonies::keep(tx, &collected.device, device, *generation, at)?;
+    Ok(None)
+}
+
+/// A TK as columns: ciphertext, TEK's block, AUK's block, generation.
+type Columns<'a> = (Option<&'a [u8]>, Option<&'a str>, Option<&'a str>, Option<i64>);
+
+fn columns(tk: &CollectedTk) -> Result<Columns<'_>, StoreError> {
+    Ok(match tk {
+        CollectedTk::Ciphertext(ctk_pu) => (Some(ctk_pu), None, None, None),
+        CollectedTk::Blocks { tek, auk, generation, .. } => {
+            (None, Some(tek), Some(auk), Some(integer(GENERATION, *generation)?))
+        }
+        CollectedTk::None(_) => (None, None, None, None),
+    })
 }
 
 /// The terminal other than `sn` that keys at `key_serial` belong to.
@@ -131,11 +237,12 @@ fn insert(
     collected: &CollectedTerminal,
     at: i64,
 ) -> Result<(), StoreError> {
+    let (ctk_pu, tek, auk, generation) = columns(&collected.tk)?;
     tx.prepare(
         "INSERT INTO terminals
             (sn, key_serial, acquirer, vendor, model, suite, ctk_pu, work_certificate_sha256, tk_generation,
-             fingerprint, collection, created_at, changed_at)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, 1, ?9, ?10, ?11, ?11)",
+             fingerprint, collection, created_at, changed_at, tek, auk, device_generation)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, 1, ?9, ?10, ?11, ?11, ?12, ?13, ?14)",
     )?
     .execute(params![
         collected.device.sn().as_str(),
@@ -143,12 +250,16 @@ fn insert(
         acquirer,
         collected.vendor,
         collected.model,
-        collected.suite,
-        collected.ctk_pu,
-        collected.work_certificate_sha256,
+        collected.tk.suite().byte(),
+        ctk_pu,
+        // Needed only to open the ciphertext.
+        ctk_pu.map(|_| &collected.work_certificate_sha256),
         collected.fingerprint,
         collection,
-        at
+        at,
+        tek,
+        auk,
+        generation
     ])
     .db()
     .map(|_| ())
@@ -163,10 +274,12 @@ fn wait(tx: &Tx<'_>, collection: i64, collected: &CollectedTerminal, at: i64) ->
     )?
     .execute(params![sn, at])
     .db()?;
+    let (ctk_pu, tek, auk, generation) = columns(&collected.tk)?;
     tx.prepare(
         "INSERT INTO replacements
-            (sn, key_serial, vendor, model, suite, ctk_pu, work_certificate_sha256, fingerprint, collection, state)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, 'waiting') RETURNING id",
+            (sn, key_serial, vendor, model, suite, ctk_pu, work_certificate_sha256, fingerprint, collection, state,
+             tek, auk, device_generation)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, 'waiting', ?10, ?11, ?12) RETURNING id",
     )?
     .query_row(
         params![
@@ -174,11 +287,14 @@ fn wait(tx: &Tx<'_>, collection: i64, collected: &CollectedTerminal, at: i64) ->
             collected.device.pin_pad().as_str(),
             collected.vendor,
             collected.model,
-            collected.suite,
-            collected.ctk_pu,
+            collected.tk.suite().byte(),
+            ctk_pu,
             collected.work_certificate_sha256,
             collected.fingerprint,
-            collection
+            collection,
+            tek,
+            auk,
+            generation
         ],
         |row| row.get(0),
     )
@@ -202,6 +318,7 @@ fn told(collected: &CollectedTerminal, collection: i64, outcome: &PerTerminal) -
         "pin_pad": collected.device.external_pin_pad().map(Serial::as_str),
         "fingerprint": collected.fingerprint,
         "work_certificate": collected.work_certificate_sha256,
+        "suite": collected.tk.suite().byte(),
         "result": result,
     })
 }

@@ -8,9 +8,12 @@ use serde_json::{Value, json};
 use super::super::error::Db;
 use super::super::writer::Tx;
 use super::collections::pad_taken;
-use super::{at_most, no_more, tmks, with_facts, zones};
+use super::{at_most, no_more, suites, tmks, with_facts, zones};
 use crate::audit::hex;
-use crate::{EstateImport, Event, ImportedOutcome, ImportedTerminal, StoreError, TerminalIdentity, limits};
+use crate::{
+    EstateImport, Event, ImportedOutcome, ImportedTerminal, KeyName, StoreError, TerminalIdentity, limits,
+    suite_of,
+};
 
 pub(in crate::sqlite) fn import(
     tx: &Tx<'_>,
@@ -129,6 +132,7 @@ fn take(
         )?
         .execute(params![sn.as_str(), pad.as_str(), dmk.block, dmk.kcv.as_bytes(), id, at])
         .db()?;
+        suites::record(tx, sn, KeyName::Dmk, suite_of(dmk.kcv), at)?;
     }
     if let Some(identity) = &identity {
         zones::put(tx, identity, at)?;

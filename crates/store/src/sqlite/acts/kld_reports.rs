@@ -2,16 +2,17 @@
 
 use rusqlite::{OptionalExtension, params};
 use serde_json::{Value, json};
-use wire::{Kcv, Serial, Slot};
+use wire::{Kcv, Serial, Slot, Suite};
 
 use super::super::error::Db;
 use super::super::rows;
 use super::super::writer::Tx;
 use super::collections::pad_taken;
-use super::{at_most, tmks, with_facts, working};
+use super::{at_most, load_counters, suites, tmks, with_facts};
 use crate::audit::hex;
 use crate::{
-    Event, KldReport, PerReported, ReportOutcome, ReportedKey, ReportedTerminal, StoreError, limits,
+    Event, KeyName, KldReport, PerReported, ReportOutcome, ReportedKey, ReportedTerminal, StoreError, limits,
+    suite_of,
 };
 
 pub(in crate::sqlite) fn import(
@@ -146,6 +147,12 @@ impl Taking<'_> {
                 return Ok(PerReported::UnknownDik1 { label: dik1.clone() });
             }
         }
+        for key in &terminal.keys {
+            let (name, suite) = named(key);
+            if !suites::permitted(self.tx, sn, name, suite, self.at)? {
+                return Ok(PerReported::Refused(suites::lower_suite(name, suite)));
+            }
+        }
         let generation = match known {
             Some(known) => known.tk_generation,
             None => self.insert(sn, pad)?,
@@ -153,6 +160,8 @@ impl Taking<'_> {
         let mut new = 0;
         for key in &terminal.keys {
             new += usize::from(self.put(sn, pad, generation, key)?);
+            let (name, suite) = named(key);
+            suites::record(self.tx, sn, name, suite, self.at)?;
         }
         Ok(PerReported::Taken { new })
     }
@@ -220,7 +229,11 @@ impl Taking<'_> {
     /// Whether the key was new.
     fn put(self, sn: &Serial, pad: &Serial, generation: i64, key: &ReportedKey) -> Result<bool, StoreError> {
         match key {
-            ReportedKey::Tmk { slot, block, kcv } => self.put_tmk((sn, pad), *slot, generation, block, *kcv),
+            ReportedKey::Tmk { slot, block, kcv, load_counter } => {
+                load_counters::check(*kcv, *load_counter)?;
+                load_counters::take(self.tx, (pad, *slot), *load_counter)?;
+                self.put_tmk((sn, pad), *slot, generation, block, *kcv)
+            }
             ReportedKey::Dmk { block, kcv } => {
                 at_most("a DMK's block", block.len(), limits::KEY_BLOCK)?;
                 self.enter_device(sn, pad)?;
@@ -285,16 +298,18 @@ impl Taking<'_> {
             return Ok(false);
         }
         // The terminal has what the KLD loaded: a pending key for that slot never arrived, nor what travels under it.
-        self.tx
-            .prepare(
-                "UPDATE tmks SET state = 'dropped', block = '', changed_at = ?3
-                 WHERE sn = ?1 AND slot = ?2 AND state = 'pending'",
-            )?
-            .execute(params![sn.as_str(), slot.index(), self.at])
-            .db()?;
-        working::drop_pending(self.tx, sn, Some(slot))?;
+        tmks::drop_pending_in(self.tx, (sn, slot), self.at)?;
         tmks::put_active(self.tx, (sn, slot), pad, generation, (block, kcv), self.at)?;
         Ok(true)
+    }
+}
+
+/// Which key it is, and of which suite.
+fn named(key: &ReportedKey) -> (KeyName, Suite) {
+    match key {
+        ReportedKey::Tmk { slot, kcv, .. } => (KeyName::Slot(*slot), suite_of(*kcv)),
+        ReportedKey::Dmk { kcv, .. } => (KeyName::Dmk, suite_of(*kcv)),
+        ReportedKey::Dik2 { kcv, .. } => (KeyName::Dik2, suite_of(*kcv)),
     }
 }
 

@@ -2,14 +2,14 @@
 
 use rusqlite::{OptionalExtension, params};
 use serde_json::json;
-use wire::Serial;
+use wire::{Serial, Suite};
 
 use super::super::error::Db;
 use super::super::rows;
 use super::super::writer::Tx;
 use super::collections::pad_taken;
-use super::{tmks, with_facts, working};
-use crate::{Approval, ApprovalOutcome, Event, Person, StoreError};
+use super::{suites, tmks, with_facts, working};
+use crate::{Approval, ApprovalOutcome, Event, KeyName, Person, StoreError};
 
 struct Waiting {
     sn: Serial,
@@ -17,6 +17,7 @@ struct Waiting {
     current_key_serial: Serial,
     fingerprint: String,
     signer: Person,
+    suite: Suite,
 }
 
 pub(in crate::sqlite) fn approve(
@@ -31,6 +32,9 @@ pub(in crate::sqlite) fn approve(
     if waiting.signer.may_be(&approval.approver) {
         return Ok(ApprovalOutcome::SamePerson);
     }
+    if !suites::permitted(tx, &waiting.sn, KeyName::Tk, waiting.suite, event.at)? {
+        return Ok(ApprovalOutcome::LowerSuite);
+    }
     if let Some(by) = pad_taken(tx, &waiting.sn, &waiting.key_serial)? {
         return Ok(ApprovalOutcome::SerialPairTaken { by });
     }
@@ -43,6 +47,7 @@ pub(in crate::sqlite) fn approve(
         (tmks::retire_all_active(tx, &waiting.sn, event.at)?, working::drop_active(tx, &waiting.sn)?)
     };
     let tk_generation = give_new_tk(tx, approval.id, event.at)?;
+    suites::record(tx, &waiting.sn, KeyName::Tk, waiting.suite, event.at)?;
     tx.append(&with_facts(
         event,
         json!({
@@ -52,6 +57,7 @@ pub(in crate::sqlite) fn approve(
             "approver": approval.approver.subject,
             "approver_serial": approval.approver.certificate_serial,
             "tk_generation": tk_generation,
+            "suite": waiting.suite.byte(),
             "dropped": dropped,
             "retired": retired,
             "dropped_working": dropped_working + lost_working,
@@ -84,7 +90,7 @@ pub(in crate::sqlite) fn reject(
 
 fn waiting(tx: &Tx<'_>, id: i64) -> Result<Option<Waiting>, StoreError> {
     tx.prepare(
-        "SELECT r.sn, r.key_serial, t.key_serial, r.fingerprint, c.signer, c.signer_serial
+        "SELECT r.sn, r.key_serial, t.key_serial, r.fingerprint, c.signer, c.signer_serial, r.suite
          FROM replacements r JOIN terminals t ON t.sn = r.sn JOIN collections c ON c.id = r.collection
          WHERE r.id = ?1 AND r.state = 'waiting'",
     )?
@@ -95,6 +101,7 @@ fn waiting(tx: &Tx<'_>, id: i64) -> Result<Option<Waiting>, StoreError> {
             current_key_serial: rows::serial(row, 2)?,
             fingerprint: row.get(3)?,
             signer: Person { subject: row.get(4)?, certificate_serial: row.get(5)? },
+            suite: rows::suite(row, 6)?,
         })
     })
     .optional()
@@ -116,7 +123,8 @@ fn give_new_tk(tx: &Tx<'_>, id: i64, at: i64) -> Result<i64, StoreError> {
         "UPDATE terminals SET
             key_serial = r.key_serial, vendor = coalesce(r.vendor, terminals.vendor),
             model = coalesce(r.model, terminals.model), suite = r.suite, ctk_pu = r.ctk_pu,
-            work_certificate_sha256 = r.work_certificate_sha256, tek = NULL, auk = NULL,
+            work_certificate_sha256 = iif(r.ctk_pu IS NULL, NULL, r.work_certificate_sha256),
+            tek = r.tek, auk = r.auk, device_generation = r.device_generation,
             tk_generation = terminals.tk_generation + 1, fingerprint = r.fingerprint,
             collection = r.collection, changed_at = ?2
          FROM replacements r WHERE r.id = ?1 AND terminals.sn = r.sn

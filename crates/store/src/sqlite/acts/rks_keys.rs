@@ -44,16 +44,26 @@ pub(in crate::sqlite) fn put_work_key(
     if !known {
         return Err(StoreError::NoSuchCertificate(key.certificate_sha256.clone()));
     }
-    tx.prepare("UPDATE work_keys SET state = 'opening-only' WHERE state = 'active' AND role = 'rks-work'")?
-        .execute([])
-        .db()?;
+    tx.prepare(
+        "UPDATE work_keys SET state = 'opening-only'
+         WHERE state = 'active' AND role = 'rks-work' AND suite = ?1",
+    )?
+    .execute([key.suite.byte()])
+    .db()?;
     let entered = tx
         .prepare(
             "INSERT INTO work_keys
-                (certificate_sha256, private_block, spki, state, created_at, role, intermediates)
-             VALUES (?1, ?2, ?3, 'active', ?4, 'rks-work', ?5) ON CONFLICT (certificate_sha256) DO NOTHING",
+                (certificate_sha256, private_block, spki, state, created_at, role, intermediates, suite)
+             VALUES (?1, ?2, ?3, 'active', ?4, 'rks-work', ?5, ?6) ON CONFLICT (certificate_sha256) DO NOTHING",
         )?
-        .execute(params![key.certificate_sha256, key.private_block, key.spki, event.at, key.intermediates])
+        .execute(params![
+            key.certificate_sha256,
+            key.private_block,
+            key.spki,
+            event.at,
+            key.intermediates,
+            key.suite.byte()
+        ])
         .db()?;
     if entered == 0 {
         return Err(StoreError::AlreadyThere { what: "work key", id: key.certificate_sha256.clone() });

@@ -65,7 +65,11 @@ pub(in crate::sqlite) fn confirm(
         return Ok(if active { ConfirmOutcome::AlreadyActive } else { ConfirmOutcome::Gone });
     };
     let tmk_is_held = state == "pending" || state == "active";
-    if asked.is_empty() || !tmk_is_held || asked != held(tx, (sn, slot), "pending")? {
+    if asked.is_empty()
+        || !tmk_is_held
+        || !tmks::may_activate(tx, tmk, event.at)?
+        || asked != held(tx, (sn, slot), "pending")?
+    {
         return Ok(ConfirmOutcome::Gone);
     }
     let place = params![sn.as_str(), slot.index()];

@@ -115,7 +115,14 @@ pub(in crate::sqlite) fn confirm_loaded(
         };
         let state: Option<String> = tx.prepare(table)?.query_row([id], |row| row.get(0)).optional().db()?;
         match state.as_deref() {
-            Some("pending") => states.push(true),
+            Some("pending") => {
+                if let LoadedKey::Tmk(id) = key
+                    && !tmks::may_activate(tx, *id, event.at)?
+                {
+                    return Ok(ConfirmOutcome::Gone);
+                }
+                states.push(true);
+            }
             Some("active") => states.push(false),
             _ => return Ok(ConfirmOutcome::Gone),
         }

@@ -1,6 +1,7 @@
 //! Certificates, work keys, revocation lists.
 
 use rusqlite::{Connection, OptionalExtension};
+use wire::Suite;
 
 use super::super::error::Db;
 use super::super::rows;
@@ -24,9 +25,12 @@ pub(in crate::sqlite) fn work_key(
         .db()
 }
 
-pub(in crate::sqlite) fn active_work_key(db: &Connection) -> Result<Option<WorkKeyRecord>, StoreError> {
-    db.prepare_cached("SELECT * FROM work_keys WHERE state = 'active' AND role = 'kms-work'")
-        .and_then(|mut s| s.query_row([], rows::work_key).optional())
+pub(in crate::sqlite) fn active_work_key(
+    db: &Connection,
+    suite: Suite,
+) -> Result<Option<WorkKeyRecord>, StoreError> {
+    db.prepare_cached("SELECT * FROM work_keys WHERE state = 'active' AND role = 'kms-work' AND suite = ?1")
+        .and_then(|mut s| s.query_row([suite.byte()], rows::work_key).optional())
         .db()
 }
 

@@ -1,7 +1,7 @@
 //! Devices and the keys of the RKS.
 
 use rusqlite::{Connection, OptionalExtension, Row, params};
-use wire::{Serial, Slot};
+use wire::{Serial, Slot, Suite};
 
 use super::super::error::Db;
 use super::super::rows::{self, working_columns};
@@ -91,19 +91,23 @@ fn dik1_row(row: &Row<'_>) -> rusqlite::Result<Dik1Record> {
     Ok(Dik1Record { dik1, created_at: row.get(6)? })
 }
 
-pub(in crate::sqlite) fn active_work_key(db: &Connection) -> Result<Option<RksWorkKeyRecord>, StoreError> {
+pub(in crate::sqlite) fn active_work_key(
+    db: &Connection,
+    suite: Suite,
+) -> Result<Option<RksWorkKeyRecord>, StoreError> {
     db.prepare_cached(
         "SELECT k.certificate_sha256, k.private_block, k.spki, k.intermediates, c.der, k.created_at
          FROM work_keys k JOIN certificates c ON c.sha256 = k.certificate_sha256
-         WHERE k.state = 'active' AND k.role = 'rks-work'",
+         WHERE k.state = 'active' AND k.role = 'rks-work' AND k.suite = ?1",
     )
     .and_then(|mut s| {
-        s.query_row([], |row| {
+        s.query_row([suite.byte()], |row| {
             let key = NewRksWorkKey {
                 certificate_sha256: row.get(0)?,
                 private_block: row.get(1)?,
                 spki: row.get(2)?,
                 intermediates: row.get(3)?,
+                suite,
             };
             Ok(RksWorkKeyRecord { key, certificate: row.get(4)?, created_at: row.get(5)? })
         })

@@ -12,6 +12,7 @@ pub(super) mod packages;
 pub(super) mod refusals;
 pub(super) mod slots;
 pub(super) mod status;
+pub(super) mod suites;
 pub(super) mod terminals;
 pub(super) mod windows;
 

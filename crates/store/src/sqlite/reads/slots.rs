@@ -1,6 +1,6 @@
 //! TMK slots.
 
-use rusqlite::{Connection, Row, params};
+use rusqlite::{Connection, OptionalExtension, Row, params};
 use wire::{Serial, Slot};
 
 use super::super::error::Db;
@@ -28,6 +28,17 @@ pub(in crate::sqlite) fn slot(db: &Connection, sn: &Serial, slot: Slot) -> Resul
         Ok(())
     })
     .db()?;
+    // After the keys: a counter read too early would only be taken.
+    record.load_counter = db
+        .prepare_cached(
+            "SELECT c.counter FROM terminals t JOIN load_counters c ON c.key_serial = t.key_serial
+             WHERE t.sn = ?1 AND c.slot = ?2",
+        )
+        .and_then(|mut s| {
+            s.query_row(params![sn.as_str(), slot.index()], |row| rows::count(row, 0)).optional()
+        })
+        .db()?
+        .unwrap_or(0);
     Ok(record)
 }
 
@@ -59,7 +70,23 @@ pub(in crate::sqlite) fn slots(db: &Connection, sn: &Serial) -> Result<Vec<(Slot
         Ok(())
     })
     .db()?;
+    for (slot, counter) in counters(db, sn)? {
+        if let Some((_, record)) = records.iter_mut().find(|(of, _)| *of == slot) {
+            record.load_counter = counter;
+        }
+    }
     Ok(records)
+}
+
+fn counters(db: &Connection, sn: &Serial) -> Result<Vec<(Slot, u64)>, StoreError> {
+    db.prepare_cached(
+        "SELECT c.slot, c.counter FROM terminals t JOIN load_counters c ON c.key_serial = t.key_serial
+         WHERE t.sn = ?1",
+    )
+    .and_then(|mut s| {
+        s.query_map([sn.as_str()], |row| Ok((rows::slot(row, 0)?, rows::count(row, 1)?)))?.collect()
+    })
+    .db()
 }
 
 #[derive(Clone, Copy)]

@@ -1,5 +1,7 @@
 //! A file of an earlier version, with data in it.
 
+use wire::Suite;
+
 use super::*;
 use crate::{
     DeviceStore, HostStore, LoadedKey, NewCertificate, NewRksWorkKey, NewWorkKey, PutPending, PutWorking,
@@ -39,7 +41,7 @@ async fn a_file_of_the_first_layout_keeps_its_data_and_takes_what_is_new() {
         assert_eq!(second.key_serial().as_str(), "PP-2");
         let slot = store.slot(&first.sn, Slot::new(3).unwrap()).await.unwrap();
         assert_eq!((slot.active.unwrap().id, slot.pending.unwrap().id), (1, 2));
-        let active = store.active_work_key().await.unwrap().unwrap();
+        let active = store.active_work_key(Suite::TDES).await.unwrap().unwrap();
         assert_eq!((active.certificate_sha256.as_str(), active.state), ("cd", WorkKeyState::Active));
         assert_eq!(store.work_key("ab").await.unwrap().unwrap().private_block, "D0016OLD");
         assert_eq!(store.overview().await.unwrap().collections, 1);
@@ -55,6 +57,7 @@ async fn a_file_of_the_first_layout_keeps_its_data_and_takes_what_is_new() {
         private_block: "D0016RKS".into(),
         spki: vec![2],
         intermediates: vec![],
+        suite: Suite::TDES,
     };
     store.put_rks_work_key(key, event("work-key")).await.unwrap();
     let key = NewWorkKey {
@@ -62,10 +65,11 @@ async fn a_file_of_the_first_layout_keeps_its_data_and_takes_what_is_new() {
         private_block: "D0016KMS".into(),
         spki: vec![2],
         state: WorkKeyState::Active,
+        suite: Suite::TDES,
     };
     store.put_work_key(key, event("work-key")).await.unwrap();
     assert_eq!(store.work_key("cd").await.unwrap().unwrap().state, WorkKeyState::OpeningOnly);
-    assert_eq!(store.active_rks_work_key().await.unwrap().unwrap().key.certificate_sha256, "e1");
+    assert_eq!(store.active_rks_work_key(Suite::TDES).await.unwrap().unwrap().key.certificate_sha256, "e1");
     store.confirm(2, event("tmk.confirmed")).await.unwrap();
     let put = PutPending {
         sn: "SN-1".parse().unwrap(),
@@ -73,6 +77,7 @@ async fn a_file_of_the_first_layout_keeps_its_data_and_takes_what_is_new() {
         tk_generation: 2,
         block: "D".into(),
         kcv: [0, 0, 3].into(),
+        load_counter: None,
     };
     assert!(
         matches!(store.put_pending(put, event("tmk.made")).await, Ok(PendingOutcome::Stored(key)) if key.id == 3)
