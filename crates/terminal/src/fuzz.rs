@@ -6,7 +6,7 @@ use flows::sign_in::SignInPad;
 use flows::tmk_download::DownloadPad;
 use flows::tmk_download::messages::TkReply;
 use flows::tmk_download::terminal::Start;
-use flows::tms_session::TmsPad;
+use flows::tms_session::{SealPad, TmsPad};
 use paycrypto::keys::Tmk;
 use pki::Role;
 use proptest::prelude::*;
@@ -172,14 +172,14 @@ proptest! {
         let frames: Vec<Frame> =
             frames.iter().map(|payload| Frame::from_payload(payload).unwrap()).collect();
 
-        let hello = hello(&pad.tms_begin(None).unwrap().bytes(), wants);
+        let hello = hello(&pad.tms_begin(None).unwrap().t_data.bytes(), wants);
         let challenge = tms.challenge(&hello);
         if depth == 0 {
             let _ = pad.tms_prove(&frames[0], &frames[1], None);
         } else if depth == 1 {
             let _ = pad.tms_prove(&hello, &changed(&challenge, &changes), None);
         } else {
-            let proof = tms.proof(&pad.tms_prove(&hello, &challenge, None).unwrap().sac_1);
+            let proof = tms.proof(&pad.tms_prove(&hello, &challenge, None).unwrap().proof.0);
             let key = match wants {
                 Some(_) => tms.tmk_key(&Tmk::generate().unwrap(), "SN-1001/09"),
                 None => tms.program_key(),

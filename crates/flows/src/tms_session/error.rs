@@ -64,8 +64,8 @@ pub enum Reason {
         /// The serial that TMS_HELLO named.
         sn: Serial,
     },
-    /// TMS: SAC_1 is not MAC(DWK, S_DATA), says the HSM: SRC 06.
-    #[error("SAC_1 is wrong: the terminal does not hold its DMK")]
+    /// TMS: SAC_1 is not MAC(DWK, S_DATA), or in suite 02 DF15 not MAC_T, says the HSM: SRC 06.
+    #[error("the proof in TMS_PROOF is wrong: the terminal does not hold its DMK")]
     WrongSac1,
     /// TMS: TMS_PROOF says that the terminal's own check failed: SRC 06.
     #[error("the terminal says that TMS_CHALLENGE did not prove this TMS")]
@@ -82,9 +82,9 @@ pub enum Reason {
         /// The suite that TMS_HELLO named.
         suite: Suite,
     },
-    /// TMS: KEY_CONFIRM has another check value than the key that was sent: 0007. The key stays pending, the audit has
-    /// an alarm.
-    #[error("KEY_CONFIRM has a wrong check value; the key stays pending")]
+    /// TMS: KEY_CONFIRM has another check value than the key that was sent, or in suite 02 a wrong receipt: 0007. The key
+    /// stays pending, the audit has an alarm.
+    #[error("KEY_CONFIRM does not confirm the key that was sent; the key stays pending")]
     WrongCheckValue,
     /// TMS: state or policy does not allow it: 0008.
     #[error("not permitted now: {why}")]

@@ -1,38 +1,53 @@
 //! The terminal's role.
 
 use alloc::{string::ToString, vec::Vec};
+use core::marker::PhantomData;
 
-use wire::{BcdTime, Fields, Frame, Kcv, Malformed, SData, Slot, Src, Suite, Tag, TmsVersion};
+use wire::{BcdTime, Fields, Frame, Kcv, Malformed, MessageType, SData, Slot, Src, Tag, TmsVersion};
 
 use super::{
-    Fault, Identification, OperatorPassword, Reason, TmsPad, Transaction,
+    Fault, Identification, OperatorPassword, PadOpening, PadProof, Reason, TmsPad, TmsSuite, Transaction,
     messages::{Named, TmsChallenge, TmsHello, TmsKey, TmsProof},
 };
-use crate::{Done, PadRefusal, KeyConfirm};
+use crate::{
+    Loaded, PadRefusal, Tdes,
+    suite::{self, Part},
+};
 
 /// What the PIN pad said; after a refusal it has forgotten the session.
-fn or_forget<P: TmsPad, T>(pad: &mut P, step: impl FnOnce(&mut P) -> Result<T, Fault>) -> Result<T, Fault> {
+fn or_forget<S: TmsSuite, P: TmsPad<S>, T>(
+    pad: &mut P,
+    step: impl FnOnce(&mut P) -> Result<T, Fault>,
+) -> Result<T, Fault> {
     step(pad).inspect_err(|_| pad.tms_forget())
 }
 
 /// A session that has not begun.
 #[derive(Debug)]
-pub struct Start {
+pub struct Start<S: TmsSuite = Tdes> {
     identification: Identification,
     transaction: Transaction,
     when: Option<BcdTime>,
     refusals: Vec<Fields>,
+    suite: PhantomData<fn() -> S>,
 }
 
 impl Start {
-    /// A session for this transaction; no time from a terminal without a clock.
+    /// A session in suite 01; see [`Start::of`].
     pub fn new(identification: Identification, transaction: Transaction, when: Option<BcdTime>) -> Start {
-        Start { identification, transaction, when, refusals: Vec::new() }
+        Start::of(identification, transaction, when)
+    }
+}
+
+impl<S: TmsSuite> Start<S> {
+    /// A session for this transaction; no time from a terminal without a clock.
+    pub fn of(identification: Identification, transaction: Transaction, when: Option<BcdTime>) -> Start<S> {
+        Start { identification, transaction, when, refusals: Vec::new(), suite: PhantomData }
     }
 
     /// With records of refusals (FF23: DF28, DF29, DF2A each) that TMS_HELLO is to carry along.
     #[must_use]
-    pub fn with_refusals(mut self, refusals: Vec<Fields>) -> Start {
+    pub fn with_refusals(mut self, refusals: Vec<Fields>) -> Self {
         self.refusals = refusals;
         self
     }
@@ -41,20 +56,21 @@ impl Start {
     ///
     /// # Errors
     /// When the PIN pad refuses, for instance without a DMK (0008); 0001 when the refusal records are too many.
-    pub fn begin(self, pad: &mut impl TmsPad) -> Result<(Frame, ExpectChallenge), Fault> {
-        let Start { identification, transaction, when, refusals } = self;
+    pub fn begin(self, pad: &mut impl TmsPad<S>) -> Result<(Frame, ExpectChallenge<S>), Fault> {
+        let Start { identification, transaction, when, refusals, suite } = self;
         or_forget(pad, |pad| {
-            let t_data = pad.tms_begin(when)?;
-            let message = TmsHello {
-                suite: Suite::TDES,
+            let PadOpening { t_data, opening } = pad.tms_begin(when)?;
+            let message = TmsHello::<S> {
+                suite: S::ID,
                 identification,
                 version: TmsVersion::CURRENT,
                 transaction: Ok(transaction),
                 t_data,
+                opening,
                 refusals,
             };
             let hello = message.write()?;
-            let next = ExpectChallenge { named: message.named(), transaction, hello: hello.clone() };
+            let next = ExpectChallenge { named: message.named(), transaction, hello: hello.clone(), suite };
             Ok((hello, next))
         })
     }
@@ -62,13 +78,14 @@ impl Start {
 
 /// TMS_HELLO has left; TMS_CHALLENGE is to come.
 #[derive(Debug)]
-pub struct ExpectChallenge {
+pub struct ExpectChallenge<S: TmsSuite = Tdes> {
     named: Named,
     transaction: Transaction,
     hello: Frame,
+    suite: PhantomData<fn() -> S>,
 }
 
-impl ExpectChallenge {
+impl<S: TmsSuite> ExpectChallenge<S> {
     /// Takes TMS_CHALLENGE, gives TMS_PROOF. The operator's proof leaves only when the acquirer demands it.
     ///
     /// # Errors
@@ -76,46 +93,47 @@ impl ExpectChallenge {
     /// demanded; 0005 for a TMS that does not hold this terminal's DMK; 0002, also for another identification.
     pub fn on_frame(
         self,
-        pad: &mut impl TmsPad,
+        pad: &mut impl TmsPad<S>,
         frame: &Frame,
         operator: Option<&OperatorPassword<'_>>,
-    ) -> Result<(Frame, ExpectKey), Fault> {
+    ) -> Result<(Frame, ExpectKey<S>), Fault> {
         or_forget(pad, |pad| {
-            let ExpectChallenge { named, transaction, hello } = self;
-            let message = TmsChallenge::read(frame)?;
+            let ExpectChallenge { named, transaction, hello, suite } = self;
+            let message = TmsChallenge::<S>::read(frame)?;
             let challenge = answered(message.answer, &message.named, &named)?;
             let operator = match (challenge.operator_demanded, operator) {
                 (true, None) => return Err(Reason::OperatorDemanded.into()),
                 (true, Some(operator)) => Some(operator),
                 (false, _) => None,
             };
-            let proof = pad.tms_prove(&hello, frame, operator)?;
-            let operator = match (operator, proof.operator) {
+            let PadProof { proof, operator: operators } = pad.tms_prove(&hello, frame, operator)?;
+            let operator = match (operator, operators) {
                 (Some(operator), Some(proof)) => Some((operator.id.clone(), proof)),
                 (None, None) => None,
                 _ => return Err(failed("it answered for another operator than it was given")),
             };
-            let proof =
-                TmsProof { named: named.clone(), good: true, sac_1: proof.sac_1, operator }.write()?;
+            let message = TmsProof::<S> { named: named.clone(), good: true, proof: Some(proof), operator };
+            let proof = message.write()?;
             let s_data = challenge.s_data;
-            Ok((proof.clone(), ExpectKey { named, transaction, s_data, proof }))
+            Ok((proof.clone(), ExpectKey { named, transaction, s_data, proof, suite }))
         })
     }
 }
 
 /// TMS_PROOF has left; TMS_KEY is to come.
 #[derive(Debug)]
-pub struct ExpectKey {
+pub struct ExpectKey<S: TmsSuite = Tdes> {
     named: Named,
     transaction: Transaction,
     s_data: SData,
     proof: Frame,
+    suite: PhantomData<fn() -> S>,
 }
 
 /// What TMS_KEY brought.
 #[derive(Debug)]
 #[must_use]
-pub enum Keyed {
+pub enum Keyed<S: TmsSuite = Tdes> {
     /// 0002: the session is open, and the sealed phase begins (`tms_download`). A terminal may set its clock from
     /// S_DATA, forward only.
     Program(SData),
@@ -124,29 +142,32 @@ pub enum Keyed {
         /// KEY_CONFIRM.
         confirm: Frame,
         /// What follows.
-        expect: ExpectDone,
+        expect: ExpectDone<S>,
     },
 }
 
-impl ExpectKey {
+impl<S: TmsSuite> ExpectKey<S> {
     /// Takes TMS_KEY.
     ///
     /// # Errors
-    /// [`Reason::ReturnCode`] when the TMS refuses; 0007 for a key block that the PIN pad refuses; 0002, also for
-    /// another transaction or identification.
-    pub fn on_frame(self, pad: &mut impl TmsPad, frame: &Frame) -> Result<Keyed, Fault> {
+    /// [`Reason::ReturnCode`] when the TMS refuses; 0007 for a key block that the PIN pad refuses, 0005 for a receipt;
+    /// 0002, also for another transaction or identification.
+    pub fn on_frame(self, pad: &mut impl TmsPad<S>, frame: &Frame) -> Result<Keyed<S>, Fault> {
         or_forget(pad, |pad| {
-            let ExpectKey { named, transaction, s_data, proof } = self;
-            let message = TmsKey::read(frame)?;
+            let ExpectKey { named, transaction, s_data, proof, suite } = self;
+            let message = TmsKey::<S>::read(frame)?;
             let keys = answered(message.answer, &message.named, &named)?;
             if keys.transaction != transaction.code() {
                 return Err(Malformed::FieldValue { tag: Tag::TRANSACTION_CODE }.into());
             }
-            match (transaction, pad.tms_keys(&proof, frame)?) {
+            let loaded = pad.tms_keys(&proof, frame)?;
+            let loaded = loaded.as_ref().map(|Loaded { kcvs, confirmation }| (kcvs.as_slice(), confirmation));
+            match (transaction, loaded) {
                 (Transaction::ProgramDownload, None) => Ok(Keyed::Program(s_data)),
-                (Transaction::KeyDownload { slot }, Some(kcv)) => {
-                    let confirm = KeyConfirm { kcvs: alloc::vec::Vec::from([kcv]) }.write()?;
-                    let expect = ExpectDone { slot, kcv, s_data, confirm: confirm.clone() };
+                (Transaction::KeyDownload { slot }, Some((&[kcv], confirmation))) => {
+                    let write = |fields: &mut Fields| confirmation.push(fields);
+                    let confirm = suite::write::<S>(MessageType::KeyConfirm, write)?;
+                    let expect = ExpectDone { slot, kcv, s_data, confirm: confirm.clone(), suite };
                     Ok(Keyed::Key { confirm, expect })
                 }
                 _ => Err(failed("it loaded another number of keys than the transaction brings")),
@@ -158,28 +179,29 @@ impl ExpectKey {
 /// KEY_CONFIRM has left; DONE is to come. When it does not, the new key is still there: the server may already hold it
 /// as the active one.
 #[derive(Debug)]
-pub struct ExpectDone {
+pub struct ExpectDone<S: TmsSuite = Tdes> {
     slot: Slot,
     kcv: Kcv,
     s_data: SData,
     confirm: Frame,
+    suite: PhantomData<fn() -> S>,
 }
 
-impl ExpectDone {
+impl<S: TmsSuite> ExpectDone<S> {
     /// Takes DONE. It ends the session: the PIN pad has forgotten its keys when this returns.
     ///
     /// # Errors
-    /// When it is no DONE, or the PIN pad refuses.
-    pub fn on_frame(self, pad: &mut impl TmsPad, frame: &Frame) -> Result<Finished, Fault> {
+    /// When it is no DONE, or the PIN pad refuses: in suite 02 a wrong receipt is 0005.
+    pub fn on_frame(self, pad: &mut impl TmsPad<S>, frame: &Frame) -> Result<Finished, Fault> {
         or_forget(pad, |pad| {
-            Done::read(frame)?;
+            S::check_done(&S::read(frame, MessageType::Done)?)?;
             Ok(pad.tms_done(&self.confirm, frame)?)
         })?;
         pad.tms_forget();
         Ok(Finished { slot: self.slot, kcv: self.kcv, s_data: self.s_data })
     }
 
-    /// The check value of the key that KEY_CONFIRM told.
+    /// The check value of the key that KEY_CONFIRM confirms.
     pub fn kcv(&self) -> Kcv {
         self.kcv
     }

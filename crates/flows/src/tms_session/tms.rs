@@ -2,15 +2,13 @@
 
 use alloc::{borrow::ToOwned, string::ToString, vec::Vec};
 
-use wire::{Fields, Frame, Kcv, OperatorId, SData, Src, Suite, TData, TmsVersion};
+use wire::{Fields, Frame, Kcv, MessageType, OperatorId, SData, Src, Suite, TData, TmsVersion};
 
 use super::{
-    Fault, Identification, Reason, Transaction,
-    messages::{
-        Challenge, MAC, Named, OPERATOR_PROOF, SessionKeys, TmsChallenge, TmsHello, TmsKey, TmsProof,
-    },
+    Fault, Identification, Reason, TmsSuite, Transaction,
+    messages::{Challenge, Named, OPERATOR_PROOF, SessionKeys, TmsChallenge, TmsHello, TmsKey, TmsProof},
 };
-use crate::loading;
+use crate::{Said, Tdes, loading, suite};
 
 /// A connection on which TMS_HELLO is to come; also one whose session is over, on which the terminal opens a new one.
 #[derive(Debug, Default)]
@@ -22,25 +20,37 @@ impl ExpectHello {
         ExpectHello
     }
 
-    /// Takes TMS_HELLO.
+    /// Takes TMS_HELLO of suite 01, or of one that nobody has.
     ///
     /// # Errors
     /// 0002, also for a wrong top bit of T_DATA and for DF03 equal to DF02; 0003.
     pub fn on_frame(self, frame: &Frame) -> Result<Hello, Fault> {
-        Ok(Hello { hello: TmsHello::read(frame)?, frame: frame.clone() })
+        self.on_frame_of(frame)
+    }
+
+    /// Takes TMS_HELLO of a suite.
+    ///
+    /// # Errors
+    /// 0002, also for a wrong top bit of T_DATA and for DF03 equal to DF02; 0003.
+    pub fn on_frame_of<S: TmsSuite>(self, frame: &Frame) -> Result<Hello<S>, Fault> {
+        let hello = TmsHello::read(frame)?;
+        let mut said = Said::new();
+        said.push(frame);
+        Ok(Hello { hello, frame: frame.clone(), said })
     }
 }
 
 /// TMS_HELLO was read; nobody has proved anything yet.
 #[derive(Debug)]
-pub struct Hello {
-    hello: TmsHello,
+pub struct Hello<S: TmsSuite = Tdes> {
+    hello: TmsHello<S>,
     frame: Frame,
+    said: Said,
 }
 
-impl Hello {
-    /// The suite that the terminal asks for. A terminal that asks for another than [`Suite::TDES`] is told so only when
-    /// it is proven: [`Proof::open_program`] and [`Proof::open_key`] then refuse with 0009.
+impl<S: TmsSuite> Hello<S> {
+    /// The suite that the terminal asks for. A terminal that asks for another than the role's is told so only when
+    /// it is proven: [`Proof::begin_program`] and [`Proof::load_key`] then refuse with 0009.
     pub fn suite(&self) -> Suite {
         self.hello.suite
     }
@@ -68,14 +78,23 @@ impl Hello {
         self.hello.t_data
     }
 
+    /// What the terminal opens with beside T_DATA.
+    pub fn opening(&self) -> &S::Opening {
+        &self.hello.opening
+    }
+
     /// Records of refusals (FF23: DF28, DF29, DF2A each), unproved like everything here.
     pub fn refusals(&self) -> &[Fields] {
         &self.hello.refusals
     }
 
-    /// TMS_HELLO as it came, which the DWK's context is over.
+    /// TMS_HELLO as it came.
     pub fn frame(&self) -> &Frame {
         &self.frame
+    }
+
+    pub(super) fn named(&self) -> Named {
+        self.hello.named()
     }
 
     /// Gives a TMS_CHALLENGE that refuses, the end. It must say nothing of whether the serial is known.
@@ -83,7 +102,7 @@ impl Hello {
     /// # Errors
     /// 0001 for [`Src::Good`], which refuses nothing.
     pub fn refuse(self, src: Src) -> Result<Frame, Fault> {
-        Ok(TmsChallenge { named: self.hello.named(), answer: Err(refusing(src)?) }.write()?)
+        Ok(TmsChallenge::<S> { named: self.hello.named(), answer: Err(refusing(src)?) }.write()?)
     }
 
     /// Gives TMS_CHALLENGE with what the HSM made: for an unknown terminal, too, with values of the same form that
@@ -91,61 +110,64 @@ impl Hello {
     ///
     /// # Errors
     /// 0001 when the transaction is none that this TMS has: [`Hello::refuse`] is for that.
-    pub fn challenge(
+    pub fn answer(
         self,
-        tac_1: [u8; MAC],
+        proof: S::Challenge,
         s_data: &SData,
-        dwk_1: &str,
         operator_demanded: bool,
-    ) -> Result<(Frame, ExpectProof), Fault> {
-        let Hello { hello, frame } = self;
+    ) -> Result<(Frame, ExpectProof<S>), Fault> {
+        let Hello { hello, mut said, .. } = self;
         let transaction =
             hello.transaction.map_err(|_| internal("a transaction that is not supported was challenged"))?;
         let named = hello.named();
-        let challenge = Challenge { tac_1, s_data: *s_data, dwk_1: dwk_1.to_owned(), operator_demanded };
-        let challenge = TmsChallenge { named: named.clone(), answer: Ok(challenge) }.write()?;
-        let frames = [frame.bytes(), challenge.bytes()].concat();
-        Ok((challenge, ExpectProof { hello, named, transaction, operator_demanded, frames }))
+        let challenge = Challenge { proof, s_data: *s_data, operator_demanded };
+        let challenge = TmsChallenge::<S> { named: named.clone(), answer: Ok(challenge) }.write()?;
+        said.push(&challenge);
+        Ok((challenge, ExpectProof { hello, named, transaction, operator_demanded, said }))
     }
 }
 
 /// TMS_CHALLENGE has left; TMS_PROOF is to come.
 #[derive(Debug)]
-pub struct ExpectProof {
-    hello: TmsHello,
+pub struct ExpectProof<S: TmsSuite = Tdes> {
+    hello: TmsHello<S>,
     named: Named,
     transaction: Transaction,
     operator_demanded: bool,
-    frames: Vec<u8>,
+    said: Said,
 }
 
-impl ExpectProof {
+impl<S: TmsSuite> ExpectProof<S> {
     /// Takes TMS_PROOF.
     ///
     /// # Errors
     /// 0002, also for another identification; 0003.
-    pub fn on_frame(self, frame: &Frame) -> Result<Proof, Fault> {
-        let ExpectProof { hello, named, transaction, operator_demanded, mut frames } = self;
+    pub fn on_frame(self, frame: &Frame) -> Result<Proof<S>, Fault> {
+        let ExpectProof { hello, named, transaction, operator_demanded, said: before } = self;
         let proof = TmsProof::read(frame)?;
         proof.named.expect(&named, Src::Good)?;
-        frames.extend_from_slice(frame.bytes());
-        Ok(Proof { hello, named, transaction, operator_demanded, proof, frames })
+        let mut said = before.clone();
+        said.push(frame);
+        let frame = frame.clone();
+        Ok(Proof { hello, named, transaction, operator_demanded, proof, frame, before, said })
     }
 }
 
-/// TMS_PROOF was read. The HSM now checks SAC_1, then the operator, and makes the keys in one act; a driver that has a
-/// session key's block has therefore a proven terminal.
+/// TMS_PROOF was read. The HSM now checks the proof in it, then the operator, and makes what TMS_KEY brings in one act; a
+/// driver that has that has therefore a proven terminal.
 #[derive(Debug)]
-pub struct Proof {
-    hello: TmsHello,
+pub struct Proof<S: TmsSuite = Tdes> {
+    hello: TmsHello<S>,
     named: Named,
     transaction: Transaction,
     operator_demanded: bool,
-    proof: TmsProof,
-    frames: Vec<u8>,
+    proof: TmsProof<S>,
+    frame: Frame,
+    before: Said,
+    said: Said,
 }
 
-impl Proof {
+impl<S: TmsSuite> Proof<S> {
     /// Vendor, model, terminal and PIN pad.
     pub fn identification(&self) -> &Identification {
         &self.hello.identification
@@ -161,9 +183,9 @@ impl Proof {
         self.proof.good
     }
 
-    /// SAC_1, for the HSM to check.
-    pub fn sac_1(&self) -> [u8; MAC] {
-        self.proof.sac_1
+    /// The terminal's proof, for the HSM to check. Only one that failed may have sent none.
+    pub fn proof(&self) -> Option<&S::Proof> {
+        self.proof.proof.as_ref()
     }
 
     /// Who works at the terminal, and the proof of it for the HSM to check.
@@ -171,14 +193,30 @@ impl Proof {
         self.proof.operator.as_ref().map(|(id, proof)| (id, proof))
     }
 
-    /// Whether TMS_CHALLENGE demanded an operator. One that is demanded and missing is SRC 07, once SAC_1 is right.
+    /// Whether TMS_CHALLENGE demanded an operator. One that is demanded and missing is SRC 07, once the terminal's proof
+    /// is right.
     pub fn operator_demanded(&self) -> bool {
         self.operator_demanded
     }
 
-    /// TMS_HELLO ‖ TMS_CHALLENGE ‖ TMS_PROOF, whole frames: what the keys' contexts are over.
+    /// TMS_PROOF as it came.
+    pub fn frame(&self) -> &Frame {
+        &self.frame
+    }
+
+    /// TMS_HELLO and TMS_CHALLENGE.
+    pub fn said_before(&self) -> &Said {
+        &self.before
+    }
+
+    /// TMS_HELLO, TMS_CHALLENGE and TMS_PROOF: what the keys' contexts are over.
+    pub fn said(&self) -> &Said {
+        &self.said
+    }
+
+    /// TMS_HELLO ‖ TMS_CHALLENGE ‖ TMS_PROOF, whole frames: the bytes of [`Proof::said`].
     pub fn frames(&self) -> &[u8] {
-        &self.frames
+        self.said.bytes()
     }
 
     /// Gives a TMS_KEY that refuses, the end.
@@ -186,59 +224,71 @@ impl Proof {
     /// # Errors
     /// 0001 for [`Src::Good`], which refuses nothing.
     pub fn refuse(self, src: Src) -> Result<Frame, Fault> {
-        Ok(TmsKey { named: self.named, answer: Err(refusing(src)?) }.write()?)
+        Ok(TmsKey::<S> { named: self.named, answer: Err(refusing(src)?) }.write()?)
     }
 
-    /// Gives TMS_KEY of a program download with the session key's block; the sealed phase begins (`tms_download`).
+    /// Gives TMS_KEY of a program download; the sealed phase begins (`tms_download`).
     ///
     /// # Errors
     /// 0009 when the terminal, proven now, had asked for another suite; 0001 in a key download; 0006 for a terminal
     /// that says that its own check failed.
-    pub fn open_program(self, session_block: &str) -> Result<Frame, Fault> {
+    pub fn begin_program(self, key: S::Key) -> Result<Frame, Fault> {
         if self.transaction != Transaction::ProgramDownload {
             return Err(internal("a key download was opened as a program download"));
         }
-        self.key(session_block, None)
+        self.key(key, None)
     }
 
-    /// Gives TMS_KEY of a key download with the session key's block and TMK's. The pending key must be in the store
-    /// before. `kcv` is the key's check value, which does not travel here: KEY_CONFIRM shows that the block was opened.
+    /// Gives TMS_KEY of a key download with TMK's block. The pending key must be in the store before. `kcv` is the key's
+    /// check value, which does not travel here: KEY_CONFIRM shows that the block was opened.
     ///
     /// # Errors
-    /// As [`Proof::open_program`], in a program download; 0001 for a check value of another suite.
-    pub fn open_key(self, session_block: &str, tmk: &str, kcv: Kcv) -> Result<(Frame, ExpectConfirm), Fault> {
+    /// As [`Proof::begin_program`], in a program download; 0001 for a check value of another suite.
+    pub fn load_key(self, key: S::Key, tmk: &str, kcv: Kcv) -> Result<(Frame, ExpectConfirm<S>), Fault> {
         if self.transaction == Transaction::ProgramDownload {
             return Err(internal("a program download was opened as a key download"));
         }
-        if !matches!(kcv, Kcv::Tdes(_)) {
-            return Err(internal("the key's check value is none of TDES"));
+        if !S::has_kcv(kcv) {
+            return Err(internal("the key's check value is of another suite"));
         }
-        Ok((self.key(session_block, Some(tmk))?, ExpectConfirm::after(crate::Said::new(), alloc::vec::Vec::from([kcv]))))
+        let mut said = self.said.clone();
+        let frame = self.key(key, Some(tmk))?;
+        said.push(&frame);
+        Ok((frame, ExpectConfirm::after(said, Vec::from([kcv]))))
     }
 
-    fn key(self, session_block: &str, tmk: Option<&str>) -> Result<Frame, Fault> {
+    fn key(self, key: S::Key, tmk: Option<&str>) -> Result<Frame, Fault> {
         let suite = self.hello.suite;
         if !self.proof.good {
             return Err(Reason::TerminalFailed.into());
         }
-        if suite != Suite::TDES {
+        if suite != S::ID {
             return Err(Reason::SuiteNotSupported { suite }.into());
         }
-        let keys = SessionKeys {
-            transaction: self.transaction.code(),
-            session: session_block.to_owned(),
-            tmk: tmk.map(ToOwned::to_owned),
-        };
-        Ok(TmsKey { named: self.named, answer: Ok(keys) }.write()?)
+        let keys = SessionKeys { transaction: self.transaction.code(), key, tmk: tmk.map(ToOwned::to_owned) };
+        Ok(TmsKey::<S> { named: self.named, answer: Ok(keys) }.write()?)
+    }
+
+    /// TMS_KEY without what begins the sealed phase.
+    pub(super) fn bare_key(&self, tmk: Option<&str>) -> Result<Frame, Fault> {
+        if tmk.is_some() != self.transaction.slot().is_some() {
+            return Err(internal("a TMK is of a key download, and of no other"));
+        }
+        let code = self.transaction.code();
+        Ok(suite::write::<S>(MessageType::TmsKey, |fields| {
+            TmsKey::<S>::push_common(fields, &self.named, code, tmk)
+        })?)
     }
 }
 
 /// TMS_KEY of a key download has left.
-pub type ExpectConfirm = loading::ExpectConfirm<Reason>;
-/// What KEY_CONFIRM showed.
+pub type ExpectConfirm<S = Tdes> = loading::ExpectConfirm<Reason, S>;
+/// KEY_CONFIRM was read.
+pub type Told<S = Tdes> = loading::Told<Reason, S>;
+/// What KEY_CONFIRM of suite 01 showed.
 pub type Confirm = loading::Confirm<Reason>;
 /// The terminal holds the key.
-pub type Confirmed = loading::Confirmed<Reason>;
+pub type Confirmed<S = Tdes> = loading::Confirmed<Reason, S>;
 
 /// A code that refuses something.
 fn refusing(src: Src) -> Result<Src, Fault> {

@@ -16,7 +16,7 @@ use keyferry_flows::{
         DownloadPad, PadRefusal,
         messages::{Rnd1, TkReply},
     },
-    tms_session::{OperatorPassword, PadProof, TmsPad},
+    tms_session::{OperatorPassword, PadOpening, PadProof, SealPad, TmsPad, messages::Sac1},
 };
 use wire::{BcdTime, Device, Frame, Kcv, Slot, TData};
 
@@ -94,8 +94,8 @@ impl IdentityPad for Yes {
 }
 
 impl TmsPad for Yes {
-    fn tms_begin(&mut self, when: Option<BcdTime>) -> Result<TData, LoadRefusal> {
-        Ok(TData::new([1; 4], when))
+    fn tms_begin(&mut self, when: Option<BcdTime>) -> Result<PadOpening, LoadRefusal> {
+        Ok(PadOpening { t_data: TData::new([1; 4], when), opening: () })
     }
 
     fn tms_prove(
@@ -104,17 +104,20 @@ impl TmsPad for Yes {
         _: &Frame,
         operator: Option<&OperatorPassword<'_>>,
     ) -> Result<PadProof, LoadRefusal> {
-        Ok(PadProof { sac_1: [2; 4], operator: operator.map(|_| [3; 32]) })
+        Ok(PadProof { proof: Sac1([2; 4]), operator: operator.map(|_| [3; 32]) })
     }
 
-    fn tms_keys(&mut self, _: &Frame, _: &Frame) -> Result<Option<Kcv>, LoadRefusal> {
-        Ok(Some(Kcv::Tdes([3; 3])))
+    fn tms_keys(&mut self, _: &Frame, _: &Frame) -> Result<Option<Loaded>, LoadRefusal> {
+        Ok(Some(Loaded::of(vec![Kcv::Tdes([3; 3])])))
     }
 
     fn tms_done(&mut self, _: &Frame, _: &Frame) -> Result<(), LoadRefusal> {
         Ok(())
     }
 
+}
+
+impl SealPad for Yes {
     fn tms_seal(&mut self, inner: &[u8]) -> Result<Vec<u8>, LoadRefusal> {
         Ok(inner.to_vec())
     }

@@ -5,10 +5,11 @@
 
 use flows::rks_load::messages::{Done, KeyConfirm};
 use flows::tms_session::messages::{
-    Challenge, OPERATOR_PROOF, SessionKeys, TmsChallenge, TmsHello, TmsKey, TmsProof,
+    Challenge, OPERATOR_PROOF, Sac1, SessionBlock, SessionKeys, TacAndDwk, TmsChallenge, TmsHello, TmsKey,
+    TmsProof,
 };
-use flows::tms_session::{OperatorPassword, PadProof, TmsPad};
-use flows::{PadRefusal, Transcript};
+use flows::tms_session::{OperatorPassword, PadOpening, PadProof, SealPad, TmsPad};
+use flows::{Loaded, PadRefusal, Transcript};
 use paycrypto::keys::{Dwk, SessionKey, Tmk};
 use paycrypto::operator::Verifier;
 use paycrypto::seal::{self, Direction};
@@ -96,14 +97,14 @@ impl Seal {
 }
 
 impl TmsPad for SoftPad {
-    fn tms_begin(&mut self, when: Option<BcdTime>) -> Result<TData, PadRefusal> {
+    fn tms_begin(&mut self, when: Option<BcdTime>) -> Result<PadOpening, PadRefusal> {
         self.session = Session::Idle;
         self.dmk_owner()?;
         let mut random = [0; 4];
         paycrypto::random::fill(&mut random).map_err(failed)?;
         let t_data = TData::new(random, when);
         self.session = Session::Tms(Box::new(TmsSession::Begun(t_data)));
-        Ok(t_data)
+        Ok(PadOpening { t_data, opening: () })
     }
 
     fn tms_prove(
@@ -118,13 +119,13 @@ impl TmsPad for SoftPad {
         let owner = self.dmk_owner()?;
         let proven = self.prove(t_data, &owner, hello, challenge, operator);
         let proven = self.recorded("TMS_CHALLENGE", proven)?;
-        let proof =
-            PadProof { sac_1: proven.sac_1, operator: proven.operator.as_ref().map(|(_, proof)| *proof) };
+        let operator = proven.operator.as_ref().map(|(_, proof)| *proof);
+        let proof = PadProof { proof: Sac1(proven.sac_1), operator };
         self.session = Session::Tms(Box::new(TmsSession::Proven(proven)));
         Ok(proof)
     }
 
-    fn tms_keys(&mut self, proof: &Frame, key: &Frame) -> Result<Option<Kcv>, PadRefusal> {
+    fn tms_keys(&mut self, proof: &Frame, key: &Frame) -> Result<Option<Loaded>, PadRefusal> {
         let TmsSession::Proven(proven) = self.take_tms()? else {
             return Err(not_permitted("no TMS has proved itself in this session"));
         };
@@ -142,7 +143,7 @@ impl TmsPad for SoftPad {
             self.change(|state| put_tmk(state, slot, owner, tmk)).map_err(Denied::from)?;
         }
         self.session = Session::Tms(Box::new(TmsSession::Keyed { slot, kcv }));
-        Ok(Some(kcv))
+        Ok(Some(Loaded::of(vec![kcv])))
     }
 
     fn tms_done(&mut self, confirm: &Frame, done: &Frame) -> Result<(), PadRefusal> {
@@ -163,7 +164,9 @@ impl TmsPad for SoftPad {
         .map_err(Denied::from)?;
         Ok(())
     }
+}
 
+impl SealPad for SoftPad {
     fn tms_seal(&mut self, inner: &[u8]) -> Result<Vec<u8>, PadRefusal> {
         self.sealed_step(|seal| seal.seal(inner))
     }
@@ -230,7 +233,7 @@ impl SoftPad {
         challenge: &Frame,
         operator: Option<&OperatorPassword<'_>>,
     ) -> Result<Proven, PadRefusal> {
-        let said = TmsHello::read(hello).map_err(unreadable)?;
+        let said = <TmsHello>::read(hello).map_err(unreadable)?;
         let own = said.suite == Suite::TDES
             && said.identification.device.pin_pad() == self.serial()
             && said.t_data == t_data;
@@ -244,8 +247,8 @@ impl SoftPad {
         if let Some(slot) = wants {
             self.check_slot(slot, owner)?;
         }
-        let TmsChallenge { named, answer } = TmsChallenge::read(challenge).map_err(unreadable)?;
-        let Challenge { tac_1, s_data, dwk_1, operator_demanded } =
+        let TmsChallenge { named, answer } = <TmsChallenge>::read(challenge).map_err(unreadable)?;
+        let Challenge { proof: TacAndDwk { tac_1, dwk_1 }, s_data, operator_demanded } =
             answer.map_err(|src| not_permitted(format!("the TMS refused: {src}")))?;
         named.expect(&said.named(), Src::Good)?;
         let mut transcript = Transcript::new();
@@ -282,13 +285,13 @@ impl SoftPad {
         key: &Frame,
     ) -> Result<(Seal, Option<(Slot, Tmk)>), PadRefusal> {
         let Proven { dwk, wants, sac_1, operator, mut transcript } = proven;
-        let said = TmsProof::read(proof).map_err(unreadable)?;
-        if !said.good || said.sac_1 != sac_1 || said.operator != operator {
+        let said = <TmsProof>::read(proof).map_err(unreadable)?;
+        if !said.good || said.proof != Some(Sac1(sac_1)) || said.operator != operator {
             return Err(not_permitted("TMS_PROOF is not what this PIN pad gave"));
         }
         transcript.push(proof);
-        let answer = TmsKey::read(key).map_err(unreadable)?.answer;
-        let SessionKeys { session: session_block, tmk: tmk_block, .. } =
+        let answer = <TmsKey>::read(key).map_err(unreadable)?.answer;
+        let SessionKeys { key: SessionBlock(session_block), tmk: tmk_block, .. } =
             answer.map_err(|src| not_permitted(format!("the TMS refused: {src}")))?;
         let session: SessionKey =
             self.unwrap(&dwk, &session_block, own_place()?, transcript.context().as_bytes())?;

@@ -8,11 +8,10 @@ use super::fake::{
     Pad, TMK, Tms, identification, kcv, key_download, until_challenge, until_confirm, until_proof,
 };
 use crate::{
-    PadRefusal,
-    KeyConfirm,
+    KeyConfirm, PadRefusal, Tdes,
     tms_session::{
         Fault, Reason, Transaction,
-        messages::{TmsChallenge, TmsHello, TmsKey, TmsProof},
+        messages::{Sac1, TmsChallenge, TmsHello, TmsKey, TmsProof},
         tms::{Confirm, ExpectHello},
     },
 };
@@ -36,18 +35,18 @@ fn assert_key_refused<T: core::fmt::Debug>(result: Result<T, Fault>, why: &str) 
 fn changed(change: impl FnOnce(&mut TmsChallenge)) -> Result<(), Fault> {
     let (mut pad, mut tms) = (Pad::default(), Tms::default());
     let (terminal, _, [_, challenge]) = until_challenge(&mut pad, &mut tms, key_download());
-    let mut message = TmsChallenge::read(&challenge).unwrap();
+    let mut message = <TmsChallenge>::read(&challenge).unwrap();
     change(&mut message);
     terminal.on_frame(&mut pad, &message.write().unwrap(), None).map(drop)
 }
 
 #[test]
 fn false_tms_is_0005_whether_the_block_or_tac_1_is_wrong() {
-    assert_not_proven(changed(|message| message.answer.as_mut().unwrap().tac_1[3] ^= 1));
-    assert_not_proven(changed(|message| message.answer.as_mut().unwrap().dwk_1.push('0')));
+    assert_not_proven(changed(|message| message.answer.as_mut().unwrap().proof.tac_1[3] ^= 1));
+    assert_not_proven(changed(|message| message.answer.as_mut().unwrap().proof.dwk_1.push('0')));
     assert_not_proven(changed(|message| {
         let challenge = message.answer.as_mut().unwrap();
-        challenge.dwk_1 = challenge.dwk_1.replace("SN-1001/00", "SN-1002/00");
+        challenge.proof.dwk_1 = challenge.proof.dwk_1.replace("SN-1001/00", "SN-1002/00");
     }));
 }
 
@@ -69,7 +68,7 @@ fn hello_changed_on_the_way_makes_a_challenge_that_the_terminal_refuses() {
     for change in changes {
         let (mut pad, mut tms) = (Pad::default(), Tms::default());
         let (terminal, _, [hello, _]) = until_challenge(&mut pad, &mut tms, key_download());
-        let mut message = TmsHello::read(&hello).unwrap();
+        let mut message = <TmsHello>::read(&hello).unwrap();
         change(&mut message);
         let asked = ExpectHello::new().on_frame(&message.write().unwrap()).unwrap();
         let (challenge, _) = tms.challenge(asked);
@@ -83,7 +82,7 @@ fn s_data_changed_on_the_way_gets_no_key() {
     let (mut pad, mut tms) = (Pad::default(), Tms::default());
     let (terminal, server, [_, challenge]) =
         until_challenge(&mut pad, &mut tms, Transaction::ProgramDownload);
-    let mut message = TmsChallenge::read(&challenge).unwrap();
+    let mut message = <TmsChallenge>::read(&challenge).unwrap();
     message.answer.as_mut().unwrap().s_data = wire::SData::new([9; 4], None);
     let (proof, terminal) = terminal.on_frame(&mut pad, &message.write().unwrap(), None).unwrap();
     let key = tms.open_program(server.on_frame(&proof).unwrap()).unwrap();
@@ -101,12 +100,14 @@ fn stranger_gets_a_challenge_of_the_same_form_and_src_06() {
         let (_, server, [hello, challenge]) =
             until_challenge(&mut Pad::default(), &mut tms, Transaction::ProgramDownload);
         sizes.push(challenge.bytes().len());
-        let named = TmsHello::read(&hello).unwrap().named();
-        let guess = TmsProof { named, good: true, sac_1: [0; 4], operator: None }.write().unwrap();
+        let named = <TmsHello>::read(&hello).unwrap().named();
+        let guess = TmsProof::<Tdes> { named, good: true, proof: Some(Sac1([0; 4])), operator: None }
+            .write()
+            .unwrap();
         answers.push(tms.open_program(server.on_frame(&guess).unwrap()).unwrap());
     }
     assert_eq!((sizes[0], &answers[0]), (sizes[1], &answers[1]));
-    assert_eq!(TmsKey::read(&answers[0]).unwrap().answer, Err(Src::AuthenticationFailed));
+    assert_eq!(<TmsKey>::read(&answers[0]).unwrap().answer, Err(Src::AuthenticationFailed));
 }
 
 #[test]
@@ -115,15 +116,15 @@ fn replayed_proof_gets_src_06() {
     let (_, _, [.., old]) = until_proof(&mut pad, &mut tms, Transaction::ProgramDownload);
     let (_, server, _) = until_challenge(&mut pad, &mut tms, Transaction::ProgramDownload);
     let key = tms.open_program(server.on_frame(&old).unwrap()).unwrap();
-    assert_eq!(TmsKey::read(&key).unwrap().answer, Err(Src::AuthenticationFailed));
+    assert_eq!(<TmsKey>::read(&key).unwrap().answer, Err(Src::AuthenticationFailed));
 }
 
 #[test]
 fn reflected_data_is_refused_for_its_top_bit() {
     let (mut pad, mut tms) = (Pad::default(), Tms::default());
     let (terminal, _, [hello, challenge]) = until_challenge(&mut pad, &mut tms, key_download());
-    let t_data = TmsHello::read(&hello).unwrap().t_data.bytes();
-    let s_data = TmsChallenge::read(&challenge).unwrap().answer.unwrap().s_data.bytes();
+    let t_data = <TmsHello>::read(&hello).unwrap().t_data.bytes();
+    let s_data = <TmsChallenge>::read(&challenge).unwrap().answer.unwrap().s_data.bytes();
     let swap = |frame: &Frame, from: [u8; 10], to: [u8; 10]| {
         let at = frame.payload().windows(10).position(|window| window == from).unwrap();
         let mut payload = frame.payload().to_vec();
@@ -152,17 +153,14 @@ fn blocks_of_one_answer_stay_together() {
         let (mut pad, mut tms) = (Pad::default(), Tms::default());
         let (terminal, proven, _) = until_proof(&mut pad, &mut tms, key_download());
         let (key, _) = tms.open_key(proven).unwrap();
-        let mut message = TmsKey::read(&key).unwrap();
+        let mut message = <TmsKey>::read(&key).unwrap();
         change(message.answer.as_mut().unwrap());
         let result = terminal.on_frame(&mut pad, &message.write().unwrap());
         assert_eq!(pad.disk, None);
         result
     };
-    assert_key_refused(
-        change(&|keys| core::mem::swap(&mut keys.session, keys.tmk.as_mut().unwrap())),
-        "place",
-    );
-    assert_key_refused(change(&|keys| keys.tmk = Some(keys.session.clone())), "place");
+    assert_key_refused(change(&|keys| core::mem::swap(&mut keys.key.0, keys.tmk.as_mut().unwrap())), "place");
+    assert_key_refused(change(&|keys| keys.tmk = Some(keys.key.0.clone())), "place");
     assert_key_refused(
         change(&|keys| keys.tmk = keys.tmk.take().map(|tmk| tmk.replace("/03", "/04"))),
         "place",
@@ -174,8 +172,9 @@ fn terminal_that_failed_gets_no_key_even_if_the_driver_forgets_to_look() {
     let mut tms = Tms::default();
     let (_, server, [hello, _]) =
         until_challenge(&mut Pad::default(), &mut tms, Transaction::ProgramDownload);
-    let named = TmsHello::read(&hello).unwrap().named();
-    let failed = TmsProof { named, good: false, sac_1: [0; 4], operator: None }.write().unwrap();
+    let named = <TmsHello>::read(&hello).unwrap().named();
+    let failed =
+        TmsProof::<Tdes> { named, good: false, proof: Some(Sac1([0; 4])), operator: None }.write().unwrap();
     let fault = server.on_frame(&failed).unwrap().open_program("B").unwrap_err();
     assert_eq!(fault.reason, Reason::TerminalFailed);
 }
@@ -184,10 +183,11 @@ fn terminal_that_failed_gets_no_key_even_if_the_driver_forgets_to_look() {
 fn other_suite_is_0009_to_a_proven_terminal_only() {
     let mut tms = Tms::default();
     let (hello, _) = super::fake::start(Transaction::ProgramDownload).begin(&mut Pad::default()).unwrap();
-    let asked = TmsHello { suite: Suite::EC_AES, ..TmsHello::read(&hello).unwrap() };
+    let asked = TmsHello::<Tdes> { suite: Suite::EC_AES, ..TmsHello::read(&hello).unwrap() };
     let named = asked.named();
     let (_, server) = tms.challenge(ExpectHello::new().on_frame(&asked.write().unwrap()).unwrap());
-    let proof = TmsProof { named, good: true, sac_1: [0; 4], operator: None }.write().unwrap();
+    let proof =
+        TmsProof::<Tdes> { named, good: true, proof: Some(Sac1([0; 4])), operator: None }.write().unwrap();
     let fault = server.on_frame(&proof).unwrap().open_program("B").unwrap_err();
     assert_eq!(fault.code, ErrorCode::SuiteNotSupported);
 }
@@ -196,7 +196,9 @@ fn other_suite_is_0009_to_a_proven_terminal_only() {
 fn wrong_check_value_is_an_alarm_and_no_confirmation() {
     let (_, server, _) = until_confirm(&mut Pad::default(), &mut Tms::default());
     let confirm = KeyConfirm { kcvs: [kcv(TMK ^ 1)].into() }.write().unwrap();
-    let Confirm::WrongCheckValue(fault) = server.on_frame(&confirm).unwrap().compare() else { panic!("it is wrong") };
+    let Confirm::WrongCheckValue(fault) = server.on_frame(&confirm).unwrap().compare() else {
+        panic!("it is wrong")
+    };
     assert_eq!((fault.code, fault.reason), (ErrorCode::KeyRefused, Reason::WrongCheckValue));
 }
 
@@ -215,7 +217,7 @@ fn other_identification_is_0002_in_every_message() {
     other.vendor = "KG".parse().unwrap();
     let start = crate::tms_session::terminal::Start::new(other, key_download(), None);
     let (other_hello, _) = start.begin(&mut Pad::default()).unwrap();
-    let named = TmsHello::read(&other_hello).unwrap().named();
+    let named = <TmsHello>::read(&other_hello).unwrap().named();
     let expected = wire::Malformed::FieldValue { tag: wire::Tag::VENDOR_ID };
 
     let result = changed(|message| message.named = named.clone());
@@ -223,11 +225,12 @@ fn other_identification_is_0002_in_every_message() {
 
     let (mut pad, mut tms) = (Pad::default(), Tms::default());
     let (_, server, _) = until_challenge(&mut pad, &mut tms, key_download());
-    let proof = TmsProof { named: named.clone(), good: true, sac_1: [0; 4], operator: None };
+    let proof =
+        TmsProof::<Tdes> { named: named.clone(), good: true, proof: Some(Sac1([0; 4])), operator: None };
     crate::testing::assert_malformed(server.on_frame(&proof.write().unwrap()), expected);
 
     let (terminal, proven, _) = until_proof(&mut pad, &mut tms, key_download());
     let (key, _) = tms.open_key(proven).unwrap();
-    let key = TmsKey { named, ..TmsKey::read(&key).unwrap() };
+    let key = TmsKey::<Tdes> { named, ..<TmsKey>::read(&key).unwrap() };
     crate::testing::assert_malformed(terminal.on_frame(&mut pad, &key.write().unwrap()), expected);
 }

@@ -6,10 +6,10 @@ use std::{format, string::String, string::ToString, vec::Vec};
 use wire::{BcdTime, Device, Frame, Kcv, OperatorId, SData, Serial, Slot, Src, TData};
 
 use crate::{
-    Context, PadRefusal, Transcript,
+    Context, Loaded, PadRefusal, Transcript,
     tms_session::{
-        Fault, Identification, OperatorPassword, PadProof, TmsPad, Transaction,
-        messages::{TmsChallenge, TmsHello, TmsKey},
+        Fault, Identification, OperatorPassword, PadOpening, PadProof, SealPad, TmsPad, Transaction,
+        messages::{Sac1, TmsChallenge, TmsHello, TmsKey},
         terminal::{ExpectChallenge, ExpectKey, Keyed, Start},
         tms::{ExpectConfirm, ExpectHello, ExpectProof, Hello, Proof},
     },
@@ -99,14 +99,15 @@ fn not_proven() -> PadRefusal {
 }
 
 impl TmsPad for Pad {
-    fn tms_begin(&mut self, when: Option<BcdTime>) -> Result<TData, PadRefusal> {
+    fn tms_begin(&mut self, when: Option<BcdTime>) -> Result<PadOpening, PadRefusal> {
         self.calls.push("begin");
         if self.has_no_dmk {
             return Err(PadRefusal::NotPermitted { why: "no DMK".to_string() });
         }
         self.sessions += 1;
         self.transcript = Transcript::new();
-        Ok(*self.t_data.insert(TData::new([0x5E, 0xAD, 0xBE, self.sessions], when)))
+        let t_data = *self.t_data.insert(TData::new([0x5E, 0xAD, 0xBE, self.sessions], when));
+        Ok(PadOpening { t_data, opening: () })
     }
 
     fn tms_prove(
@@ -116,35 +117,35 @@ impl TmsPad for Pad {
         operator: Option<&OperatorPassword<'_>>,
     ) -> Result<PadProof, PadRefusal> {
         self.calls.push("prove");
-        let t_data = TmsHello::read(hello).unwrap().t_data;
+        let t_data = <TmsHello>::read(hello).unwrap().t_data;
         if Some(t_data) != self.t_data {
             return Err(PadRefusal::NotPermitted { why: "another TMS_HELLO".to_string() });
         }
         self.transcript.push(hello);
-        let challenge_read = TmsChallenge::read(challenge).unwrap().answer.unwrap();
+        let challenge_read = <TmsChallenge>::read(challenge).unwrap().answer.unwrap();
         let context = self.transcript.context();
-        let dwk = open(&challenge_read.dwk_1, "SN-1001/00", context, DMK).map_err(|_| not_proven())?;
-        if challenge_read.tac_1 != mac(dwk, &t_data.bytes()) {
+        let dwk = open(&challenge_read.proof.dwk_1, "SN-1001/00", context, DMK).map_err(|_| not_proven())?;
+        if challenge_read.proof.tac_1 != mac(dwk, &t_data.bytes()) {
             return Err(not_proven());
         }
         self.transcript.push(challenge);
         self.dwk = Some(dwk);
         let operator = operator.filter(|_| !self.answers_for_nobody);
         Ok(PadProof {
-            sac_1: mac(dwk, &challenge_read.s_data.bytes()),
+            proof: Sac1(mac(dwk, &challenge_read.s_data.bytes())),
             operator: operator.map(|operator| operator_proof(dwk, operator.password)),
         })
     }
 
-    fn tms_keys(&mut self, proof: &Frame, key: &Frame) -> Result<Option<Kcv>, PadRefusal> {
+    fn tms_keys(&mut self, proof: &Frame, key: &Frame) -> Result<Option<Loaded>, PadRefusal> {
         self.calls.push("keys");
         let refused = |why: &str| PadRefusal::KeyRefused { why: why.to_string() };
         let dwk = self.dwk.unwrap();
         self.transcript.push(proof);
-        let keys = TmsKey::read(key).unwrap().answer.unwrap();
-        open(&keys.session, "SN-1001/00", self.transcript.context(), dwk).map_err(refused)?;
+        let keys = <TmsKey>::read(key).unwrap().answer.unwrap();
+        open(&keys.key.0, "SN-1001/00", self.transcript.context(), dwk).map_err(refused)?;
         let Some(tmk) = keys.tmk.filter(|_| !self.loads_nothing) else { return Ok(None) };
-        let context = self.transcript.context_after(&[&keys.session]);
+        let context = self.transcript.context_after(&[&keys.key.0]);
         let tmk = open(&tmk, "SN-1001/03", context, dwk).map_err(refused)?;
         if self.foreign_owner {
             return Err(PadRefusal::NotPermitted { why: "owner".to_string() });
@@ -153,14 +154,16 @@ impl TmsPad for Pad {
             return Err(PadRefusal::Failed { why: "disk full".to_string() });
         }
         self.disk = Some(tmk);
-        Ok(Some(kcv(tmk)))
+        Ok(Some(Loaded::of([kcv(tmk)].into())))
     }
 
     fn tms_done(&mut self, _confirm: &Frame, _done: &Frame) -> Result<(), PadRefusal> {
         self.calls.push("done");
         Ok(())
     }
+}
 
+impl SealPad for Pad {
     fn tms_seal(&mut self, _inner: &[u8]) -> Result<Vec<u8>, PadRefusal> {
         unreachable!("the session seals nothing")
     }

@@ -46,7 +46,7 @@ fn challenge_with(tag: Tag, value: Option<&[u8]>) -> Result<(), Fault> {
         (Tag::DWK_1, b"B"),
     ];
     let good = [&NAMED[..], &more].concat();
-    Ok(TmsChallenge::read(&with(MessageType::TmsChallenge, &good, tag, value)).map(drop)?)
+    Ok(<TmsChallenge>::read(&with(MessageType::TmsChallenge, &good, tag, value)).map(drop)?)
 }
 
 fn proof_with(tag: Tag, value: Option<&[u8]>) -> Result<TmsProof, Fault> {
@@ -59,7 +59,7 @@ fn proof_with(tag: Tag, value: Option<&[u8]>) -> Result<TmsProof, Fault> {
         (Tag::OPERATOR_PROOF, &[9; 32]),
     ];
     let good = [&NAMED[..], &more].concat();
-    Ok(TmsProof::read(&with(MessageType::TmsProof, &good, tag, value))?)
+    Ok(<TmsProof>::read(&with(MessageType::TmsProof, &good, tag, value))?)
 }
 
 fn key_with(tag: Tag, value: Option<&[u8]>) -> Result<TmsKey, Fault> {
@@ -71,7 +71,7 @@ fn key_with(tag: Tag, value: Option<&[u8]>) -> Result<TmsKey, Fault> {
         (Tag::KEY_ENTRY, &[0xDF, 0x40, 1, b'B']),
     ];
     let good = [&NAMED[..], &more].concat();
-    Ok(TmsKey::read(&with(MessageType::TmsKey, &good, tag, value))?)
+    Ok(<TmsKey>::read(&with(MessageType::TmsKey, &good, tag, value))?)
 }
 
 /// A field that must be there, and have this length.
@@ -206,8 +206,8 @@ fn proof_needs_every_field_of_its_row() {
 #[test]
 fn failed_terminal_may_leave_sac_1_out() {
     let failed: [(Tag, &[u8]); 3] = [(Tag::STAGE, &[3]), (Tag::SRC, b"06"), (Tag::RESULT, &[1])];
-    let failed = TmsProof::read(&frame(MessageType::TmsProof, &[&NAMED[..], &failed].concat())).unwrap();
-    assert_eq!((failed.good, failed.sac_1, failed.operator), (false, [0; 4], None));
+    let failed = <TmsProof>::read(&frame(MessageType::TmsProof, &[&NAMED[..], &failed].concat())).unwrap();
+    assert_eq!((failed.good, failed.proof, failed.operator), (false, None, None));
     assert_malformed(proof_with(Tag::RESULT, Some(&[2])), value(Tag::RESULT));
     assert_malformed(proof_with(Tag::STAGE, Some(&[4])), value(Tag::STAGE));
 }
@@ -235,7 +235,7 @@ fn key_brings_exactly_the_keys_of_its_transaction() {
     assert_malformed(empty, Malformed::MissingField { tag: Tag::KEY_BLOCK });
     let mut twice = key_with(Tag::SUITE, None).unwrap().write().unwrap().message().unwrap().fields;
     twice.push(tag, &[0xDF, 0x40, 1, b'B']).unwrap();
-    let twice = TmsKey::read(&Frame::new(MessageType::TmsKey, &twice).unwrap());
+    let twice = <TmsKey>::read(&Frame::new(MessageType::TmsKey, &twice).unwrap());
     assert_malformed(twice.map_err(Fault::from), Malformed::Template { tag });
 }
 
@@ -244,7 +244,7 @@ fn key_for_another_transaction_is_0002() {
     let (mut pad, mut tms) = (Pad::default(), Tms::default());
     let (terminal, proven, _) = until_proof(&mut pad, &mut tms, key_download());
     let (key, _) = tms.open_key(proven).unwrap();
-    let mut message = TmsKey::read(&key).unwrap();
+    let mut message = <TmsKey>::read(&key).unwrap();
     let keys = message.answer.as_mut().unwrap();
     (keys.transaction, keys.tmk) = (wire::TransactionCode::ProgramDownload, None);
     let result = terminal.on_frame(&mut pad, &message.write().unwrap());
@@ -270,12 +270,12 @@ fn refusal_records_travel_in_hello_and_keep_their_order() {
 fn messages_are_written_as_they_are_read() {
     let (mut pad, mut tms) = (Pad::default(), Tms { demands_operator: true, ..Tms::default() });
     let (_, _, [hello, challenge]) = until_challenge(&mut pad, &mut tms, key_download());
-    assert_eq!(TmsHello::read(&hello).unwrap().write(), Ok(hello));
-    assert_eq!(TmsChallenge::read(&challenge).unwrap().write(), Ok(challenge));
+    assert_eq!(<TmsHello>::read(&hello).unwrap().write(), Ok(hello));
+    assert_eq!(<TmsChallenge>::read(&challenge).unwrap().write(), Ok(challenge));
     let proof = proof_with(Tag::SUITE, None).unwrap();
-    assert_eq!(TmsProof::read(&proof.write().unwrap()), Ok(proof));
+    assert_eq!(<TmsProof>::read(&proof.write().unwrap()), Ok(proof));
     let key = key_with(Tag::SUITE, None).unwrap();
-    assert_eq!(TmsKey::read(&key.write().unwrap()), Ok(key));
+    assert_eq!(<TmsKey>::read(&key.write().unwrap()), Ok(key));
 }
 
 #[test]
@@ -293,9 +293,9 @@ fn fields_come_in_any_order() {
         }
         let turned = Frame::new(message.kind, &fields).unwrap();
         if message.kind == MessageType::TmsHello {
-            assert_eq!(TmsHello::read(&turned), TmsHello::read(&sent));
+            assert_eq!(<TmsHello>::read(&turned), <TmsHello>::read(&sent));
         } else {
-            assert_eq!(TmsChallenge::read(&turned), TmsChallenge::read(&sent));
+            assert_eq!(<TmsChallenge>::read(&turned), <TmsChallenge>::read(&sent));
         }
     }
 }

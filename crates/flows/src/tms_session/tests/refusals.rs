@@ -78,7 +78,8 @@ fn good_is_no_refusal() {
 fn transaction_that_nobody_has_is_src_03_and_is_not_challenged() {
     let hello = |digits: &[u8; 4]| {
         let (hello, _) = start(key_download()).begin(&mut Pad::default()).unwrap();
-        let unknown = TmsHello { transaction: Err(*digits), ..TmsHello::read(&hello).unwrap() };
+        let unknown =
+            TmsHello::<crate::Tdes> { transaction: Err(*digits), ..<TmsHello>::read(&hello).unwrap() };
         ExpectHello::new().on_frame(&unknown.write().unwrap()).unwrap()
     };
     for digits in [b"0000", b"0003", b"9999"] {
@@ -96,12 +97,12 @@ fn only_src_02_may_name_another_version() {
     for src in refusals() {
         let (mut pad, mut tms) = (Pad::default(), Tms::default());
         let (terminal, _, [hello, _]) = until_challenge(&mut pad, &mut tms, key_download());
-        let mut named = TmsHello::read(&hello).unwrap().named();
+        let mut named = <TmsHello>::read(&hello).unwrap().named();
         named.version = other;
-        let frame = TmsChallenge { named: named.clone(), answer: Err(src) }.write().unwrap();
+        let frame = TmsChallenge::<crate::Tdes> { named: named.clone(), answer: Err(src) }.write().unwrap();
         let result = terminal.on_frame(&mut pad, &frame, None);
         let (terminal, ..) = until_proof(&mut pad, &mut tms, key_download());
-        let key = TmsKey { named, answer: Err(src) }.write().unwrap();
+        let key = TmsKey::<crate::Tdes> { named, answer: Err(src) }.write().unwrap();
         let at_key = terminal.on_frame(&mut pad, &key).map(drop);
         if src == Src::VersionNotSupported {
             assert_eq!(result.unwrap_err().reason, Reason::ReturnCode { src });

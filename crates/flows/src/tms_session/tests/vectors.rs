@@ -7,11 +7,11 @@ use wire::{BcdTime, Frame, SData, TData};
 
 use super::fake::{Pad, Tms, identification, until_challenge};
 use crate::{
-    Transcript,
+    Tdes, Transcript,
     testing::{hex, vector},
     tms_session::{
         Transaction,
-        messages::{Challenge, TmsChallenge, TmsHello, TmsProof},
+        messages::{Challenge, Sac1, SessionBlock, TacAndDwk, TmsChallenge, TmsHello, TmsProof},
     },
 };
 
@@ -23,16 +23,17 @@ fn hello(flow: &Value) -> Frame {
 fn worked_hello_is_written_to_the_byte() {
     let flow = vector("flow_e");
     let t_data = TData::from_bytes(hex(&flow["t_data"]).try_into().unwrap()).unwrap();
-    let message = TmsHello {
+    let message = TmsHello::<Tdes> {
         suite: wire::Suite::TDES,
         identification: identification(),
         version: wire::TmsVersion::CURRENT,
         transaction: Ok(Transaction::ProgramDownload),
         t_data,
+        opening: (),
         refusals: [].into(),
     };
     assert_eq!(message.write().unwrap(), hello(&flow));
-    assert_eq!(TmsHello::read(&hello(&flow)), Ok(message));
+    assert_eq!(<TmsHello>::read(&hello(&flow)), Ok(message));
     assert_eq!(t_data.when(), BcdTime::from_bytes([0x26, 0x11, 0x20, 0x12, 0x34, 0x56]).ok());
     assert_eq!(t_data, TData::new([0x5E, 0xAD, 0xBE, 0xEF], t_data.when()));
 }
@@ -51,11 +52,10 @@ fn worked_challenge_and_proof_are_as_their_rows_say() {
     let flow = vector("flow_e");
     let dwk_1 = flow["dwk_key_block_under_dmk"].as_str().unwrap().to_owned();
     let (tac_1, s_data) = (hex(&flow["tac_1"]), hex(&flow["s_data"]));
-    let named = TmsHello::read(&hello(&flow)).unwrap().named();
-    let challenge = Challenge {
-        tac_1: tac_1.clone().try_into().unwrap(),
+    let named = <TmsHello>::read(&hello(&flow)).unwrap().named();
+    let challenge = Challenge::<Tdes> {
+        proof: TacAndDwk { tac_1: tac_1.clone().try_into().unwrap(), dwk_1: dwk_1.clone() },
         s_data: SData::from_bytes(s_data.clone().try_into().unwrap()).unwrap(),
-        dwk_1: dwk_1.clone(),
         operator_demanded: true,
     };
     let frame = TmsChallenge { named: named.clone(), answer: Ok(challenge) }.write().unwrap();
@@ -73,22 +73,21 @@ fn worked_challenge_and_proof_are_as_their_rows_say() {
     let expected = [
         &[1, 0x32],
         &identification[..],
-        &[0xDF, 0x3A, 1, 2, 0xDF, 0x3B, 2, b'0', b'0', 0xDF, 0x39, 1, 1, 0xDF, 0x36, 4],
-        &tac_1,
-        &[0xDF, 0x35, 10],
+        &[0xDF, 0x3A, 1, 2, 0xDF, 0x3B, 2, b'0', b'0', 0xDF, 0x39, 1, 1, 0xDF, 0x35, 10],
         &s_data,
+        &[0xDF, 0x3F, 1, 1, 0xDF, 0x36, 4],
+        &tac_1,
         &[0xDF, 0x37, 0x81, 152],
         dwk_1.as_bytes(),
-        &[0xDF, 0x3F, 1, 1],
     ];
     assert_eq!(frame.payload(), expected.concat());
 
     let (sac_1, proof) = (hex(&flow["sac_1"]), hex(&flow["operator"]["proof"]));
     let id = flow["operator"]["id"].as_str().unwrap();
-    let message = TmsProof {
+    let message = TmsProof::<Tdes> {
         named,
         good: true,
-        sac_1: sac_1.clone().try_into().unwrap(),
+        proof: Some(Sac1(sac_1.clone().try_into().unwrap())),
         operator: Some((id.parse().unwrap(), proof.clone().try_into().unwrap())),
     };
     let expected = [
@@ -109,17 +108,17 @@ fn worked_challenge_and_proof_are_as_their_rows_say() {
 fn key_is_as_its_row_says() {
     let (mut pad, mut tms) = (Pad::default(), Tms::default());
     let (_, _, [hello, _]) = until_challenge(&mut pad, &mut tms, Transaction::ProgramDownload);
-    let named = TmsHello::read(&hello).unwrap().named();
-    let keys = crate::tms_session::messages::SessionKeys {
+    let named = <TmsHello>::read(&hello).unwrap().named();
+    let keys = crate::tms_session::messages::SessionKeys::<Tdes> {
         transaction: wire::TransactionCode::KeyDownload,
-        session: "AB".into(),
+        key: SessionBlock("AB".into()),
         tmk: Some("C".into()),
     };
     let frame = crate::tms_session::messages::TmsKey { named, answer: Ok(keys) }.write().unwrap();
     let tail = [
         &[0xDF, 0x3A, 1, 4, 0xDF, 0x3B, 2, b'0', b'0', 0xDF, 0x33, 4][..],
         b"0001",
-        &[0xDF, 0x40, 2, b'A', b'B', 0xFF, 0x21, 4, 0xDF, 0x40, 1, b'C'],
+        &[0xFF, 0x21, 4, 0xDF, 0x40, 1, b'C', 0xDF, 0x40, 2, b'A', b'B'],
     ]
     .concat();
     assert!(frame.payload().ends_with(&tail));

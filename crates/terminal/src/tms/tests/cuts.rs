@@ -1,6 +1,6 @@
 //! Cut lines, replayed frames, power cuts and full disks.
 
-use flows::tms_session::TmsPad as _;
+use flows::tms_session::SealPad as _;
 use wire::ErrorCode;
 
 use super::server::Answer;

@@ -4,7 +4,7 @@ mod keys;
 mod sealed;
 
 use flows::PadRefusal;
-use flows::tms_session::{OperatorPassword, PadProof, TmsPad};
+use flows::tms_session::{OperatorPassword, PadProof, SealPad, TmsPad};
 use paycrypto::TdesKey;
 use paycrypto::blocks::{self, BlockRefusal};
 use paycrypto::keys::{Dmk, Dwk, SessionKey, Tmk};
@@ -37,7 +37,7 @@ fn managed() -> (Terminal, SharedBoard, Tms) {
 
 fn begin(terminal: &mut Terminal, wants: Option<u8>) -> Frame {
     let when = BcdTime::from_unix(estate().now).unwrap();
-    hello(&terminal.pad_mut().tms_begin(Some(when)).unwrap().bytes(), wants)
+    hello(&terminal.pad_mut().tms_begin(Some(when)).unwrap().t_data.bytes(), wants)
 }
 
 /// A session up to TMS_PROOF.
@@ -45,7 +45,7 @@ fn proven(terminal: &mut Terminal, tms: &mut Tms, wants: Option<u8>) -> Frame {
     let hello = begin(terminal, wants);
     let challenge = tms.challenge(&hello);
     let proof = terminal.pad_mut().tms_prove(&hello, &challenge, None).unwrap();
-    tms.proof(&proof.sac_1)
+    tms.proof(&proof.proof.0)
 }
 
 /// A session whose seal works.
@@ -58,7 +58,7 @@ fn sealed(terminal: &mut Terminal, tms: &mut Tms) {
 fn load_tmk(terminal: &mut Terminal, tms: &mut Tms, index: u8, tmk: &Tmk) -> Result<Kcv, PadRefusal> {
     let proof = proven(terminal, tms, Some(index));
     let key = tms.tmk_key(tmk, &format!("SN-1001/{index:02}"));
-    Ok(terminal.pad_mut().tms_keys(&proof, &key)?.unwrap())
+    Ok(terminal.pad_mut().tms_keys(&proof, &key)?.unwrap().kcvs[0])
 }
 
 fn tmk() -> Tmk {
@@ -121,11 +121,11 @@ fn worked_values_of_flow_e_pass_through_the_pad() {
     let operator_password = OperatorPassword { id, password: password.as_bytes() };
     let challenge = challenge_with(&tac_1, &text(&file["dwk_key_block_under_dmk"]), &[tlv(0xDF3F, &[1])]);
     let proof = pad.tms_prove(&hello, &challenge, Some(&operator_password)).unwrap();
-    assert_eq!(proof.sac_1.to_vec(), hex(&file["sac_1"]));
+    assert_eq!(proof.proof.0.to_vec(), hex(&file["sac_1"]));
     assert_eq!(proof.operator.unwrap().to_vec(), hex(&operator["proof"]));
 
     let more = [tlv(0xDF3D, b"op7"), tlv(0xDF3E, &proof.operator.unwrap())];
-    let proof = proof_of(&proof.sac_1, &more);
+    let proof = proof_of(&proof.proof.0, &more);
     let said = [hello.bytes(), challenge.bytes(), proof.bytes()].concat();
     let dwk = Dwk::from_key(key("dwk")).unwrap();
     let session = SessionKey::from_key(key("session_key")).unwrap();
@@ -150,10 +150,10 @@ fn t_data_has_top_bit_0_its_time_and_is_never_the_same() {
     let (mut terminal, ..) = managed();
     let when = BcdTime::from_unix(estate().now).unwrap();
     let drawn: std::collections::HashSet<[u8; 10]> =
-        (0..200).map(|_| terminal.pad_mut().tms_begin(Some(when)).unwrap().bytes()).collect();
+        (0..200).map(|_| terminal.pad_mut().tms_begin(Some(when)).unwrap().t_data.bytes()).collect();
     assert_eq!(drawn.len(), 200);
     assert!(drawn.iter().all(|data| data[0] & 0x80 == 0 && data[4..] == *when.as_bytes()));
-    assert_eq!(terminal.pad_mut().tms_begin(None).unwrap().bytes()[4..], [0; 6]);
+    assert_eq!(terminal.pad_mut().tms_begin(None).unwrap().t_data.bytes()[4..], [0; 6]);
 }
 
 #[test]
@@ -312,13 +312,13 @@ fn an_operators_proof_is_over_this_session_and_stands_in_the_proof_unchanged() {
     for change in [false, true] {
         let hello = begin(&mut terminal, None);
         let challenge = tms.challenge(&hello);
-        let PadProof { sac_1, operator: proof } =
+        let PadProof { proof: sac_1, operator: proof } =
             terminal.pad_mut().tms_prove(&hello, &challenge, Some(&operator)).unwrap();
         let mut proof = proof.unwrap();
         let t_data = hello_t_data(&hello).try_into().unwrap();
         assert!(Verifier::derive("op7", b"correct horse").proves(&tms.dwk, &t_data, &S_DATA, &proof));
         proof[31] ^= u8::from(change);
-        let proof = proof_of(&sac_1, &[tlv(0xDF3D, b"op7"), tlv(0xDF3E, &proof)]);
+        let proof = proof_of(&sac_1.0, &[tlv(0xDF3D, b"op7"), tlv(0xDF3E, &proof)]);
         tms.said.extend(proof.bytes());
         let keys = terminal.pad_mut().tms_keys(&proof, &tms.program_key());
         assert_eq!(keys.is_ok(), !change);
