@@ -12,11 +12,12 @@ use custody::{
     keyfile::{self, KeyKind},
 };
 use pki::{
-    Certificate, Name, RevocationReason, Role, Signer as _,
+    Certificate, KeyFamily, Name, RevocationReason, Role, Signer as _,
     csr::{self, Csr},
     issue::ServerName,
 };
 
+use super::suite::SuiteName;
 use crate::{files::write, secret::Source, show, time};
 
 /// The certificate authority: a folder, no network.
@@ -63,9 +64,12 @@ pub(crate) struct Root {
     /// Days that it is valid.
     #[arg(long, default_value_t = 3653, value_parser = days())]
     days: u32,
-    /// RSA bits: 2048, 3072 or 4096.
-    #[arg(long, default_value_t = 3072)]
-    bits: usize,
+    /// Of which suite its certificates are: 2 has P-256 keys, 1 has RSA keys.
+    #[arg(long, default_value_t = SuiteName::EcAes)]
+    suite: SuiteName,
+    /// RSA bits with --suite 1: 2048, 3072 or 4096.
+    #[arg(long, value_name = "BITS")]
+    bits: Option<usize>,
 }
 
 /// Issue a certificate.
@@ -76,9 +80,13 @@ pub(crate) struct Issue {
     /// The request, PKCS #10 in PEM or DER.
     #[arg(long)]
     request: PathBuf,
-    /// kms-work, downloader, rks-work, operator, administrator, mtms, package-signing, repair-authorisation.
+    /// kms-work, downloader, rks-work, operator, administrator, mtms, package-signing, repair-authorisation, device,
+    /// rks-signing.
     #[arg(long, value_parser = role)]
     role: Role,
+    /// With the role device: the PIN pad whose key it is. The request must name this very serial.
+    #[arg(long, value_name = "SERIAL", required_if_eq("role", "device"))]
+    pin_pad: Option<String>,
     /// Days that it is valid.
     #[arg(long, default_value_t = 365, value_parser = days())]
     days: u32,
@@ -130,9 +138,9 @@ pub(crate) struct Card {
     /// Days that its certificate is valid.
     #[arg(long, default_value_t = 365, value_parser = days())]
     days: u32,
-    /// RSA bits: 2048, 3072 or 4096.
-    #[arg(long, default_value_t = 2048)]
-    bits: usize,
+    /// RSA bits of a card from an RSA root: 2048, 3072 or 4096. A card from a P-256 root has a P-256 key.
+    #[arg(long, value_name = "BITS")]
+    bits: Option<usize>,
     /// Read the card's new PIN from this file (mode 0600).
     #[arg(long, value_name = "FILE")]
     pin_file: Option<PathBuf>,
@@ -208,7 +216,7 @@ impl Root {
         let passphrase = Source::file(self.folder.ca_passphrase_file.clone()).choose("CA passphrase")?;
         let new = NewCa {
             days: self.days,
-            ..NewCa::new(Name::new(&self.subject, self.organisation.as_deref())?, KeyKind::Rsa(self.bits))
+            ..NewCa::new(Name::new(&self.subject, self.organisation.as_deref())?, kind(self.suite.keys(), self.bits)?)
         };
         let ca = Authority::create(&self.folder.ca, &new, &passphrase, time::now_seconds())?;
         say!("root {} in {}", ca.root().subject(), self.folder.ca.display());
@@ -224,7 +232,13 @@ impl Issue {
     fn run(self) -> Result<()> {
         must_be_new(&self.out)?;
         let request = read_request(&self.request)?;
-        let certificate = self.folder.open()?.issue(&request, self.role, self.days, time::now_seconds())?;
+        let (mut ca, now) = (self.folder.open()?, time::now_seconds());
+        let certificate = match (self.role, &self.pin_pad) {
+            (Role::Device, Some(pin_pad)) => ca.issue_device(&request, pin_pad, self.days, now)?,
+            (Role::Device, None) => bail!("--pin-pad is missing: say whose key it is, as its case says"),
+            (_, Some(_)) => bail!("--pin-pad is for the role device"),
+            (role, None) => ca.issue(&request, role, self.days, now)?,
+        };
         write(&self.out, &certificate.pem(), 0o644)?;
         issued(&certificate, &self.out);
         Ok(())
@@ -306,12 +320,12 @@ pub(crate) fn make_card(
     path: &Path,
     subject: &Name,
     role: Role,
-    bits: usize,
+    bits: Option<usize>,
     days: u32,
     pin: &str,
 ) -> Result<Certificate> {
     must_be_new(path)?;
-    let (signer, pem) = keyfile::generate(KeyKind::Rsa(bits), pin)?;
+    let (signer, pem) = keyfile::generate(kind(ca.family(), bits)?, pin)?;
     let request = Csr { subject: subject.clone(), spki: signer.spki_der().to_vec() };
     let certificate = ca.issue(&request, role, days, time::now_seconds())?;
     if let Some(folder) = path.parent() {
@@ -319,6 +333,15 @@ pub(crate) fn make_card(
     }
     card::write_card(path, &pem, &certificate, &[])?;
     Ok(certificate)
+}
+
+/// A key of this family; RSA of the usual size where none was named.
+fn kind(family: KeyFamily, bits: Option<usize>) -> Result<KeyKind> {
+    match (family, bits) {
+        (KeyFamily::Rsa, Some(bits)) => Ok(KeyKind::Rsa(bits)),
+        (KeyFamily::P256, Some(_)) => bail!("--bits is for RSA; keys of suite 2 are P-256"),
+        (family, None) => Ok(KeyKind::usual(family)),
+    }
 }
 
 /// Looked at before anything is signed: what is issued must not be for nobody.

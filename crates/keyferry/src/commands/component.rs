@@ -53,8 +53,10 @@ struct Which {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Kind {
-    /// The key between a KLD and the KMS.
+    /// The key between a KLD and the KMS for keys of suite 01, TDES.
     Exchange,
+    /// The key between a KLD and the KMS for keys of suite 02, AES-256.
+    ExchangeAes,
     /// A terminal master key.
     Tmk,
     /// A device master key.
@@ -192,6 +194,7 @@ impl Which {
         let pin_pad = || self.pin_pad.as_ref().map(ToString::to_string);
         let target = match (self.kind, pin_pad(), self.slot) {
             (Kind::Exchange, None, None) => Target::Exchange,
+            (Kind::ExchangeAes, None, None) => Target::ExchangeAes,
             (Kind::Tmk, Some(pin_pad), Some(slot)) => Target::Tmk { pin_pad, slot: Slot::new(slot)?.index() },
             (Kind::Dmk, Some(pin_pad), None) => Target::Dmk { pin_pad },
             (Kind::ZoneMaster, None, None) => Target::ZoneMaster { algorithm: ZoneAlgorithm::Tdes },

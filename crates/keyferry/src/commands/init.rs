@@ -8,13 +8,16 @@ use custody::{
 };
 use hsm::{
     Client, Hsm as _,
-    commands::{MakeTlsKey, MakeWorkKey},
+    commands::{EcKeyKind, MakeEcKey, MakeTlsKey, MakeWorkKey},
 };
 use pki::{Name, Role, csr, issue::ServerName};
 use serde_json::json;
 use store::{Event, NewAcquirer, SqliteOptions, SqliteStore, Store as _};
 
-use super::work_key::{self, Of};
+use super::{
+    suite::SuiteName,
+    work_key::{self, Of},
+};
 use crate::{
     files::write,
     hsm_child::{self, HsmChild},
@@ -42,6 +45,9 @@ pub(crate) struct Init {
     /// Further host name or address for the server's TLS certificate; 127.0.0.1 and localhost are always in it.
     #[arg(long = "server-name", value_name = "NAME")]
     pub(crate) server_names: Vec<String>,
+    /// The suite that the estate starts with: 2 is EC and AES, 1 is TDES and RSA, for terminals that have nothing else.
+    #[arg(long, default_value_t = SuiteName::EcAes)]
+    pub(crate) suite: SuiteName,
     /// Name of the first operator.
     #[arg(long, default_value = "First operator")]
     pub(crate) operator: String,
@@ -56,7 +62,6 @@ pub(crate) struct Init {
 
 /// RSA bits of work and TLS keys.
 const WORK_KEY_BITS: u32 = 2048;
-const CARD_BITS: usize = 2048;
 const WORK_CERTIFICATE_DAYS: u32 = 2 * 365;
 const CARD_DAYS: u32 = 365;
 const TLS_DAYS: u32 = 397;
@@ -105,7 +110,7 @@ impl Init {
         let root = Name::new(&format!("{} root", self.acquirer), Some(&self.name))?;
         let mut ca = Ca::create(
             &folder.join("ca"),
-            &NewCa::new(root, KeyKind::usual(pki::KeyFamily::Rsa)),
+            &NewCa::new(root, KeyKind::usual(self.suite.keys())),
             &passphrase,
             now,
         )?;
@@ -114,7 +119,7 @@ impl Init {
                 self.secret(&format!("{}-pin", role.word())).choose(&format!("{} card PIN", role.word()))?;
             let name = Name::new(who, Some(&self.name))?;
             let path = folder.join("cards").join(format!("{}.pem", role.word()));
-            super::ca::make_card(&mut ca, &path, &name, role, CARD_BITS, CARD_DAYS, &pin)?;
+            super::ca::make_card(&mut ca, &path, &name, role, None, CARD_DAYS, &pin)?;
         }
         let socket = folder.join("run/hsm.sock");
         super::server::make_private_folder(&socket)?;
@@ -154,8 +159,13 @@ impl Init {
         let acquirer = NewAcquirer { id: self.acquirer.clone(), name: self.name.clone() };
         store.put_acquirer(acquirer, event("acquirer.added", &self.acquirer, json!({}))).await?;
         let subject = format!("{} KMS work key", self.acquirer);
-        let command = MakeWorkKey { bits: WORK_KEY_BITS, subject, owner: self.acquirer.clone() };
-        let made = hsm.call(command).await?;
+        let owner = self.acquirer.clone();
+        let made = match self.suite {
+            SuiteName::Tdes => hsm.call(MakeWorkKey { bits: WORK_KEY_BITS, subject, owner }).await?,
+            SuiteName::EcAes => {
+                hsm.call(MakeEcKey { kind: EcKeyKind::KmsAgreement, subject, owner }).await?
+            }
+        };
         let request = csr::parse_and_verify(&made.request)?;
         let certificate = ca.issue(&request, Role::KmsWork, WORK_CERTIFICATE_DAYS, time::now_seconds())?;
         write(&self.folder.join("work-certificate.pem"), &certificate.pem(), 0o644)?;

@@ -15,6 +15,7 @@ pub(crate) mod repair;
 pub(crate) mod rks;
 pub(crate) mod server;
 pub(crate) mod station;
+pub(crate) mod suite;
 pub(crate) mod terminal;
 pub(crate) mod tms;
 pub(crate) mod window;

@@ -4,7 +4,7 @@ use anyhow::{Result, bail};
 use clap::{Args, Subcommand};
 use hsm::{
     Hsm as _, KeyBlock,
-    commands::{ExportDik1, MakeDik1},
+    commands::{ExportDik1, MakeDik1, MakeDik1Ec},
 };
 use serde_json::json;
 use store::{DeviceRecord, DeviceStore as _, Dik1Record, Dik1Scope, Event, NewDik1, Store as _};
@@ -12,6 +12,7 @@ use wire::Kcv;
 
 use super::{
     kms::{Estate, connect_hsm},
+    suite::SuiteName,
     work_key::{Of, WorkKeyInstall, WorkKeyRequest},
 };
 use crate::{files::write, show, time};
@@ -49,6 +50,9 @@ pub(crate) struct MakeOne {
     estate: Estate,
     /// What to call it: 1–32 of A-Z a-z 0-9 - . _
     label: String,
+    /// The suite of the devices: 2 is EC and AES, 1 is TDES and RSA.
+    #[arg(long, default_value_t = SuiteName::EcAes)]
+    suite: SuiteName,
     /// For devices of this model only.
     #[arg(long, requires = "batch")]
     model: Option<String>,
@@ -70,7 +74,7 @@ pub(crate) struct ExportOne {
     /// The exchange key's name in `[rks] exchange_keys`.
     #[arg(long)]
     under: String,
-    /// Where the key block goes: X9.143 version B; it opens in that KLD's HSM only.
+    /// Where the key block goes: X9.143, version B in suite 1 and D in suite 2; it opens in that KLD's HSM only.
     #[arg(long)]
     out: PathBuf,
     /// The HSM reads its passphrase from this file, where no HSM is running.
@@ -116,15 +120,24 @@ impl MakeOne {
         }
         let (_child, hsm) = connect_hsm(&config, self.passphrase_file.as_ref()).await?;
         let acquirer = config.acquirer.id.clone();
-        let made = hsm.call(MakeDik1 { owner: acquirer.clone(), label: self.label.clone() }).await?;
-        let kcv = Kcv::from(made.kcv);
+        let (owner, label) = (acquirer.clone(), self.label.clone());
+        let (block, kcv) = match self.suite {
+            SuiteName::Tdes => {
+                let made = hsm.call(MakeDik1 { owner, label }).await?;
+                (made.block, Kcv::Tdes(made.kcv))
+            }
+            SuiteName::EcAes => {
+                let made = hsm.call(MakeDik1Ec { owner, label }).await?;
+                (made.block, Kcv::Aes(made.kcv))
+            }
+        };
         let scope = match (self.model, self.batch) {
             (Some(model), Some(batch)) => Dik1Scope::Batch { model, batch },
             _ => Dik1Scope::Acquirer,
         };
         let detail = json!({ "kcv": kcv.to_string(), "for": text(&scope) });
         let event = Event::new(time::now_ms(), "rks.dik1-made", ACTOR, self.label.as_str(), detail);
-        let dik1 = NewDik1 { label: self.label.clone(), acquirer, scope, block: made.block.into(), kcv };
+        let dik1 = NewDik1 { label: self.label.clone(), acquirer, scope, block: block.into(), kcv };
         store.put_dik1(dik1, event).await?;
         say!("DIK1 {} made, check value {kcv}", self.label);
         Ok(())

@@ -7,7 +7,7 @@ use anyhow::{Context as _, Result, bail};
 use clap::Args;
 use hsm::{
     Hsm as _, KeyBlock,
-    commands::{CheckWorkKey, MakeRksKey, MakeWorkKey, WorkKeyOf},
+    commands::{CheckWorkKey, EcKeyKind, MakeEcKey, MakeRksKey, MakeWorkKey, WorkKeyOf},
 };
 use pki::{Certificate, Role, csr};
 use serde_json::json;
@@ -16,7 +16,10 @@ use store::{
     DeviceStore as _, Event, NewCertificate, NewRksWorkKey, NewWorkKey, SqliteStore, Store as _, WorkKeyState,
 };
 
-use super::kms::{Estate, connect_hsm};
+use super::{
+    kms::{Estate, connect_hsm},
+    suite::SuiteName,
+};
 use crate::{files::write, time};
 
 /// Make a new work key in the HSM and a request for its certificate.
@@ -24,7 +27,10 @@ use crate::{files::write, time};
 pub(crate) struct WorkKeyRequest {
     #[command(flatten)]
     estate: Estate,
-    /// RSA bits: 2048, 3072 or 4096.
+    /// The suite that it serves: 2 has a P-256 key, 1 an RSA key.
+    #[arg(long, default_value_t = SuiteName::EcAes)]
+    suite: SuiteName,
+    /// RSA bits with --suite 1: 2048, 3072 or 4096.
     #[arg(long, default_value_t = 2048)]
     bits: u32,
     /// Where the request goes (PKCS #10, PEM).
@@ -62,17 +68,27 @@ pub(crate) enum Of {
 }
 
 impl Of {
-    fn role(self) -> Role {
-        match self {
-            Self::Kms => Role::KmsWork,
-            Self::Rks => Role::RksWork,
+    /// In suite 02 the remote key server signs; what devices encrypt to is made anew each time.
+    fn role(self, suite: SuiteName) -> Role {
+        match (self, suite) {
+            (Self::Kms, _) => Role::KmsWork,
+            (Self::Rks, SuiteName::Tdes) => Role::RksWork,
+            (Self::Rks, SuiteName::EcAes) => Role::RksSigning,
         }
     }
 
-    fn hsm(self) -> WorkKeyOf {
+    fn hsm(self, suite: SuiteName) -> WorkKeyOf {
+        match (self, suite) {
+            (Self::Kms, SuiteName::Tdes) => WorkKeyOf::Kms,
+            (Self::Rks, SuiteName::Tdes) => WorkKeyOf::Rks,
+            (of, SuiteName::EcAes) => WorkKeyOf::Ec(of.ec_key()),
+        }
+    }
+
+    fn ec_key(self) -> EcKeyKind {
         match self {
-            Self::Kms => WorkKeyOf::Kms,
-            Self::Rks => WorkKeyOf::Rks,
+            Self::Kms => EcKeyKind::KmsAgreement,
+            Self::Rks => EcKeyKind::RksSigning,
         }
     }
 
@@ -91,13 +107,14 @@ impl WorkKeyRequest {
         let (_child, hsm) = connect_hsm(&config, self.passphrase_file.as_ref()).await?;
         let owner = config.acquirer.id.clone();
         let subject = format!("{owner} {} work key", of.word().to_uppercase());
-        let made = match of {
-            Of::Kms => hsm.call(MakeWorkKey { bits: self.bits, subject, owner }).await?,
-            Of::Rks => hsm.call(MakeRksKey { bits: self.bits, subject, owner }).await?,
+        let made = match (self.suite, of) {
+            (SuiteName::EcAes, of) => hsm.call(MakeEcKey { kind: of.ec_key(), subject, owner }).await?,
+            (SuiteName::Tdes, Of::Kms) => hsm.call(MakeWorkKey { bits: self.bits, subject, owner }).await?,
+            (SuiteName::Tdes, Of::Rks) => hsm.call(MakeRksKey { bits: self.bits, subject, owner }).await?,
         };
         write(&self.key_block, made.private.as_str(), 0o600)?;
         write(&self.out, &csr::to_pem(&made.request), 0o644)?;
-        let (out, block, role) = (self.out.display(), self.key_block.display(), of.role().word());
+        let (out, block, role) = (self.out.display(), self.key_block.display(), of.role(self.suite).word());
         say!("request written to {out}; next:");
         say!("  keyferry hsm backup --key-block {block} …");
         say!("  keyferry ca issue --role {role} --request {out} --out {role}.pem");
@@ -116,12 +133,13 @@ impl WorkKeyInstall {
         let Some((leaf, intermediates)) = chain.split_first() else {
             bail!("{} holds no certificate", self.certificate.display());
         };
-        server::check_chain(&config, leaf, intermediates, of.role())?;
+        let suite = SuiteName::of_key(leaf.spki_der())?;
+        server::check_chain(&config, leaf, intermediates, of.role(suite))?;
         let block = read(&self.key_block)?.trim().to_owned();
         let (_child, hsm) = connect_hsm(&config, self.passphrase_file.as_ref()).await?;
         let (public, owner) = (leaf.spki_der().to_vec(), config.acquirer.id.clone());
         let check =
-            CheckWorkKey { work_key: KeyBlock::from_text(block.clone()), public, owner, of: of.hsm() };
+            CheckWorkKey { work_key: KeyBlock::from_text(block.clone()), public, owner, of: of.hsm(suite) };
         hsm.call(check).await.context("certificate and key block do not belong together here")?;
         install(&store, of, leaf, intermediates, &block, &format!("keyferry {}", of.word())).await?;
         say!("work key {} is active: from now on terminals get its certificate", leaf.sha256_hex());
@@ -139,7 +157,9 @@ pub(crate) async fn install(
     private_block: &str,
     actor: &str,
 ) -> Result<()> {
-    let (sha256, role) = (certificate.sha256_hex(), of.role().word());
+    let suite = SuiteName::of_key(certificate.spki_der())?;
+    let (sha256, role) = (certificate.sha256_hex(), of.role(suite).word());
+    let suite = suite.suite();
     let detail = json!({ "subject": certificate.subject().to_string(), "serial": certificate.serial_hex(),
                          "role": role, "intermediates": intermediates.len() });
     let event = |kind| Event::new(time::now_ms(), kind, actor, sha256.as_str(), detail.clone());
@@ -149,13 +169,13 @@ pub(crate) async fn install(
     match of {
         Of::Kms => {
             let state = WorkKeyState::Active;
-            let key = NewWorkKey { certificate_sha256: sha256.clone(), private_block, spki, state };
+            let key = NewWorkKey { certificate_sha256: sha256.clone(), private_block, spki, state, suite };
             store.put_work_key(key, event("work-key.installed")).await?;
         }
         Of::Rks => {
             let intermediates = intermediates.iter().flat_map(|c| c.der().to_vec()).collect();
-            let key =
-                NewRksWorkKey { certificate_sha256: sha256.clone(), private_block, spki, intermediates };
+            let certificate_sha256 = sha256.clone();
+            let key = NewRksWorkKey { certificate_sha256, private_block, spki, intermediates, suite };
             store.put_rks_work_key(key, event("rks.work-key-installed")).await?;
         }
     }

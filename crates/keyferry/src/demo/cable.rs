@@ -12,12 +12,14 @@ use std::{
 };
 
 use anyhow::{Context, Result};
+use calc::Algorithm;
 
 use super::{
     ceremony::Agreed,
     estate::Estate,
     tool::{Said, good, keyferry, run},
 };
+use crate::commands::suite::SuiteName;
 
 /// The name that the KLD and the key agreed with it have.
 const NAME: &str = "KLD-1";
@@ -51,7 +53,7 @@ impl Kld {
         good(init.arg("--hsm-passphrase-file").arg(&hsm).arg(&kld.folder))?;
 
         let (request, certificate) = (kld.work.join("request.pem"), kld.work.join("kld.pem"));
-        let mut ask = kld.command(&["request"])?;
+        let mut ask = kld.command(&["request", "--suite", &estate.suite.to_string()])?;
         good(ask.arg("--hsm-passphrase-file").arg(&hsm).arg("--out").arg(&request))?;
         estate.certify("downloader", &request, &certificate)?;
         good(kld.command(&["install"])?.arg("--certificate").arg(&certificate))?;
@@ -90,7 +92,10 @@ impl Kld {
 
     /// The same exchange key at both ends: two people, two components each, typed apart.
     fn agree_key(&self, estate: &mut Estate) -> Result<()> {
-        let agreed = Agreed::new(NAME, "exchange")?;
+        let agreed = match estate.suite {
+            SuiteName::Tdes => Agreed::new(NAME, "exchange", Algorithm::Tdes)?,
+            SuiteName::EcAes => Agreed::new(NAME, "exchange-aes", Algorithm::Aes)?,
+        };
         let kms = agreed.type_in(estate, &estate.path("hsm"), &self.work, "kms")?;
         let kld = agreed.type_in(estate, &self.folder.join("hsm"), &self.work, "kld")?;
         let mut import = self.with_cards(estate, &["import", "exchange-key"])?;
@@ -112,13 +117,18 @@ impl Kld {
             command.arg("--config").arg(&config).arg("--passphrase-file").arg(&hsm);
             Ok(command)
         };
-        let mut ask = rks(&["work-key-request"])?;
+        let suite = estate.suite.to_string();
+        let mut ask = rks(&["work-key-request", "--suite", &suite])?;
         good(ask.arg("--out").arg(&request).arg("--key-block").arg(&private))?;
-        estate.certify("rks-work", &request, &certificate)?;
+        let role = match estate.suite {
+            SuiteName::Tdes => "rks-work",
+            SuiteName::EcAes => "rks-signing",
+        };
+        estate.certify(role, &request, &certificate)?;
         let mut install = keyferry(["rks", "work-key-install", "--config"])?;
         install.arg(&config).arg("--certificate").arg(&certificate);
         good(install.arg("--key-block").arg(&private))?;
-        good(&mut rks(&["dik1", "make", DIK1])?)?;
+        good(&mut rks(&["dik1", "make", DIK1, "--suite", &suite])?)?;
         good(rks(&["dik1", "export", DIK1, "--under", NAME])?.arg("--out").arg(&dik1))?;
         let mut import = self.with_cards(estate, &["import", "dik1", "--label", DIK1])?;
         good(import.arg("--block").arg(&dik1).arg("--hsm-passphrase-file").arg(&hsm)).map(drop)

@@ -8,6 +8,7 @@ use std::{
 };
 
 use anyhow::Result;
+use calc::Algorithm;
 use zeroize::Zeroizing;
 
 use super::{
@@ -15,20 +16,20 @@ use super::{
     tool::{good, keyferry},
 };
 
-const COMPONENT: usize = 24;
 const PEOPLE: [&str; 2] = ["Ann", "Bob"];
 
-/// A TDES key as two components, which nobody but the demo has both of.
+/// A key as two components, which nobody but the demo has both of.
 pub(super) struct Agreed {
     name: &'static str,
     kind: &'static str,
+    algorithm: Algorithm,
     components: [Zeroizing<Vec<u8>>; 2],
 }
 
 impl Agreed {
-    /// Makes the components of a key of this kind (`exchange`, `zone-master`).
-    pub(super) fn new(name: &'static str, kind: &'static str) -> Result<Self> {
-        Ok(Self { name, kind, components: [component()?, component()?] })
+    /// Makes the components of a key of this kind (`exchange`, `zone-master-aes` …).
+    pub(super) fn new(name: &'static str, kind: &'static str, algorithm: Algorithm) -> Result<Self> {
+        Ok(Self { name, kind, algorithm, components: [component(algorithm)?, component(algorithm)?] })
     }
 
     /// The key itself: what the other side has, when the demo plays it.
@@ -60,7 +61,7 @@ impl Agreed {
     }
 
     fn command(&self, act: &str, hsm: &Path, estate: &Estate, checked: &[u8]) -> Result<Command> {
-        let check_value = calc::to_hex(&calc::kcv(calc::Algorithm::Tdes, checked)?.value);
+        let check_value = calc::to_hex(&calc::kcv(self.algorithm, checked)?.value);
         let mut command = keyferry(["hsm", "component", act, "--acquirer", "DEMO", "--session", "S-1"])?;
         command.args([
             "--name",
@@ -77,11 +78,15 @@ impl Agreed {
     }
 }
 
-/// A component as a person would bring it: random, with odd parity.
-pub(super) fn component() -> Result<Zeroizing<Vec<u8>>> {
-    let mut random = Zeroizing::new(vec![0; COMPONENT]);
+/// A component as a person would bring it: random; for TDES with odd parity.
+pub(super) fn component(algorithm: Algorithm) -> Result<Zeroizing<Vec<u8>>> {
+    let bytes = if algorithm == Algorithm::Tdes { 24 } else { 32 };
+    let mut random = Zeroizing::new(vec![0; bytes]);
     fs::File::open("/dev/urandom")?.read_exact(&mut random)?;
-    Ok(Zeroizing::new(calc::parity(&random)?.with_odd_parity().to_vec()))
+    Ok(match algorithm {
+        Algorithm::Tdes => Zeroizing::new(calc::parity(&random)?.with_odd_parity().to_vec()),
+        _ => random,
+    })
 }
 
 /// A file that only its owner reads, as commands demand of secrets.

@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use super::{
     cable::{Eavesdropper, IDENTITY, Kld, fetch, in_mid_flow},
+    estate::Estate,
     report::Row,
     story::Story,
     terminals::Terminal,
@@ -29,8 +30,11 @@ impl Story<'_> {
         kld.find(&self.estate)?;
 
         let root = self.estate.path("ca/root.pem");
-        let make = |sn: &str, root: &Path| Terminal::make(&folder.join("terminals"), sn, root);
-        let terminal = make("CABLE-1", &root)?;
+        let make = |sn: &str, root: &Path, estate: &Estate| {
+            let terminal = Terminal::make(&folder.join("terminals"), sn, root)?;
+            terminal.certify(estate).map(|()| terminal)
+        };
+        let terminal = make("CABLE-1", &root, &self.estate)?;
         kld.open_run(&self.estate, &["CABLE-1", "CABLE-2"], BY_CABLE, IDENTITY)?;
         let listening = terminal.listen()?;
         let wire = Eavesdropper::before(&listening.address)?;
@@ -44,29 +48,32 @@ impl Story<'_> {
             ),
         );
         let refused = wire.replay(&listening.address)?;
-        self.report.check(
+        self.report.attack(
+            "replay",
             "replayed-cable-refused",
             refused == Some(0x0005),
             &format!("what the KLD had said, said again by somebody else: {}", code(refused)),
         );
         drop(listening);
 
-        let unlisted = make("CABLE-9", &root)?;
+        let unlisted = make("CABLE-9", &root, &self.estate)?;
         let listening = unlisted.listen()?;
         let refused = kld.load(&self.estate, &listening.address)?;
-        self.report.check(
+        self.report.attack(
+            "false-terminal",
             "unlisted-serial-refused",
             !refused.ok,
             "a terminal that the run does not list gets nothing",
         );
         drop(listening);
 
-        let foreign = make("CABLE-2", &folder.join("stranger/root.pem"))?;
+        let foreign = make("CABLE-2", &folder.join("stranger/root.pem"), &self.estate)?;
         let listening = foreign.listen()?;
         let refused = kld.load(&self.estate, &format!("CABLE-2@{}", listening.address))?;
         drop(listening);
         let empty = no_slots(&foreign.status()?);
-        self.report.check(
+        self.report.attack(
+            "foreign-kld",
             "foreign-kld-refused",
             !refused.ok && empty,
             "a terminal of another acquirer believes this KLD nothing",
@@ -105,7 +112,8 @@ impl Story<'_> {
             ),
         );
         let refused = fetch(stranger.folder(), &port, &BY_RKS)?;
-        self.report.check(
+        self.report.attack(
+            "bad-factor",
             "no-identity-no-key",
             !refused.ok,
             &format!("a terminal without identity: {}", refused.error),
@@ -117,6 +125,7 @@ impl Story<'_> {
     pub(super) fn tamper(&mut self, folder: &Path) -> Result<()> {
         self.report.chapter("The terminal decides when it is safe");
         let terminal = Terminal::make(&folder.join("terminals"), "SAFE-1", &self.estate.path("ca/root.pem"))?;
+        terminal.certify(&self.estate)?;
         let station = self.estate.other_station("safe", &[])?;
         let collect = |story: &Story<'_>, address: &str| {
             let mut command = story.estate.station_collect(&station)?;
@@ -130,7 +139,7 @@ impl Story<'_> {
         let first = collect(self, &listening.address)?;
         let detail =
             "in a hot car it makes no transport key and wipes nothing; when it has cooled down it does";
-        self.report.check("hot-terminal-makes-no-key", !hot.ok && first.ok, detail);
+        self.report.attack("unsafe-terminal", "hot-terminal-makes-no-key", !hot.ok && first.ok, detail);
         let again = collect(self, &listening.address)?;
         let same = fingerprint(&again.json) == fingerprint(&first.json) && fingerprint(&first.json).is_some();
         self.report.check(
@@ -145,7 +154,7 @@ impl Story<'_> {
         let listening = terminal.listen()?;
         let late = collect(self, &listening.address)?;
         let detail = "deployed with its TMK, it makes and gives no transport key any more";
-        self.report.check("deployed-terminal-not-collected", loaded && !late.ok, detail);
+        self.report.attack("late-collecting", "deployed-terminal-not-collected", loaded && !late.ok, detail);
 
         drop(listening);
         let opened = terminal.clone();
@@ -158,7 +167,7 @@ impl Story<'_> {
         let wiped = status["life_cycle"] == "tampered" && no_slots(&status);
         let detail =
             format!("its lid opened in the middle of a download: every key is wiped; {}", refused.error);
-        self.report.check("opened-lid-wipes-every-key", !refused.ok && wiped, &detail);
+        self.report.attack("unsafe-terminal", "opened-lid-wipes-every-key", !refused.ok && wiped, &detail);
         self.repair(&terminal)
     }
 

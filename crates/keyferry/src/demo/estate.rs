@@ -14,6 +14,7 @@ use station::ServerSettings;
 use store::{SqliteOptions, SqliteStore};
 
 use super::tool::{keyferry, run, text};
+use crate::commands::suite::SuiteName;
 
 /// The server takes ports that are free and says which: naming them beforehand, somebody else may be faster.
 const ANY_PORT: &str = "127.0.0.1:0";
@@ -58,6 +59,7 @@ impl Drop for Folder {
 /// The estate and how to reach its parts.
 pub(super) struct Estate {
     folder: PathBuf,
+    pub(super) suite: SuiteName,
     pub(super) terminal_port: String,
     https: String,
     /// Where POSPs connect, once they are served.
@@ -67,7 +69,7 @@ pub(super) struct Estate {
 
 impl Estate {
     /// Makes the estate as an acquirer would: `keyferry init`, secrets from files.
-    pub(super) fn init(folder: &Path) -> Result<Self> {
+    pub(super) fn init(folder: &Path, suite: SuiteName) -> Result<Self> {
         let secrets = folder.join("secrets");
         fs::DirBuilder::new().mode(0o700).create(&secrets)?;
         for name in SECRETS {
@@ -81,6 +83,8 @@ impl Estate {
             text(&estate),
             "--acquirer".into(),
             "DEMO".into(),
+            "--suite".into(),
+            suite.to_string(),
             "--name".into(),
             "Demo Bank".into(),
             "--terminal-port".into(),
@@ -96,6 +100,7 @@ impl Estate {
         }
         Ok(Self {
             folder: folder.to_owned(),
+            suite,
             terminal_port: ANY_PORT.into(),
             https: ANY_PORT.into(),
             posp: None,
@@ -115,6 +120,17 @@ impl Estate {
         let said = run(issue.arg("--request").arg(request).arg("--out").arg(out))?;
         if !said.ok {
             bail!("ca issue --role {role}: {}", said.error);
+        }
+        Ok(())
+    }
+
+    /// Has the CA certify the device key of this PIN pad.
+    pub(super) fn certify_device(&self, pin_pad: &str, request: &Path, out: &Path) -> Result<()> {
+        let mut issue = keyferry(["ca", "issue", "--role", "device", "--pin-pad", pin_pad, "--ca"])?;
+        issue.arg(self.path("ca")).arg("--ca-passphrase-file").arg(self.secret("ca-passphrase"));
+        let said = run(issue.arg("--request").arg(request).arg("--out").arg(out))?;
+        if !said.ok {
+            bail!("ca issue --role device: {}", said.error);
         }
         Ok(())
     }

@@ -23,12 +23,17 @@ use clap::Args;
 
 use report::Report;
 
+use crate::commands::suite::SuiteName;
+
 /// Show the whole story on a temporary folder: collect terminals under two cards, download their keys, break things.
 #[derive(Args)]
 pub(crate) struct Demo {
     /// How many terminals.
     #[arg(long, default_value_t = 20)]
     terminals: usize,
+    /// The suite of the whole estate: 2 is EC and AES, 1 is TDES and RSA.
+    #[arg(long, default_value_t = SuiteName::EcAes)]
+    suite: SuiteName,
     /// Print one JSON document instead of text.
     #[arg(long)]
     json: bool,
@@ -47,7 +52,7 @@ impl Demo {
         }
         let folder = estate::Folder::make(self.keep.as_deref())?;
         let mut report = Report::new(self.json);
-        let told = story::tell(folder.path(), self.terminals, &mut report);
+        let told = story::tell(folder.path(), self.terminals, self.suite, &mut report);
         if let Err(error) = &told {
             // The story broke off: that is a finding like any other, and the folder may tell why.
             report.check("story-told-to-its-end", false, &crate::out::with_causes(error));

@@ -8,6 +8,7 @@ use std::{
 
 use anyhow::{Context as _, Result};
 use base64ct::{Base64, Encoding as _};
+use calc::Algorithm;
 use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
@@ -19,6 +20,7 @@ use super::{
     terminals::Terminal,
     tool::{good, keyferry, run},
 };
+use crate::commands::suite::SuiteName;
 
 const ZONE: &str = "ISSUER";
 /// Twelve digits: long enough to be looked for everywhere, and not to be found by chance.
@@ -26,6 +28,39 @@ const PIN_DIGITS: usize = 12;
 /// A card number of a range for tests.
 const PAN: &str = "4111111111111111";
 const OTHER_PAN: &str = "4111111111111129";
+
+/// How PINs travel in a suite.
+struct Zone {
+    /// What the zone master key is made for.
+    master: &'static str,
+    algorithm: Algorithm,
+    /// Of key blocks.
+    version: &'static str,
+    letter: &'static str,
+    /// PIN block formats: from the terminal, to the issuer.
+    formats: [u8; 2],
+}
+
+impl Zone {
+    fn of(suite: SuiteName) -> Self {
+        match suite {
+            SuiteName::Tdes => Self {
+                master: "zone-master",
+                algorithm: Algorithm::Tdes,
+                version: "B",
+                letter: "T",
+                formats: [0, 3],
+            },
+            SuiteName::EcAes => Self {
+                master: "zone-master-aes",
+                algorithm: Algorithm::Aes,
+                version: "D",
+                letter: "A",
+                formats: [4, 4],
+            },
+        }
+    }
+}
 
 /// What the issuer has, and nobody else.
 struct Issuer {
@@ -67,13 +102,14 @@ impl Story<'_> {
 
     /// Acquirer and issuer type a zone master key; under it comes the zone's PIN key.
     fn agree_with_issuer(&mut self, work: &Path) -> Result<Issuer> {
-        let master = Agreed::new("ZMK-1", "zone-master")?;
+        let zone = Zone::of(self.estate.suite);
+        let master = Agreed::new("ZMK-1", zone.master, zone.algorithm)?;
         let ours = master.type_in(&self.estate, &self.estate.path("hsm"), work, "zmk")?;
-        let zone_key = component()?;
+        let zone_key = component(zone.algorithm)?;
         let text = calc::HeaderText {
-            version: "B",
+            version: zone.version,
             usage: "P0",
-            algorithm: "T",
+            algorithm: zone.letter,
             mode: "B",
             key_version: "00",
             exportability: "N",
@@ -109,15 +145,17 @@ impl Story<'_> {
         pin: &str,
     ) -> Result<()> {
         let address = self.estate.posp.clone().context("the server does not serve POSPs")?;
+        let [from, to] = Zone::of(self.estate.suite).formats;
         let request = |pan: &str| {
-            json!({ "sn": shop.sn, "slot": SLOT, "pan": pan, "from": 0, "to": 3, "pin_block": block,
+            json!({ "sn": shop.sn, "slot": SLOT, "pan": pan, "from": from, "to": to, "pin_block": block,
                     "zone": ZONE })
         };
         let foreign = Posp::new(&self.estate, &address, Some(stranger))?;
         let nobody = Posp::new(&self.estate, &address, None)?;
         let refused =
             [&foreign, &nobody].iter().all(|posp| posp.post("/v1/pin/translate", &request(PAN)).is_err());
-        self.report.check(
+        self.report.attack(
+            "role-mix",
             "posp-needs-its-certificate",
             refused,
             "without a certificate, or with one of another CA, nobody gets as far as a request",
@@ -126,15 +164,19 @@ impl Story<'_> {
         let answer = posp.post("/v1/pin/translate", &request(PAN))?;
         let translated = answer.text("/pin_block").unwrap_or_default().to_owned();
         let opened = calc::read_hex(&translated, "PIN block")
-            .and_then(|block| calc::decode_pin(3, &block, Some(PAN), Some(&issuer.zone_key)));
+            .and_then(|block| calc::decode_pin(to, &block, Some(PAN), Some(&issuer.zone_key)));
         let opens = opened.as_ref().is_ok_and(|opened| opened.pin() == pin);
         self.report.check(
             "pin-opened-by-the-issuer-only",
             answer.status == 200 && opens && translated != block,
-            "the HSM translated it from the terminal's key to the zone's, format 0 to 3: the issuer opened it",
+            &format!(
+                "the HSM translated it from the terminal's key to the zone's, format {from} to {to}: the issuer \
+                 opened it"
+            ),
         );
         let other = posp.post("/v1/pin/translate", &request(OTHER_PAN))?;
-        self.report.check(
+        self.report.attack(
+            "other-card",
             "pin-bound-to-its-card",
             other.status != 200,
             &format!("for another card number: {}", other.text("/error/text").unwrap_or("it was taken!")),
@@ -156,7 +198,8 @@ impl Story<'_> {
         };
         let right = ask(b"0200 a purchase of 12.50")?;
         let wrong = ask(b"0200 a purchase of 99.50")?;
-        self.report.check(
+        self.report.attack(
+            "changed-message",
             "mac-tells-a-changed-message",
             right.json["ok"] == true && wrong.json["ok"] == false,
             "the host knows the terminal's message by its MAC, and a changed one too",

@@ -18,6 +18,8 @@ struct Check {
     name: &'static str,
     ok: bool,
     detail: String,
+    /// The attack that was tried, as `docs/security.md` calls it.
+    attack: Option<&'static str>,
 }
 
 /// One key of one terminal, as both ends have it.
@@ -51,7 +53,15 @@ impl Report {
     /// Something that must hold.
     pub(super) fn check(&mut self, name: &'static str, ok: bool, detail: &str) {
         self.say(&format!("  [{}] {detail}", if ok { "ok" } else { "FAILED" }));
-        self.checks.push(Check { name, ok, detail: detail.to_owned() });
+        self.checks.push(Check { name, ok, detail: detail.to_owned(), attack: None });
+    }
+
+    /// An attack, by the name that `docs/security.md` has for it, which must fail; `detail` says how it did.
+    pub(super) fn attack(&mut self, attack: &'static str, name: &'static str, ok: bool, detail: &str) {
+        self.check(name, ok, detail);
+        if let Some(check) = self.checks.last_mut() {
+            check.attack = Some(attack);
+        }
     }
 
     pub(super) fn row(&mut self, row: Row) {
@@ -82,6 +92,7 @@ impl Report {
         if self.rows.len() > ROWS_SHOWN {
             say!("  … and {} more; --json has them all", self.rows.len() - ROWS_SHOWN);
         }
+        self.show_attacks();
         let held = self.checks.iter().filter(|check| check.ok).count();
         say!("\n{held} of {} checks hold, in {seconds:.1} s", self.checks.len());
         for check in self.checks.iter().filter(|check| !check.ok) {
@@ -93,13 +104,26 @@ impl Report {
         ok
     }
 
+    fn show_attacks(&self) {
+        say!("\nAttacks tried, and how each failed");
+        let tried = self.checks.iter().filter_map(|check| Some((check.attack?, check)));
+        let rows: Vec<_> = tried
+            .map(|(attack, check)| {
+                let result = if check.ok { "failed" } else { "SUCCEEDED" };
+                vec![attack.to_owned(), result.to_owned(), check.detail.clone()]
+            })
+            .collect();
+        show::table(&["attack", "it", "how"], &rows);
+        say!("  docs/security.md has the whole list of attacks, each with its test.");
+    }
+
     fn document(&self, ok: bool, seconds: f64) -> Value {
         json!({
             "ok": ok,
             "version": env!("CARGO_PKG_VERSION"),
             "seconds": seconds,
             "checks": self.checks.iter().map(|check| {
-                json!({ "name": check.name, "ok": check.ok, "detail": check.detail })
+                json!({ "name": check.name, "ok": check.ok, "detail": check.detail, "attack": check.attack })
             }).collect::<Vec<_>>(),
             "keys": self.rows.iter().map(|row| {
                 json!({ "terminal": row.sn, "slot": row.slot, "kcv_terminal": row.kcv_terminal,

@@ -18,6 +18,7 @@ use super::{
     tool::{Said, good, keyferry, run},
     vendor_site::VendorSite,
 };
+use crate::commands::suite::SuiteName;
 
 /// How many terminals the shops have.
 const SHOPS: usize = 8;
@@ -31,6 +32,7 @@ const CUT_AFTER: &str = "16";
 
 /// The vendor: its CA, its signer, its web site.
 struct Vendor {
+    suite: SuiteName,
     work: PathBuf,
     pin: PathBuf,
     site: VendorSite,
@@ -52,7 +54,7 @@ impl Story<'_> {
     fn vendor(&mut self, folder: &Path) -> Result<Vendor> {
         let work = folder.join("vendor");
         let site = VendorSite::open(&self.runtime, &work.join("site"))?;
-        let vendor = Vendor { pin: self.estate.secret("operator-pin"), work, site };
+        let vendor = Vendor { suite: self.estate.suite, pin: self.estate.secret("operator-pin"), work, site };
         vendor.make_ca(&self.estate.secret("ca-passphrase"), "ca", "signer")?;
         let mut set = self.tms(&["vendor", "set", VENDOR, "--name", "Demo vendor", "--model", "SIM-1"])?;
         good(set.args(["--url", &vendor.site.url(), "--root"]).arg(vendor.work.join("ca/root.pem")))?;
@@ -66,6 +68,9 @@ impl Story<'_> {
         let (root, vendor_root) = (self.estate.path("ca/root.pem"), vendor.work.join("ca/root.pem"));
         let make = |sn: &String| Terminal::make_for(&folder.join("terminals"), sn, &root, &vendor_root);
         let shops = each(&serials, make).into_iter().collect::<Result<Vec<_>>>()?;
+        for shop in &shops {
+            shop.certify(&self.estate)?;
+        }
         let kld = Kld::at(folder);
         kld.find(&self.estate)?;
         let names: Vec<_> = serials.iter().map(String::as_str).collect();
@@ -84,7 +89,8 @@ impl Story<'_> {
         vendor.make_ca(&self.estate.secret("ca-passphrase"), "stranger", "forger")?;
         let forged = vendor.sign("pay-app", "1.0.0", APPLICATION, "forger")?;
         let refused = run(self.tms(&["package", "publish"])?.arg(&forged))?;
-        self.report.check(
+        self.report.attack(
+            "forged-package",
             "forged-package-refused",
             !refused.ok,
             &format!("signed under another root, a package is not published: {}", refused.error),
@@ -133,7 +139,8 @@ impl Story<'_> {
         let refused = run(&mut self.update(shop)?)?;
         good(&mut self.tms(&["deployment", "cancel", "3"])?)?;
         let why = refused.json.pointer("/refused/0/why").and_then(Value::as_str).unwrap_or("it was taken!");
-        self.report.check(
+        self.report.attack(
+            "frames",
             "changed-content-refused",
             !refused.ok && shop.has("pay-app 1.1.0")?,
             &format!("the file on the site was exchanged: the terminal refused it ({why}) and runs on"),
@@ -150,7 +157,8 @@ impl Story<'_> {
         let mut update = keyferry(["terminal", "tms", "--json", "--server", &stutter.address])?;
         let replayed = run(update.arg(shop.folder()))?;
         let again = run(&mut self.update(shop)?)?;
-        self.report.check(
+        self.report.attack(
+            "replay",
             "replayed-frame-refused",
             stutter.said_twice() && !replayed.ok && again.ok && shop.has("prices 1.0.0")?,
             &format!("a sealed message was said twice on the line: the session ended ({})", replayed.error),
@@ -191,7 +199,7 @@ impl Vendor {
     /// A CA with a card that signs packages.
     fn make_ca(&self, passphrase: &Path, name: &str, signer: &str) -> Result<()> {
         let ca = self.work.join(name);
-        let mut root = keyferry(["ca", "root", "--subject", "Demo vendor", "--bits", "2048", "--ca"])?;
+        let mut root = keyferry(["ca", "root", "--subject", "Demo vendor", "--suite", &self.suite.to_string(), "--ca"])?;
         good(root.arg(&ca).arg("--ca-passphrase-file").arg(passphrase))?;
         let mut card = keyferry(["ca", "card", "--role", "package-signing", "--subject", signer, "--ca"])?;
         card.arg(&ca).arg("--ca-passphrase-file").arg(passphrase).arg("--pin-file").arg(&self.pin);

@@ -20,12 +20,13 @@ use super::{
     terminals::{Terminal, Waiting, each},
     tool::{Said, keyferry, run},
 };
+use crate::commands::suite::SuiteName;
 
 /// Tells the whole story in `folder` with so many terminals.
-pub(super) fn tell(folder: &Path, count: usize, report: &mut Report) -> Result<()> {
+pub(super) fn tell(folder: &Path, count: usize, suite: SuiteName, report: &mut Report) -> Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    report.chapter("An acquirer sets up");
-    let mut estate = Estate::init(folder)?;
+    report.chapter(&format!("An acquirer sets up, in suite {suite}"));
+    let mut estate = Estate::init(folder, suite)?;
     report.tell("root, work key in the HSM, operator and administrator card, database: keyferry init");
     estate.start_server()?;
     report.check("server-and-hsm-serve", true, "the server and its HSM serve, each in a process of its own");
@@ -66,7 +67,15 @@ impl Story<'_> {
         let serials: Vec<_> = (1..=count + 1).map(|n| format!("DEMO-{n:04}")).collect();
         let made = each(&serials, |sn| Terminal::make(&folder.join("terminals"), sn, &root));
         let terminals = made.into_iter().collect::<Result<Vec<_>>>()?;
-        self.report.tell("each has the acquirer's root burnt in, and no key yet");
+        for terminal in &terminals {
+            terminal.certify(&self.estate)?;
+        }
+        self.report.tell(match self.estate.suite {
+            SuiteName::Tdes => "each has the acquirer's root burnt in, and no key yet",
+            SuiteName::EcAes => {
+                "each has the acquirer's root burnt in; its PIN pad made a device key, which the CA certified"
+            }
+        });
         Ok(terminals)
     }
 
@@ -83,7 +92,7 @@ impl Story<'_> {
         let mut one_card = self.estate.station_collect(&same)?;
         one_card.arg("--terminals-file").arg(&list).arg("--offline");
         let refused = run(&mut one_card)?;
-        self.report.check("one-card-refused", !refused.ok, &format!("with one card: {}", refused.error));
+        self.report.attack("one-card", "one-card-refused", !refused.ok, &format!("with one card: {}", refused.error));
 
         let mut station = self.estate.station_collect(&self.estate.path("station.toml"))?;
         let collected = run(station.arg("--terminals-file").arg(&list).arg("--offline"))?.good()?;
@@ -133,7 +142,8 @@ impl Story<'_> {
 
         let again = self.estate.kms()?.offer(&package);
         let detail = format!("the same package again: {}", refusal(&again));
-        self.report.check(
+        self.report.attack(
+            "old-package",
             "same-package-again-refused",
             matches!(again, Err(Error::Conflict { .. })),
             &detail,
@@ -146,7 +156,7 @@ impl Story<'_> {
         let known =
             self.runtime.block_on(async { self.estate.store()?.overview().await.context("overview") })?;
         let refused = matches!(offered, Err(Error::Forbidden { .. })) && known.terminals == 0;
-        self.report.check(name, refused, &format!("{what}: {}", refusal(&offered)));
+        self.report.attack("forged-upload", name, refused, &format!("{what}: {}", refusal(&offered)));
         Ok(())
     }
 
@@ -175,7 +185,8 @@ impl Story<'_> {
         let again = terminal.download(&port, 0, None)?;
         let kcv = again.json.get("kcv").and_then(Value::as_str).unwrap_or_default().to_owned();
         let done = self.count(std::slice::from_ref(terminal), 0, vec![Ok(again)]);
-        self.report.check(
+        self.report.attack(
+            "cut-line",
             "cut-line-gets-the-same-key",
             !cut.ok && done == 1 && kcv == pending,
             &format!("it asked again and got the same pending key, {kcv}"),
@@ -193,7 +204,8 @@ impl Story<'_> {
         waiting.fingerprint()?;
         self.report.tell(&format!("{} was collected, but its package never left the drawer", stranger.sn));
         let refused = stranger.download(&self.estate.terminal_port, 0, None)?;
-        self.report.check(
+        self.report.attack(
+            "false-terminal",
             "unlisted-terminal-refused",
             !refused.ok,
             &format!("its download: {}", refused.error),
@@ -233,7 +245,8 @@ impl Story<'_> {
             terminals.iter().zip(&before).filter(|(_, before)| !**before).map(|(t, _)| t.clone()).collect();
         let said = each(&left, |terminal| terminal.download(&port, 1, None));
         let finished = self.count(&left, 1, said);
-        self.report.check(
+        self.report.attack(
+            "kill-between",
             "killed-server-loses-nothing",
             lost == 0 && finished == left.len(),
             &format!("all {done} finished keys were still there, and the other {finished} finished now"),

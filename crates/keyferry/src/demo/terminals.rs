@@ -15,7 +15,11 @@ use std::{
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
 
-use super::tool::{Said, keyferry, run, text};
+use super::{
+    estate::Estate,
+    tool::{Said, good, keyferry, run, text},
+};
+use crate::commands::suite::SuiteName;
 
 /// Processes at once.
 const AT_ONCE: usize = 8;
@@ -53,6 +57,26 @@ impl Terminal {
             bail!("terminal {sn} was not made: {}", made.error);
         }
         Ok(terminal)
+    }
+
+    /// Has the device key that its PIN pad made certified. In suite 01 there is none.
+    pub(super) fn certify(&self, estate: &Estate) -> Result<()> {
+        match estate.suite {
+            SuiteName::Tdes => Ok(()),
+            SuiteName::EcAes => {
+                let (request, certificate) = (self.paper("device.csr"), self.paper("device.pem"));
+                let mut ask = keyferry(["terminal", "device-request", "--out"])?;
+                good(ask.arg(&request).arg(&self.folder))?;
+                estate.certify_device(&self.sn, &request, &certificate)?;
+                let mut install = keyferry(["terminal", "device-install", "--certificate"])?;
+                good(install.arg(&certificate).arg(&self.folder))
+            }
+        }
+    }
+
+    /// A file that belongs to the terminal and is none of its own.
+    fn paper(&self, kind: &str) -> PathBuf {
+        self.folder.with_file_name(format!("{}.{kind}", self.sn))
     }
 
     /// Lets it wait for a station on a port of its own.
