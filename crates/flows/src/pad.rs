@@ -30,6 +30,13 @@ pub enum PadRefusal {
         /// What does not allow it.
         why: String,
     },
+    /// A flow of a higher suite was completed for this key, so this one's is no longer taken until a repair authorisation:
+    /// 0009 (3-hardened.md).
+    #[error("suite not supported: {why}")]
+    SuiteNotSupported {
+        /// Which key has moved up.
+        why: String,
+    },
     /// The PIN pad failed, for instance could not write its state: 0001.
     #[error("PIN pad failed: {why}")]
     Failed {
@@ -46,6 +53,7 @@ impl PadRefusal {
             Self::ServerNotProven { .. } => ErrorCode::ServerAuthenticationFailed,
             Self::KeyRefused { .. } => ErrorCode::KeyRefused,
             Self::NotPermitted { .. } => ErrorCode::NotPermittedNow,
+            Self::SuiteNotSupported { .. } => ErrorCode::SuiteNotSupported,
             Self::Failed { .. } => ErrorCode::Internal,
         }
     }

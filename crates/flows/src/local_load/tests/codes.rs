@@ -18,6 +18,7 @@ fn every_reason_has_its_code_of_section_8() {
         (PadRefusal::ServerNotProven { why: why() }.into(), ErrorCode::ServerAuthenticationFailed),
         (PadRefusal::KeyRefused { why: why() }.into(), ErrorCode::KeyRefused),
         (PadRefusal::NotPermitted { why: why() }.into(), ErrorCode::NotPermittedNow),
+        (PadRefusal::SuiteNotSupported { why: why() }.into(), ErrorCode::SuiteNotSupported),
         (PadRefusal::Failed { why: why() }.into(), ErrorCode::Internal),
         (Reason::CertificateRefused { why: why() }, ErrorCode::CertificateRefused),
         (Reason::SuiteNotSupported { suite: Suite::EC_AES }, ErrorCode::SuiteNotSupported),
@@ -26,6 +27,8 @@ fn every_reason_has_its_code_of_section_8() {
         (Reason::NotInRun { sn: sn() }, ErrorCode::NotPermittedNow),
         (Reason::AlreadyServed { sn: sn() }, ErrorCode::NotPermittedNow),
         (Reason::RandomsRefused { why: why() }, ErrorCode::Malformed),
+        (Reason::DeviceNotProven, ErrorCode::TerminalAuthenticationFailed),
+        (Reason::PointRefused { why: why() }, ErrorCode::Malformed),
         (Reason::WrongCheckValue, ErrorCode::KeyRefused),
         (Reason::Internal { why: why() }, ErrorCode::Internal),
     ]);

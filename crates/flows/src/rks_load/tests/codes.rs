@@ -18,6 +18,7 @@ fn every_reason_has_its_code_of_section_8() {
         (PadRefusal::ServerNotProven { why: why() }.into(), ErrorCode::ServerAuthenticationFailed),
         (PadRefusal::KeyRefused { why: why() }.into(), ErrorCode::KeyRefused),
         (PadRefusal::NotPermitted { why: why() }.into(), ErrorCode::NotPermittedNow),
+        (PadRefusal::SuiteNotSupported { why: why() }.into(), ErrorCode::SuiteNotSupported),
         (PadRefusal::Failed { why: why() }.into(), ErrorCode::Internal),
         (Reason::CertificateRefused { why: why() }, ErrorCode::ServerAuthenticationFailed),
         (Reason::UnknownTerminal { sn: sn() }, ErrorCode::TerminalAuthenticationFailed),

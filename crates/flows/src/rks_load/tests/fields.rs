@@ -136,7 +136,9 @@ fn keys_hold_one_block_or_more_and_more_is_01() {
 
 /// The RKS after the proof of a device that asked for this suite.
 fn proven(suite: Suite) -> Proof {
-    let auth = RksAuth::<Tdes> { suite, device: device(), slot: slot(), opening: (), refusals: Vec::new() }.write().unwrap();
+    let auth = RksAuth::<Tdes> { suite, device: device(), slot: slot(), opening: (), refusals: Vec::new() }
+        .write()
+        .unwrap();
     let bytes = [7; 256];
     let (_, server) = ExpectAuth::new().on_frame(&auth).unwrap().certificate(der(5), vec![]).unwrap();
     let factor = frame(MessageType::RksFactor, &[(Tag::FACTOR_CIPHERTEXT, &bytes)]);
