@@ -33,6 +33,8 @@ const POOL_QUEUE: usize = 4096;
 /// Connections at once: a server needs one.
 const MAX_CONNECTIONS: usize = 64;
 const READ_BYTES: usize = 64 * 1024;
+/// How often it is seen whether the self-tests are due.
+const LOOK_AT_TESTS: Duration = Duration::from_secs(60);
 /// How long another HSM on the socket may take to end: one whose server was killed ends a moment after it.
 const OTHER_ENDS: Duration = Duration::from_secs(3);
 
@@ -81,6 +83,13 @@ impl Server {
     /// [`HsmSoftError::File`] when the socket fails.
     pub fn run(self) -> Result<(), HsmSoftError> {
         let pool = Pool::start(&self.hsm);
+        let tested = Arc::clone(&self.hsm);
+        thread::spawn(move || {
+            loop {
+                thread::sleep(LOOK_AT_TESTS);
+                tested.test_again();
+            }
+        });
         let open = Arc::new(());
         loop {
             let (stream, _) = self

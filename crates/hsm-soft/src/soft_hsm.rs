@@ -9,7 +9,7 @@ use zeroize::Zeroizing;
 
 use crate::{
     Duty, HsmSoftError, acts, ec_tickets::EcTickets, key_pairs::KeyPairs, lmk::Lmk, rks_tickets::RksTickets,
-    self_test, state::State, tickets::Tickets, tms_sessions_ec::TmsSessionsEc, tms_tickets::TmsTickets,
+    self_test::Watch, state::State, tickets::Tickets, tms_sessions_ec::TmsSessionsEc, tms_tickets::TmsTickets,
 };
 
 /// An unsealed software HSM. Carries out commands; holds the clear keys.
@@ -29,6 +29,7 @@ pub struct SoftHsm {
     pub(crate) stranger_dik1_ec: KeyBlock,
     pub(crate) key_pairs: KeyPairs,
     pub(crate) warnings: Vec<String>,
+    pub(crate) watch: Watch,
     duty: Duty,
 }
 
@@ -41,7 +42,7 @@ impl SoftHsm {
     /// [`HsmSoftError::SelfTest`]; [`HsmSoftError::WrongPassphrase`]; [`HsmSoftError::NotPrivate`];
     /// [`HsmSoftError::NotSealed`]; [`HsmSoftError::File`]; [`HsmSoftError::Random`].
     pub fn open(folder: &Path, passphrase: &str, warnings: Vec<String>) -> Result<Self, HsmSoftError> {
-        self_test::run()?;
+        let watch = Watch::start()?;
         let state = State::open(folder, passphrase)?;
         let lmk = Lmk::new(&state.generations())?;
         Ok(Self {
@@ -60,6 +61,7 @@ impl SoftHsm {
             tms_sessions: TmsSessionsEc::new()?,
             key_pairs: KeyPairs::default(),
             warnings,
+            watch,
             duty: Duty::default(),
         })
     }
@@ -70,12 +72,21 @@ impl SoftHsm {
         Self { duty, ..self }
     }
 
+    /// Runs the self-tests where 24 hours have passed since they last were: who serves calls this now and then. A
+    /// failure is the error state, in which [`SoftHsm::handle`] refuses everything but the status.
+    pub fn test_again(&self) {
+        self.watch.run_if_due();
+    }
+
     /// Carries out one command.
     ///
     /// # Errors
     /// The [`Refusal`] goes back to the caller as it is; it holds nothing secret.
     pub fn handle(&self, request: Request) -> Outcome {
         self.duty.check(&request)?;
+        if !matches!(request, Request::Status(_)) {
+            self.watch.check()?;
+        }
         Ok(match request {
             Request::Status(_) => Reply::Status(acts::status(self)),
             Request::MakeWorkKey(c) => Reply::MakeWorkKey(acts::make_work_key(self, &c)?),
