@@ -1,5 +1,7 @@
 //! What the tests of several flows share.
 
+pub(crate) mod ec_aes;
+
 use std::{string::String, vec::Vec};
 
 use serde_json::Value;

@@ -128,7 +128,7 @@ impl<S: LoadSuite> Accept<S> {
     ///
     /// # Errors
     /// 0001 for a key that has not its form, and for a check value of another suite.
-    pub fn give(self, key: S::Key, kcv: Kcv) -> Result<(Frame, ExpectConfirm<S>), Fault> {
+    pub fn give(self, key: &S::Key, kcv: Kcv) -> Result<(Frame, ExpectConfirm<S>), Fault> {
         if !S::has_kcv(kcv) {
             let why = "the key's check value is of another suite".to_string();
             return Err(Reason::Internal { why }.into());

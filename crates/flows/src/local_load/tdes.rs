@@ -163,6 +163,6 @@ impl Accept<Tdes> {
             let why = "what the HSM signed is as long as no RSA modulus".to_string();
             return Err(Reason::Internal { why }.into());
         }
-        self.give(KldKey { c_ctmk_rnd2: c_ctmk_rnd2.to_owned() }, kcv)
+        self.give(&KldKey { c_ctmk_rnd2: c_ctmk_rnd2.to_owned() }, kcv)
     }
 }

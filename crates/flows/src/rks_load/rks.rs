@@ -150,7 +150,7 @@ impl<S: RksSuite> Factor<S> {
     ///
     /// # Errors
     /// 0001 for a token that fits into no frame.
-    pub fn answer(self, token: S::Token) -> Result<(Frame, ExpectProof<S>), Fault> {
+    pub fn answer(self, token: &S::Token) -> Result<(Frame, ExpectProof<S>), Fault> {
         let frame = suite::write::<S>(MessageType::RksToken, |fields| token.push(fields))?;
         let Factor { auth, mut said, .. } = self;
         said.push(&frame);

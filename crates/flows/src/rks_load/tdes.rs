@@ -145,7 +145,7 @@ impl Factor<Tdes> {
     /// # Errors
     /// 0001 for a block that fits into no frame.
     pub fn token(self, block: String) -> Result<(Frame, ExpectProof), Fault> {
-        self.answer(RksToken { at_tk1: block })
+        self.answer(&RksToken { at_tk1: block })
     }
 }
 

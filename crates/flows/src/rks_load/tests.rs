@@ -40,7 +40,9 @@ fn device_gets_the_keys_that_the_rks_holds() {
     assert_eq!(pad.disk, on_disk, "the keys are on disk before KEY_CONFIRM leaves");
     assert_eq!(at_device.kcvs(), [kcv(0xBA), kcv(0x7B)]);
 
-    let Confirm::Opened(confirmed) = server.on_frame(&confirm).unwrap().compare() else { panic!("values are right") };
+    let Confirm::Opened(confirmed) = server.on_frame(&confirm).unwrap().compare() else {
+        panic!("values are right")
+    };
     assert_eq!(confirmed.kcvs(), [kcv(0xBA), kcv(0x7B)]);
     let finished = at_device.on_frame(&mut pad, &confirmed.done().unwrap()).unwrap();
     assert_eq!((finished.kcvs(), finished.more()), (&[kcv(0xBA), kcv(0x7B)][..], true));
@@ -56,7 +58,9 @@ fn loop_ends_when_there_is_no_more() {
         runs += 1;
         let (keys, server) = rks.deliver(proven, runs < 3).unwrap();
         let (confirm, at_device) = at_device.on_frame(&mut pad, &keys).unwrap();
-        let Confirm::Opened(confirmed) = server.on_frame(&confirm).unwrap().compare() else { panic!("values are right") };
+        let Confirm::Opened(confirmed) = server.on_frame(&confirm).unwrap().compare() else {
+            panic!("values are right")
+        };
         if !at_device.on_frame(&mut pad, &confirmed.done().unwrap()).unwrap().more() {
             break;
         }

@@ -13,8 +13,12 @@ use crate::{
         messages::{RksCert, RksKeys, SealedFactor, SignedOpening},
         rks::{ExpectAuth, ExpectConfirm, ExpectFactor, ExpectProof, Factor, Proof, Told},
     },
-    suite::{Confirmation, Ephemeral, Part, Receipt, Signature, write},
-    testing::{assert_malformed, der},
+    suite::{Confirmation, Ephemeral, Part, Receipt, write},
+    testing::{
+        assert_malformed, der,
+        ec_aes::{changed, ephemeral, fields_of, mac, signature},
+        frame,
+    },
 };
 
 /// What both sides' schedule gives, and the RKS's signing key: toys of one byte.
@@ -23,25 +27,6 @@ const TERMINAL: u8 = 0x52;
 const RECEIPT_T: u8 = 0x53;
 const RECEIPT_S: u8 = 0x54;
 const SIGNING: u8 = 0x55;
-
-/// A MAC or signature: TH under a toy key.
-fn mac(key: u8, th: &Th) -> [u8; 32] {
-    th.as_bytes().map(|byte| byte ^ key)
-}
-
-fn signature(key: u8, th: &Th) -> Signature {
-    let half = mac(key, th);
-    let mut both = [0; 64];
-    both[..32].copy_from_slice(&half);
-    both[32..].copy_from_slice(&half);
-    Signature(both)
-}
-
-fn ephemeral(byte: u8) -> Ephemeral {
-    let mut point = [byte; 65];
-    point[0] = 4;
-    Ephemeral { point, nonce: [byte; 32] }
-}
 
 fn kcv(byte: u8) -> Kcv {
     Kcv::Aes([byte; 5])
@@ -155,7 +140,7 @@ fn certificate(auth: &Frame) -> (Frame, ExpectFactor<EcAes>) {
 fn token(factor: Factor<EcAes>) -> (Frame, ExpectProof<EcAes>) {
     assert_eq!(factor.df19(), [9; 24]);
     let confirmation = mac(SERVER, &th_of(&factor.said_bare().unwrap()));
-    factor.answer(Confirmation(confirmation)).unwrap()
+    factor.answer(&Confirmation(confirmation)).unwrap()
 }
 
 fn deliver(proof: Proof<EcAes>) -> Result<(Frame, ExpectConfirm<EcAes>), Fault> {
@@ -192,27 +177,6 @@ fn until_proof(pad: &mut Pad) -> (ExpectKeys<EcAes>, Frame, ExpectProof<EcAes>) 
     let (terminal, token, server) = until_token(pad);
     let (proof, terminal) = terminal.on_frame(pad, &token).unwrap();
     (terminal, proof, server)
-}
-
-/// A frame of these fields, in the order given.
-fn raw(kind: MessageType, fields: &[(Tag, &[u8])]) -> Frame {
-    crate::testing::frame(kind, fields)
-}
-
-/// The fields of a frame, for a change.
-fn fields_of(frame: &Frame) -> Vec<(Tag, Vec<u8>)> {
-    let value = |field: &wire::Field| match field.value() {
-        wire::Value::Bytes(bytes) => bytes.clone(),
-        wire::Value::Template(fields) => fields.encode().unwrap(),
-    };
-    frame.message().unwrap().fields.iter().map(|field| (field.tag(), value(field))).collect()
-}
-
-fn changed(frame: &Frame, change: impl FnOnce(&mut Vec<(Tag, Vec<u8>)>)) -> Frame {
-    let mut fields = fields_of(frame);
-    change(&mut fields);
-    let fields: Vec<(Tag, &[u8])> = fields.iter().map(|(tag, value)| (*tag, value.as_slice())).collect();
-    raw(frame.kind().unwrap(), &fields)
 }
 
 #[test]
@@ -286,7 +250,7 @@ fn token_of_another_run_is_not_proven() {
 fn servers_confirmation_sent_back_proves_no_device() {
     let mut pad = Pad::new();
     let (_, token, server) = until_token(&mut pad);
-    let back = raw(MessageType::RksProof, &[(Tag::CONFIRMATION, &fields_of(&token)[0].1)]);
+    let back = frame(MessageType::RksProof, &[(Tag::CONFIRMATION, &fields_of(&token)[0].1)]);
     let fault = deliver(server.on_frame(&back).unwrap()).unwrap_err();
     assert_eq!(
         (fault.code, fault.reason),
@@ -299,7 +263,7 @@ fn wrong_receipt_of_the_device_is_an_alarm_and_no_done() {
     let mut pad = Pad::new();
     let (_, proof, server) = until_proof(&mut pad);
     let (_, server) = deliver(server.on_frame(&proof).unwrap()).unwrap();
-    let confirm = raw(MessageType::KeyConfirm, &[(Tag::RECEIPT, &[7; 32])]);
+    let confirm = frame(MessageType::KeyConfirm, &[(Tag::RECEIPT, &[7; 32])]);
     let fault = acknowledge(server.on_frame(&confirm).unwrap()).unwrap_err();
     assert_eq!((fault.code, fault.reason), (ErrorCode::KeyRefused, Reason::WrongCheckValue));
 }
@@ -311,7 +275,7 @@ fn wrong_receipt_of_the_server_is_not_proven_and_ends_nothing() {
     let (keys, _) = deliver(server.on_frame(&proof).unwrap()).unwrap();
     let (confirm, terminal) = terminal.on_frame(&mut pad, &keys).unwrap();
     // The device's own receipt, sent back.
-    let done = raw(MessageType::Done, &[(Tag::RECEIPT, &fields_of(&confirm)[0].1)]);
+    let done = frame(MessageType::Done, &[(Tag::RECEIPT, &fields_of(&confirm)[0].1)]);
     let fault = terminal.on_frame(&mut pad, &done).unwrap_err();
     assert_eq!(fault.reason, Reason::Pad(not_proven("receipt")));
     assert!(!pad.finished && pad.forgotten);
@@ -335,7 +299,7 @@ fn messages() -> Vec<(Frame, Take)> {
     let mut pad = Pad::new();
     let (auth, _) = Start::<EcAes>::of(device(), slot()).begin(&mut pad).unwrap();
     let (_, cert, _) = until_cert(&mut pad);
-    let factor = raw(MessageType::RksFactor, &[(Tag::ENCRYPTED_DATA, &[9; 24])]);
+    let factor = frame(MessageType::RksFactor, &[(Tag::ENCRYPTED_DATA, &[9; 24])]);
     let (_, token, _) = until_token(&mut pad);
     let (terminal, proof, server) = until_proof(&mut pad);
     let (keys, server) = deliver(server.on_frame(&proof).unwrap()).unwrap();
@@ -451,7 +415,7 @@ fn every_field_of_suite_02_has_its_one_length() {
 fn sealed_factor_is_as_long_as_a_factor_and_a_tag() {
     let tag = Tag::ENCRYPTED_DATA;
     for (found, good) in [(0, false), (16, false), (17, true), (48, true), (49, false)] {
-        let factor = raw(MessageType::RksFactor, &[(tag, &[9; 49][..found])]);
+        let factor = frame(MessageType::RksFactor, &[(tag, &[9; 49][..found])]);
         let taken = until_cert(&mut Pad::new()).2.on_frame(&factor);
         if good {
             assert_eq!(taken.unwrap().df19(), &[9; 49][..found]);
@@ -471,9 +435,9 @@ fn keys_of_another_suite_are_not_delivered_and_none_to_who_asked_for_another() {
     let (auth, _) = Start::<EcAes>::of(device(), slot()).begin(&mut Pad::new()).unwrap();
     let other = changed(&auth, |fields| fields[0].1 = vec![3]);
     let (_, server) = certificate(&other);
-    let factor = raw(MessageType::RksFactor, &[(Tag::ENCRYPTED_DATA, &[9; 24])]);
+    let factor = frame(MessageType::RksFactor, &[(Tag::ENCRYPTED_DATA, &[9; 24])]);
     let (_, server) = token(server.on_frame(&factor).unwrap());
-    let proven = server.on_frame(&raw(MessageType::RksProof, &[(Tag::CONFIRMATION, &[0; 32])])).unwrap();
+    let proven = server.on_frame(&frame(MessageType::RksProof, &[(Tag::CONFIRMATION, &[0; 32])])).unwrap();
     let fault = proven.deliver(&[("D".into(), kcv(1))], false).unwrap_err();
     assert_eq!(fault.reason, Reason::SuiteNotSupported { suite: wire::Suite::new(3) });
 }
