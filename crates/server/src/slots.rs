@@ -9,7 +9,7 @@ use serde_json::json;
 use store::{HeldKey, PendingOutcome, PutPending, ResendOutcome, SlotRecord, Store, StoreError};
 use wire::{Kcv, Place, Serial, Slot};
 
-use crate::{config::Acquirer, kms::event};
+use crate::{config::Acquirer, kms::event, suite::LoadingSuite};
 
 /// How often keys are released again because another request was faster or a check value was taken.
 pub(crate) const MAX_RELEASES: usize = 4;
@@ -46,6 +46,8 @@ pub(crate) enum Stored {
     Again,
     /// The terminal was collected anew in the meantime.
     StaleTk,
+    /// The slot has held a key of a higher suite, and nobody allowed it to go down.
+    LowerSuite,
 }
 
 /// Whose slot it is.
@@ -60,22 +62,29 @@ pub(crate) struct Owner<'a> {
     pub(crate) slot: Slot,
 }
 
-/// Makes a released key the slot's pending one, or counts that it is sent again.
-pub(crate) async fn make_pending<S: Store>(
+/// Makes a released key the slot's pending one, or counts that it is sent again; the load counter that it was released
+/// with is stored with that. `held` is the slot as it was released for.
+pub(crate) async fn make_pending<U: LoadingSuite, S: Store>(
     store: &S,
     owner: &Owner<'_>,
     held: &SlotRecord,
-    block: &KeyBlock,
-    kcv: Kcv,
+    released: &Released,
 ) -> Result<Stored, StoreError> {
+    let Released { block, kcv, .. } = released;
+    let load_counter = U::next_counter(held);
     let place = Place::new(owner.key_serial.clone(), owner.slot).to_string();
-    let detail = json!({ "place": place, "kcv": kcv.to_string() });
-    if let Some(pending) = &held.pending {
+    let mut detail = json!({ "place": place, "kcv": kcv.to_string() });
+    if let (Some(counter), Some(detail)) = (load_counter, detail.as_object_mut()) {
+        detail.insert("load_counter".into(), counter.into());
+    }
+    if let Some(pending) = pending_of::<U>(held) {
         let event = event("tmk.sent-again", "server", owner.sn.as_str(), detail);
-        return Ok(match store.resend_pending(pending.id, event).await? {
+        return Ok(match store.resend_pending(pending.id, load_counter, event).await? {
             ResendOutcome::Counted(held) => Stored::Held(held),
-            // Confirmed or dropped meanwhile: look again.
-            ResendOutcome::Gone => Stored::TryWith(store.slot(owner.sn, owner.slot).await?),
+            // Confirmed, dropped or sent by another request meanwhile: look again.
+            ResendOutcome::Gone | ResendOutcome::CounterTaken => {
+                Stored::TryWith(store.slot(owner.sn, owner.slot).await?)
+            }
         });
     }
     let put = PutPending {
@@ -83,14 +92,19 @@ pub(crate) async fn make_pending<S: Store>(
         slot: owner.slot,
         tk_generation: owner.tk_generation,
         block: block.as_str().to_owned(),
-        kcv,
+        kcv: *kcv,
+        load_counter,
     };
     let event = event("tmk.made", "server", owner.sn.as_str(), detail);
     Ok(match store.put_pending(put, event).await? {
         PendingOutcome::Stored(held) => Stored::Held(held),
-        PendingOutcome::Lost(first) => Stored::TryWith(SlotRecord { pending: Some(first), ..held.clone() }),
+        // What the other request took with it, its load counter among it, shows only when the slot is read again.
+        PendingOutcome::Lost(_) | PendingOutcome::CounterTaken => {
+            Stored::TryWith(store.slot(owner.sn, owner.slot).await?)
+        }
         PendingOutcome::SameCheckValue => Stored::Again,
         PendingOutcome::StaleTk => Stored::StaleTk,
+        PendingOutcome::LowerSuite => Stored::LowerSuite,
     })
 }
 
@@ -100,13 +114,13 @@ pub(crate) fn keeps_active(acquirer: &Acquirer, slot: &SlotRecord) -> bool {
 }
 
 /// The pending key's block, to be sent again.
-pub(crate) fn pending_block(slot: &SlotRecord) -> Option<KeyBlock> {
-    slot.pending.as_ref().map(|key| KeyBlock::from_text(key.block.clone()))
+pub(crate) fn pending_block<U: LoadingSuite>(slot: &SlotRecord) -> Option<KeyBlock> {
+    pending_of::<U>(slot).map(|key| KeyBlock::from_text(key.block.clone()))
 }
 
-/// Check values that a new key must not have.
-pub(crate) fn avoid(slot: &SlotRecord) -> Vec<[u8; 3]> {
-    slot.active.iter().chain(&slot.retired).filter_map(|key| tdes_kcv(key.kcv)).collect()
+/// The pending key, if it is of this suite: one of another cannot travel in it, and gives way to a new one.
+fn pending_of<U: LoadingSuite>(slot: &SlotRecord) -> Option<&HeldKey> {
+    slot.pending.as_ref().filter(|key| U::has_kcv(key.kcv))
 }
 
 /// Check values of all that a slot holds, in whichever suite: a new key must have none of them.
@@ -116,7 +130,11 @@ pub(crate) fn held_kcvs(slot: &SlotRecord) -> Vec<Kcv> {
 
 /// Those of suite 01.
 pub(crate) fn tdes_kcvs(kcvs: &[Kcv]) -> Vec<[u8; 3]> {
-    kcvs.iter().copied().filter_map(tdes_kcv).collect()
+    let tdes = |kcv: &Kcv| match *kcv {
+        Kcv::Tdes(kcv) => Some(kcv),
+        Kcv::Aes(_) => None,
+    };
+    kcvs.iter().filter_map(tdes).collect()
 }
 
 /// Those of suite 02.
@@ -126,12 +144,4 @@ pub(crate) fn aes_kcvs(kcvs: &[Kcv]) -> Vec<[u8; 5]> {
         Kcv::Tdes(_) => None,
     };
     kcvs.iter().filter_map(aes).collect()
-}
-
-/// A check value of the TDES suite.
-pub(crate) fn tdes_kcv(kcv: Kcv) -> Option<[u8; 3]> {
-    match kcv {
-        Kcv::Tdes(kcv) => Some(kcv),
-        Kcv::Aes(_) => None,
-    }
 }

@@ -6,28 +6,35 @@
 
 use std::net::IpAddr;
 
-use flows::rks_load::{
-    Fault, Reason,
-    rks::{Auth, Confirm, Confirmed, ExpectAuth, ExpectConfirm, Factor, Proof},
+use flows::{
+    Chain, EcAes, Tdes,
+    rks_load::{
+        Fault, Reason,
+        rks::{Auth, Confirmed, ExpectAuth, ExpectConfirm, Proof},
+    },
 };
 use hsm::{
     Hsm, HsmError, KeyBlock, Refusal,
-    commands::{MAX_TRANSCRIPT, ReleaseRksKeys, ReleasedKey, RksKeyKind, RksToken, RksWanted, SealRksToken},
+    commands::{MAX_TRANSCRIPT, RksKeyKind},
 };
 use pki::Certificate;
 use serde_json::json;
 use store::{
-    ConfirmOutcome, Identity, LoadedKey, PutWorking, RksWorkKeyRecord, Store, TerminalRecord, WorkingOutcome,
+    ConfirmOutcome, Identity, LoadedKey, PutWorking, SlotRecord, Store, TerminalRecord, WorkingOutcome,
 };
 use tokio::io::{AsyncRead, AsyncWrite};
 use wire::{Device, Fields, Frame, Kcv, Suite};
 
-use super::plan::{Given, Item, Nothing, Plan};
+use super::{
+    plan::{Given, Item, Nothing, Plan},
+    suite::{Asked, Asking, Registered, Release, RksServerSuite, Wanted},
+};
 use crate::{
     flow_end::FlowEnd,
     kms::{Failure, Kms, answer_grid::AnswerGrid, event, open_hellos::OpenHello},
     link::{Link, LinkError},
-    slots::{self, MAX_RELEASES, Owner, Stored},
+    slots::{self, MAX_RELEASES, Owner, Released, Stored},
+    suite::{self, Holder},
 };
 
 /// Why most peers that proved nothing are refused, in the audit.
@@ -55,16 +62,29 @@ enum Party {
     Stranger(Reason),
 }
 
+impl Party {
+    /// What the HSM needs of it.
+    fn registered(&self) -> Option<Registered> {
+        match self {
+            Self::Known(known) => {
+                let (dik1, factor_digest) = (known.dik1.clone(), known.identity.factor_digest);
+                Some(Registered { dik1, factor_digest })
+            }
+            Self::Stranger(_) => None,
+        }
+    }
+}
+
 /// A key that was stored and may leave.
 struct Offered {
     key: LoadedKey,
     kcv: Kcv,
-    under_tk: String,
+    wrapped: String,
 }
 
 /// What does not change during one run.
-struct Run<'a> {
-    work: &'a RksWorkKeyRecord,
+struct Run<'a, H> {
+    asking: Asking<'a, H>,
     open: &'a OpenHello,
     told: &'a [Fields],
 }
@@ -78,7 +98,20 @@ impl<S: Store, H: Hsm> Kms<S, H> {
         source: IpAddr,
         given: &mut Given,
     ) -> Result<(), LoadEnd> {
-        let auth = match ExpectAuth::new().on_frame(auth) {
+        match suite::asked(auth) {
+            Suite::EC_AES => self.load_device_of::<EcAes, T>(link, auth, source, given).await,
+            _ => self.load_device_of::<Tdes, T>(link, auth, source, given).await,
+        }
+    }
+
+    async fn load_device_of<U: RksServerSuite, T: AsyncRead + AsyncWrite + Unpin>(
+        &self,
+        link: &mut Link<T>,
+        auth: &Frame,
+        source: IpAddr,
+        given: &mut Given,
+    ) -> Result<(), LoadEnd> {
+        let auth = match ExpectAuth::new().on_frame_of::<U>(auth) {
             Ok(auth) => auth,
             Err(fault) => {
                 self.count_unnamed(source);
@@ -101,30 +134,32 @@ impl<S: Store, H: Hsm> Kms<S, H> {
         served
     }
 
-    async fn run<T: AsyncRead + AsyncWrite + Unpin>(
+    async fn run<U: RksServerSuite, T: AsyncRead + AsyncWrite + Unpin>(
         &self,
         link: &mut Link<T>,
-        auth: Auth,
+        auth: Auth<U>,
         open: &OpenHello,
         given: &mut Given,
     ) -> Result<(), LoadEnd> {
         let no_key = || Failure::NoWorkKey("of the role rks-work".into());
         let settings = self.rks.settings.as_ref().ok_or_else(no_key)?;
-        let work = self.store.active_rks_work_key().await?.ok_or_else(no_key)?;
+        let work = self.store.active_rks_work_key(U::ID).await?.ok_or_else(no_key)?;
         let (suite, told) = (auth.suite(), auth.refusals().to_vec());
-        let run = Run { work: &work, open, told: &told };
+        let work_key = KeyBlock::from_text(work.key.private_block);
+        let asking = Asking { hsm: &self.hsm, work_key, owner: &self.acquirer.id };
+        let run = Run { asking, open, told: &told };
 
         let intermediates = Certificate::all_from_der(&work.key.intermediates).map_err(Failure::from)?;
-        let (frame, expect) = auth.certificate(
-            work.certificate.clone(),
-            intermediates.iter().map(|c| c.der().to_vec()).collect(),
-        )?;
+        let intermediates = intermediates.iter().map(|c| c.der().to_vec()).collect();
+        let chain = Chain { leaf: work.certificate, intermediates };
+        let (answer, begun) = U::begin(&run.asking, &auth, &chain).await?;
+        let (frame, expect) = auth.answer(chain, answer)?;
         link.send(&frame).await?;
         let factor = expect.on_frame(&receive(link, open).await?)?;
         let grid = AnswerGrid::new();
-        let party = self.look_up_device(factor.device()).await?;
-        let token = self.token(&run, &factor, &party).await?;
-        let (frame, expect) = factor.token(token.df21)?;
+        let party = self.look_up_device::<U>(factor.device()).await?;
+        let token = U::token(&run.asking, begun, &factor, party.registered()).await?;
+        let (frame, expect) = factor.answer(&token.token)?;
         grid.next().await;
         link.send(&frame).await?;
         let proof = expect.on_frame(&receive(link, open).await?)?;
@@ -138,11 +173,12 @@ impl<S: Store, H: Hsm> Kms<S, H> {
             Party::Known(known) => known,
             Party::Stranger(reason) => {
                 // The same question to the HSM as for a known device; it always refuses.
-                let asked = self.release(&run, &proof, &token.ticket, vec![one(&proof)]).await;
+                let asked = U::release(&run.asking, &token.ticket, &proof, vec![one(&proof)]).await;
                 grid.next().await;
                 return Err(match asked {
-                    Ok(_) | Err(HsmError::Refused(_)) => reason.into(),
-                    Err(unreachable) => unreachable.into(),
+                    Ok(_) | Err(Asked::Hsm(HsmError::Refused(_))) => reason.into(),
+                    Err(Asked::Hsm(unreachable)) => unreachable.into(),
+                    Err(Asked::End(end)) => end,
                 });
             }
         };
@@ -150,7 +186,7 @@ impl<S: Store, H: Hsm> Kms<S, H> {
         let given = given.to(proof.device());
         let planned = self.plan(settings, &known.terminal.sn, proof.slot(), given).await?;
         let planned = match planned {
-            _ if suite != Suite::TDES => Err(Reason::SuiteNotSupported { suite }),
+            _ if suite != U::ID => Err(Reason::SuiteNotSupported { suite }),
             Ok(plan) => Ok(plan),
             Err(Nothing::NoKey) => Err(Reason::NoKey { slot: proof.slot() }),
             Err(stays @ Nothing::ActiveStay) => Err(Reason::NotPermitted { why: stays.to_string() }),
@@ -159,7 +195,7 @@ impl<S: Store, H: Hsm> Kms<S, H> {
             Ok(plan) => plan,
             Err(reason) => {
                 // Proved before it is told. What the HSM makes for that is let go of.
-                let asked = self.release(&run, &proof, &token.ticket, vec![one(&proof)]).await;
+                let asked = U::release(&run.asking, &token.ticket, &proof, vec![one(&proof)]).await;
                 if let Err(error) = asked {
                     grid.next().await;
                     return Err(not_proven(error, doubt.as_deref()));
@@ -172,19 +208,19 @@ impl<S: Store, H: Hsm> Kms<S, H> {
         if let Err(FlowEnd::Fault(Fault { reason: Reason::NotProven { .. }, .. })) = &offered {
             grid.next().await;
         }
-        let (plan, offered) = offered?;
-        let texts: Vec<_> = offered.iter().map(|one| (one.under_tk.clone(), one.kcv)).collect();
+        let (plan, offered, ticket) = offered?;
+        let texts: Vec<_> = offered.iter().map(|one| (one.wrapped.clone(), one.kcv)).collect();
         let (frame, expect) = proof.deliver(&texts, plan.more)?;
         link.send(&frame).await?;
         let frame = link.receive().await?;
-        let confirmed = self.confirm_offered(expect, &frame, &known.terminal, &offered).await?;
+        let confirmed = self.confirm_offered(expect, &frame, &known.terminal, (&offered, &ticket)).await?;
         given.extend(plan.items.iter().map(|item| item.slot.index()));
         link.send(&confirmed.done()?).await?;
         tracing::info!(sn = %known.terminal.sn, keys = offered.len(), more = plan.more, "device loaded");
         Ok(())
     }
 
-    async fn look_up_device(&self, device: &Device) -> Result<Party, LoadEnd> {
+    async fn look_up_device<U: RksServerSuite>(&self, device: &Device) -> Result<Party, LoadEnd> {
         let unknown = || Party::Stranger(Reason::UnknownTerminal { sn: device.sn().clone() });
         let found = self.store.device(device.sn()).await?;
         let terminal = self.store.terminal(device.sn()).await?;
@@ -202,63 +238,29 @@ impl<S: Store, H: Hsm> Kms<S, H> {
             return Ok(Party::Stranger(Reason::WrongPinPad { sn, pin_pad }));
         }
         let Some(identity) = found.identity else { return Ok(unknown()) };
+        // It can prove nothing in this suite: as if nobody knew it. Which suite it has is nobody's to ask about.
+        if !U::has_kcv(identity.kcv) {
+            let why = format!("its DIK2 is not one of suite {}", U::ID);
+            return Ok(Party::Stranger(Reason::NotProven { why }));
+        }
         let Some(dik1) = self.store.dik1(&identity.dik1).await? else { return Ok(unknown()) };
         let dik1 = KeyBlock::from_text(dik1.dik1.block);
         Ok(Party::Known(Box::new(Known { terminal, identity, dik1 })))
     }
 
-    async fn token(&self, run: &Run<'_>, factor: &Factor, party: &Party) -> Result<RksToken, HsmError> {
-        let (dik1, factor_digest) = match party {
-            Party::Known(known) => (Some(known.dik1.clone()), Some(known.identity.factor_digest)),
-            Party::Stranger(_) => (None, None),
-        };
-        self.hsm
-            .call(SealRksToken {
-                work_key: KeyBlock::from_text(run.work.key.private_block.clone()),
-                df20: factor.df20().to_vec(),
-                dik1,
-                dsn: factor.device().sn().to_string(),
-                pin_pad: factor.device().pin_pad().to_string(),
-                owner: self.acquirer.id.clone(),
-                factor_digest,
-                context: *factor.context().as_bytes(),
-            })
-            .await
-    }
-
-    async fn release(
-        &self,
-        run: &Run<'_>,
-        proof: &Proof,
-        ticket: &[u8],
-        wanted: Vec<RksWanted>,
-    ) -> Result<Vec<ReleasedKey>, HsmError> {
-        self.hsm
-            .call(ReleaseRksKeys {
-                work_key: KeyBlock::from_text(run.work.key.private_block.clone()),
-                df22: proof.df22().to_vec(),
-                ticket: ticket.to_vec(),
-                owner: self.acquirer.id.clone(),
-                pin_pad: proof.device().pin_pad().to_string(),
-                wanted,
-                transcript: proof.said().bytes().to_vec(),
-            })
-            .await
-    }
-
     /// Has the HSM check the proof and give the keys, and stores every key before it may leave.
-    async fn offer(
+    async fn offer<U: RksServerSuite>(
         &self,
-        run: &Run<'_>,
+        run: &Run<'_, H>,
         mut plan: Plan,
-        proof: &Proof,
+        proof: &Proof<U>,
         ticket: &[u8],
         terminal: &TerminalRecord,
         doubt: Option<&str>,
-    ) -> Result<(Plan, Vec<Offered>), LoadEnd> {
+    ) -> Result<(Plan, Vec<Offered>, Vec<u8>), LoadEnd> {
         for round in 0..MAX_RELEASES {
-            let released = self.release(run, proof, ticket, plan.wanted()).await;
-            let released = released.map_err(|error| not_proven(error, doubt))?;
+            let released = U::release(&run.asking, ticket, proof, plan.wanted::<U>()).await;
+            let Release { keys, ticket } = released.map_err(|error| not_proven(error, doubt))?;
             if round == 0 {
                 // Nothing was stored or sent so far: a download that lost leaves no trace but its end.
                 if !run.open.win() {
@@ -266,31 +268,34 @@ impl<S: Store, H: Hsm> Kms<S, H> {
                 }
                 self.keep_refusals(&terminal.sn, "RKS_AUTH", run.told).await?;
             }
-            let mut released = released.into_iter();
+            let mut released = keys.into_iter();
             let mut offered = Vec::new();
             let mut again = false;
             for item in &mut plan.items {
-                match self.store_item(terminal, item, &mut released).await? {
+                match self.store_item::<U>(terminal, item, &mut released).await? {
                     Some(keys) => offered.extend(keys),
                     None => again = true,
                 }
             }
             if !again {
-                return Ok((plan, offered));
+                return Ok((plan, offered, ticket));
             }
         }
         Err(Reason::AnotherWon.into())
     }
 
     /// Stores the keys of one slot; nothing when the slot has changed, which `item` then says.
-    async fn store_item(
+    async fn store_item<U: RksServerSuite>(
         &self,
         terminal: &TerminalRecord,
         item: &mut Item,
-        released: &mut impl Iterator<Item = ReleasedKey>,
+        released: &mut impl Iterator<Item = Released>,
     ) -> Result<Option<Vec<Offered>>, LoadEnd> {
-        let mut next =
-            || released.next().ok_or_else(|| Failure::from(HsmError::WrongReply("ReleaseRksKeys")));
+        let mut next = || {
+            released.next().ok_or_else(|| {
+                Failure::from(HsmError::WrongReply("ReleaseRksKeys, or its like of another suite"))
+            })
+        };
         let tmk = next()?;
         let owner = Owner {
             sn: &terminal.sn,
@@ -298,13 +303,12 @@ impl<S: Store, H: Hsm> Kms<S, H> {
             tk_generation: terminal.tk_generation,
             slot: item.slot,
         };
-        let stored =
-            slots::make_pending(&*self.store, &owner, &item.held, &tmk.block, tmk.kcv.into()).await?;
+        let stored = slots::make_pending::<U, S>(&*self.store, &owner, &item.held, &tmk).await?;
         let mut offered = match stored {
             Stored::Held(held) => {
                 item.held.pending = Some(held.clone());
-                let under_tk = tmk.under_tk;
-                Some(vec![Offered { key: LoadedKey::Tmk(held.id), kcv: held.kcv, under_tk }])
+                let wrapped = tmk.wrapped;
+                Some(vec![Offered { key: LoadedKey::Tmk(held.id), kcv: held.kcv, wrapped }])
             }
             Stored::TryWith(newer) => {
                 item.held = newer;
@@ -312,18 +316,19 @@ impl<S: Store, H: Hsm> Kms<S, H> {
             }
             Stored::Again => None,
             Stored::StaleTk => return Err(Reason::AnotherWon.into()),
+            Stored::LowerSuite => return Err(Reason::SuiteNotSupported { suite: U::ID }.into()),
         };
         for (kind, held) in &mut item.working {
             let key = next()?;
             let known = held.pending.clone();
             let detail = json!({ "slot": item.slot.index(), "kind": format!("{kind:?}"),
-                                 "kcv": Kcv::from(key.kcv).to_string() });
+                                 "kcv": key.kcv.to_string() });
             let put = PutWorking {
                 sn: terminal.sn.clone(),
                 slot: item.slot,
                 kind: *kind,
                 block: key.block.as_str().to_owned(),
-                kcv: key.kcv.into(),
+                kcv: key.kcv,
             };
             let event = event("working-key.made", "server", terminal.sn.as_str(), detail);
             let pending = match self.store.put_working_pending(put, event).await? {
@@ -338,24 +343,24 @@ impl<S: Store, H: Hsm> Kms<S, H> {
             };
             if let Some(offered) = &mut offered {
                 let key_id = LoadedKey::Working(pending.id);
-                offered.push(Offered { key: key_id, kcv: pending.kcv, under_tk: key.under_tk });
+                offered.push(Offered { key: key_id, kcv: pending.kcv, wrapped: key.wrapped });
             }
             held.pending = Some(pending);
         }
         Ok(offered)
     }
 
-    async fn confirm_offered(
+    async fn confirm_offered<U: RksServerSuite>(
         &self,
-        expect: ExpectConfirm,
+        expect: ExpectConfirm<U>,
         frame: &Frame,
         terminal: &TerminalRecord,
-        offered: &[Offered],
-    ) -> Result<Confirmed, LoadEnd> {
+        (offered, ticket): (&[Offered], &[u8]),
+    ) -> Result<Confirmed<U>, LoadEnd> {
         let sn = terminal.sn.as_str();
         let kcvs: Vec<_> = offered.iter().map(|one| one.kcv.to_string()).collect();
-        let confirm = match expect.on_frame(frame) {
-            Ok(told) => told.compare(),
+        let told = match expect.on_frame(frame) {
+            Ok(told) => told,
             Err(fault) => {
                 // The device is proven: what it says of its reasons is kept.
                 let refusals = fault.peer_error().map(|error| error.refusals.clone()).unwrap_or_default();
@@ -363,28 +368,32 @@ impl<S: Store, H: Hsm> Kms<S, H> {
                 return Err(fault.into());
             }
         };
-        match confirm {
-            Confirm::Opened(confirmed) => {
+        let holder = Holder { pin_pad: terminal.key_serial().as_str(), owner: &self.acquirer.id };
+        match U::acknowledge(&self.hsm, ticket, &told, holder).await? {
+            Some(done) => {
                 let event = event("rks.confirmed", sn, sn, json!({ "kcvs": kcvs }));
                 let keys = offered.iter().map(|one| one.key).collect();
                 match self.store.confirm_loaded(keys, event).await? {
-                    ConfirmOutcome::Activated | ConfirmOutcome::AlreadyActive => Ok(confirmed),
+                    ConfirmOutcome::Activated | ConfirmOutcome::AlreadyActive => Ok(told.acknowledged(done)),
                     ConfirmOutcome::Gone => Err(Reason::AnotherWon.into()),
                 }
             }
-            Confirm::WrongCheckValue(fault) => {
-                tracing::warn!(sn, "KEY_CONFIRM has a wrong check value; every key stays pending");
+            None => {
+                tracing::warn!(
+                    sn,
+                    "KEY_CONFIRM does not confirm the keys that were sent; every key stays pending"
+                );
                 let alarm = event("alarm.wrong-check-value", sn, sn, json!({ "kcvs": kcvs }));
                 self.store.audit_append(alarm).await?;
-                Err(fault.into())
+                Err(told.wrong().into())
             }
         }
     }
 
-    async fn refuse(
+    async fn refuse<U: RksServerSuite>(
         &self,
         terminal: &TerminalRecord,
-        proof: &Proof,
+        proof: &Proof<U>,
         reason: Reason,
     ) -> Result<LoadEnd, LoadEnd> {
         let detail = json!({ "slot": proof.slot().index(), "reason": reason.to_string() });
@@ -408,9 +417,9 @@ fn unproved(reason: &Reason) -> Option<String> {
 
 /// A proof that is wrong is a reason of the flow; whatever else the HSM says is our failure. Where the token was one
 /// that nothing opens, the reason is why.
-fn not_proven(error: HsmError, doubt: Option<&str>) -> LoadEnd {
+fn not_proven(error: Asked, doubt: Option<&str>) -> LoadEnd {
     match error {
-        HsmError::Refused(refusal) if refusal.is_not_proven() => {
+        Asked::Hsm(HsmError::Refused(refusal)) if refusal.is_not_proven() => {
             let why = match (doubt, refusal) {
                 (Some(doubt), _) => doubt.to_owned(),
                 (None, Refusal::DeviceNotProven { why }) => why,
@@ -418,13 +427,15 @@ fn not_proven(error: HsmError, doubt: Option<&str>) -> LoadEnd {
             };
             Reason::NotProven { why }.into()
         }
-        other => other.into(),
+        Asked::Hsm(other) => other.into(),
+        Asked::End(end) => end,
     }
 }
 
 /// The one key that a stranger, or a device that gets nothing, is asked for in the HSM.
-fn one(proof: &Proof) -> RksWanted {
-    RksWanted { slot: proof.slot().index(), kind: RksKeyKind::Tmk, pending: None, avoid: Vec::new() }
+fn one<U: RksServerSuite>(proof: &Proof<U>) -> Wanted {
+    let (slot, kind) = (proof.slot().index(), RksKeyKind::Tmk);
+    Wanted { slot, kind, counter: U::next_counter(&SlotRecord::default()), pending: None, avoid: Vec::new() }
 }
 
 /// The next message, unless this download is put out by others of the same serial first.

@@ -1,9 +1,12 @@
 //! The remote key server (1-systems.md C): gives devices their keys under DIK2, and takes the reports of the KLDs that
 //! put DIK2 into them.
 
+mod ec_aes;
 mod load;
 mod plan;
 pub(crate) mod reports;
+mod suite;
+mod tdes;
 
 use std::{collections::BTreeMap, fs, path::PathBuf};
 

@@ -2,13 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use hsm::{
-    Hsm, KeyBlock,
-    commands::{RksKeyKind, RksWanted},
-};
+use hsm::{Hsm, KeyBlock, commands::RksKeyKind};
 use store::{SlotRecord, Store, StoreError, WorkingKind, WorkingSlot};
 use wire::{Device, Serial, Slot};
 
+use super::suite::{RksServerSuite, Wanted};
 use crate::{config, kms::Kms, slots};
 
 /// What a device has got on its connection so far: running the flow again, it goes on behind that.
@@ -89,19 +87,20 @@ impl<S: Store, H: Hsm> Kms<S, H> {
 
 impl Plan {
     /// What the HSM is to give, in the order of the message: each TMK before the working keys under it.
-    pub(super) fn wanted(&self) -> Vec<RksWanted> {
-        self.items.iter().flat_map(Item::wanted).collect()
+    pub(super) fn wanted<U: RksServerSuite>(&self) -> Vec<Wanted> {
+        self.items.iter().flat_map(Item::wanted::<U>).collect()
     }
 }
 
 impl Item {
-    fn wanted(&self) -> impl Iterator<Item = RksWanted> {
+    fn wanted<U: RksServerSuite>(&self) -> impl Iterator<Item = Wanted> {
         let slot = self.slot.index();
-        let tmk = RksWanted {
+        let tmk = Wanted {
             slot,
             kind: RksKeyKind::Tmk,
-            pending: slots::pending_block(&self.held),
-            avoid: slots::avoid(&self.held),
+            counter: U::next_counter(&self.held),
+            pending: slots::pending_block::<U>(&self.held),
+            avoid: slots::held_kcvs(&self.held),
         };
         let working = self.working.iter().filter_map(move |(kind, held)| {
             let kind = match kind {
@@ -110,11 +109,13 @@ impl Item {
                 // A track key comes with a sign-in alone: `kinds` never names it.
                 WorkingKind::Tdk => return None,
             };
-            Some(RksWanted {
+            let pending = held.pending.as_ref().filter(|key| U::has_kcv(key.kcv));
+            Some(Wanted {
                 slot,
                 kind,
-                pending: held.pending.as_ref().map(|key| KeyBlock::from_text(key.block.clone())),
-                avoid: held.active.iter().filter_map(|key| slots::tdes_kcv(key.kcv)).collect(),
+                counter: None,
+                pending: pending.map(|key| KeyBlock::from_text(key.block.clone())),
+                avoid: held.active.iter().map(|key| key.kcv).collect(),
             })
         });
         std::iter::once(tmk).chain(working)

@@ -257,7 +257,7 @@ impl<S: Store, H: Hsm> Kms<S, H> {
                 Err(refusal("wrong-check-value", "a key has another check value than the report says"))
             }
             (Held::Tmk { slot }, Imported::Key(held)) => match Slot::new(slot) {
-                Ok(slot) => Ok(ReportedKey::Tmk { slot, block: held.block.into(), kcv }),
+                Ok(slot) => Ok(ReportedKey::Tmk { slot, block: held.block.into(), kcv, load_counter: None }),
                 Err(_) => Err(refusal("malformed", "a TMK's slot is 0 to 99")),
             },
             (Held::Dmk, Imported::Key(held)) => Ok(ReportedKey::Dmk { block: held.block.into(), kcv }),

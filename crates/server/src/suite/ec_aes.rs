@@ -8,10 +8,16 @@ use hsm::{
     Hsm, HsmError,
     commands::{Acknowledge, Hole as HsmHole, Peer},
 };
+use store::SlotRecord;
 
 use super::{Holder, LoadingSuite};
 
 impl LoadingSuite for EcAes {
+    fn next_counter(slot: &SlotRecord) -> Option<u64> {
+        // One that does not count on is refused by the store, which takes only a higher one.
+        Some(slot.load_counter.saturating_add(1))
+    }
+
     async fn acknowledge<H: Hsm, R: LoadingReason>(
         hsm: &H,
         ticket: &[u8],

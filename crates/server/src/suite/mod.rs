@@ -7,6 +7,7 @@ mod tdes;
 
 use flows::{LoadingReason, Suite, Told};
 use hsm::{Hsm, HsmError};
+use store::SlotRecord;
 use wire::Frame;
 
 /// The suite that a first message asks for. Where none can be read, and for one that nobody has, it is suite 01: its
@@ -25,6 +26,9 @@ pub(crate) struct Holder<'a> {
 
 /// A suite in which a server gives keys.
 pub(crate) trait LoadingSuite: Suite {
+    /// The load counter of the next TMK that is sent for this slot, in a suite whose TMKs have one.
+    fn next_counter(slot: &SlotRecord) -> Option<u64>;
+
     /// Checks KEY_CONFIRM: nothing when it is wrong, else what DONE holds. `ticket` is that of the release, empty in a
     /// suite whose KEY_CONFIRM this side compares itself.
     fn acknowledge<H: Hsm, R: LoadingReason>(

@@ -5,10 +5,15 @@ use flows::{
     suite::{Compared, Suite},
 };
 use hsm::{Hsm, HsmError};
+use store::SlotRecord;
 
 use super::{Holder, LoadingSuite};
 
 impl LoadingSuite for Tdes {
+    fn next_counter(_: &SlotRecord) -> Option<u64> {
+        None
+    }
+
     async fn acknowledge<H: Hsm, R: LoadingReason>(
         _: &H,
         _: &[u8],

@@ -7,34 +7,33 @@
 use std::{net::IpAddr, sync::Arc};
 
 use flows::{
-    Fault,
+    EcAes, Fault, Tdes,
     tms_session::{
         Identification, Reason,
         tms::{ExpectHello, Hello, Proof},
     },
 };
-use hsm::{
-    Hsm,
-    commands::{AnswerTms, MAX_TRANSCRIPT, TmsAnswer},
-};
+use hsm::{Hsm, commands::MAX_TRANSCRIPT};
 use store::Store;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     sync::watch,
 };
-use wire::{BcdTime, Frame, SData, Src, TmsVersion};
+use wire::{BcdTime, Frame, Src, Suite, TmsVersion};
 
 use super::{
     end::TmsEnd,
     estate::VendorEstate,
     opening::{Opening, fail},
     party::Party,
+    suite::{Answer, NotAnswered, Run, TmsServerSuite},
 };
 use crate::{
     clock::now_seconds,
     flow_end::FlowEnd,
     kms::{Failure, Kms, answer_grid::AnswerGrid},
     link::{Link, LinkError},
+    suite,
 };
 
 /// How far a terminal's date may be off, where the acquirer asks (2-wire.md section 4, flow E).
@@ -66,7 +65,20 @@ impl<S: Store, H: Hsm> Kms<S, H> {
         source: IpAddr,
         stop: &mut watch::Receiver<bool>,
     ) -> Result<Option<Frame>, TmsEnd> {
-        let hello = match ExpectHello::new().on_frame(hello) {
+        match suite::asked(hello) {
+            Suite::EC_AES => self.manage_of::<EcAes, T>(link, hello, source, stop).await,
+            _ => self.manage_of::<Tdes, T>(link, hello, source, stop).await,
+        }
+    }
+
+    async fn manage_of<U: TmsServerSuite, T: AsyncRead + AsyncWrite + Unpin>(
+        &self,
+        link: &mut Link<T>,
+        hello: &Frame,
+        source: IpAddr,
+        stop: &mut watch::Receiver<bool>,
+    ) -> Result<Option<Frame>, TmsEnd> {
+        let hello = match ExpectHello::new().on_frame_of::<U>(hello) {
             Ok(hello) => hello,
             Err(fault) => {
                 self.count_unnamed(source);
@@ -83,10 +95,10 @@ impl<S: Store, H: Hsm> Kms<S, H> {
         served
     }
 
-    async fn session<T: AsyncRead + AsyncWrite + Unpin>(
+    async fn session<U: TmsServerSuite, T: AsyncRead + AsyncWrite + Unpin>(
         &self,
         link: &mut Link<T>,
-        hello: Hello,
+        hello: Hello<U>,
         stop: &mut watch::Receiver<bool>,
     ) -> Result<Option<Frame>, TmsEnd> {
         let grid = AnswerGrid::new();
@@ -96,26 +108,31 @@ impl<S: Store, H: Hsm> Kms<S, H> {
             Ok(Err(reason)) => return refuse_hello(link, grid, hello, reason).await,
             Err(failure) => return fail_hello(link, grid, hello, failure).await,
         };
-        let (party, answer) = match self.answer(&hello).await {
-            Ok(answered) => answered,
-            Err(failure) => return fail_hello(link, grid, hello, failure).await,
-        };
-        let s_data = SData::from_bytes(answer.s_data).map_err(|_| internal("the HSM's S_DATA is none"))?;
         let demanded = self.demands_operator(&estate);
-        let (frame, expect) = hello.challenge(answer.tac_1, &s_data, &answer.dwk_1, demanded)?;
+        let (party, answer) = match self.answer(&hello, demanded).await {
+            Ok(answered) => answered,
+            Err(NotAnswered::Failed(failure)) => return fail_hello(link, grid, hello, failure).await,
+            Err(NotAnswered::End(end)) => {
+                grid.next().await;
+                return Err(end);
+            }
+        };
+        let Answer { challenge, s_data, ticket } = answer;
+        let data = (hello.t_data().bytes(), s_data.bytes());
+        let (frame, expect) = hello.answer(challenge, &s_data, demanded)?;
         grid.next().await;
         link.send(&frame).await?;
         let proof = expect.on_frame(&link.receive().await?)?;
         let grid = AnswerGrid::new();
-        if proof.frames().len() > MAX_TRANSCRIPT {
+        if proof.said().bytes().len() > MAX_TRANSCRIPT {
             let why = "the messages up to TMS_PROOF are longer than this server takes".into();
             return Err(Fault::from(Reason::NotPermitted { why }).into());
         }
-        let party = match self.still(party, proof.identification()).await {
+        let party = match self.still::<U>(party, proof.identification()).await {
             Ok(party) => party,
             Err(failure) => return fail_proof(link, grid, proof, failure).await,
         };
-        let opening = Opening { proof, suite, ticket: answer.ticket, told, estate };
+        let opening = Opening { run: Run { proof, ticket, data }, suite, told, estate };
         match party {
             Party::Known(known) => self.open_session(link, opening, *known, grid, stop).await,
             Party::Stranger(reason) => self.refuse_stranger(link, opening, reason, grid).await,
@@ -125,8 +142,12 @@ impl<S: Store, H: Hsm> Kms<S, H> {
     /// Who the terminal is now: minutes may have passed since TMS_HELLO, and its DMK may have been found compromised or
     /// replaced. What was answered for the old one proves nothing then. Everybody is looked up again, so that it does not
     /// show who is known.
-    async fn still(&self, before: Party, identification: &Identification) -> Result<Party, Failure> {
-        let now = self.tms_party(identification).await?;
+    async fn still<U: TmsServerSuite>(
+        &self,
+        before: Party,
+        identification: &Identification,
+    ) -> Result<Party, Failure> {
+        let now = self.tms_party::<U>(identification).await?;
         Ok(match (before, now) {
             (Party::Known(before), Party::Known(now)) if before.dmk == now.dmk => Party::Known(now),
             (Party::Known(_), Party::Known(now)) => {
@@ -137,7 +158,10 @@ impl<S: Store, H: Hsm> Kms<S, H> {
     }
 
     /// Judges what TMS_HELLO says of itself, without a look at the serial.
-    async fn admit(&self, hello: &Hello) -> Result<Result<Arc<VendorEstate>, Reason>, Failure> {
+    async fn admit<U: TmsServerSuite>(
+        &self,
+        hello: &Hello<U>,
+    ) -> Result<Result<Arc<VendorEstate>, Reason>, Failure> {
         if hello.version() != TmsVersion::CURRENT {
             return Ok(Err(Reason::VersionNotSupported));
         }
@@ -162,27 +186,23 @@ impl<S: Store, H: Hsm> Kms<S, H> {
         everywhere || estate.vendor.operator_required
     }
 
-    async fn answer(&self, hello: &Hello) -> Result<(Party, TmsAnswer), Failure> {
-        let party = self.tms_party(hello.identification()).await?;
-        let when = BcdTime::from_unix(now_seconds()).map_or(BcdTime::UNKNOWN, |when| *when.as_bytes());
-        let command = AnswerTms {
-            dmk: party.dmk(),
-            pin_pad: hello.identification().device.pin_pad().to_string(),
-            owner: self.acquirer.id.clone(),
-            t_data: hello.t_data().bytes(),
-            when,
-            hello: hello.frame().bytes().to_vec(),
-        };
-        let answer = self.hsm.call(command).await?;
+    async fn answer<U: TmsServerSuite>(
+        &self,
+        hello: &Hello<U>,
+        operator_demanded: bool,
+    ) -> Result<(Party, Answer<U>), NotAnswered> {
+        let party = self.tms_party::<U>(hello.identification()).await?;
+        let when = BcdTime::from_unix(now_seconds()).ok();
+        let answer = U::answer(&self.tms_asking(), hello, party.dmk(), when, operator_demanded).await?;
         Ok((party, answer))
     }
 }
 
 /// Ends a session by SRC before anybody has proved anything.
-async fn refuse_hello<T: AsyncRead + AsyncWrite + Unpin, N>(
+async fn refuse_hello<U: TmsServerSuite, T: AsyncRead + AsyncWrite + Unpin, N>(
     link: &mut Link<T>,
     grid: AnswerGrid,
-    hello: Hello,
+    hello: Hello<U>,
     reason: Reason,
 ) -> Result<N, TmsEnd> {
     let frame = hello.refuse(reason.src().unwrap_or(Src::SystemError))?;
@@ -191,10 +211,10 @@ async fn refuse_hello<T: AsyncRead + AsyncWrite + Unpin, N>(
     Err(TmsEnd::Refused(reason))
 }
 
-async fn fail_hello<T: AsyncRead + AsyncWrite + Unpin, N>(
+async fn fail_hello<U: TmsServerSuite, T: AsyncRead + AsyncWrite + Unpin, N>(
     link: &mut Link<T>,
     grid: AnswerGrid,
-    hello: Hello,
+    hello: Hello<U>,
     failure: Failure,
 ) -> Result<N, TmsEnd> {
     let frame = hello.refuse(Src::SystemError)?;
@@ -203,10 +223,10 @@ async fn fail_hello<T: AsyncRead + AsyncWrite + Unpin, N>(
     Err(TmsEnd::Failed(failure))
 }
 
-async fn fail_proof<T: AsyncRead + AsyncWrite + Unpin, N>(
+async fn fail_proof<U: TmsServerSuite, T: AsyncRead + AsyncWrite + Unpin, N>(
     link: &mut Link<T>,
     grid: AnswerGrid,
-    proof: Proof,
+    proof: Proof<U>,
     failure: Failure,
 ) -> Result<N, TmsEnd> {
     grid.next().await;

@@ -3,6 +3,7 @@
 //! [`plan`], [`progress`] and [`results`] are pure. [`publish`](fn@publish) is what the command line calls; the rest serves terminals.
 
 mod deployments;
+mod ec_aes;
 mod end;
 mod estate;
 mod handshake;
@@ -19,6 +20,8 @@ mod requests;
 pub mod results;
 mod sealed;
 pub mod status;
+mod suite;
+mod tdes;
 
 use tokio::sync::Semaphore;
 

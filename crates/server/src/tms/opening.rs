@@ -1,4 +1,4 @@
-//! Opens a session: SAC_1, the operator, and what the acquirer allows, each told only to who has passed the one before.
+//! Opens a session: the terminal's proof, the operator, and what the acquirer allows, each told only to who has passed the one before.
 
 use std::sync::Arc;
 
@@ -6,12 +6,9 @@ use flows::{
     Fault,
     tms_session::{Reason, Transaction, tms::Proof},
 };
-use hsm::{
-    Hsm, HsmError, Refusal,
-    commands::{OpenTmsSession, OperatorClaim, TmkWanted, TmsSession},
-};
+use hsm::{Hsm, HsmError, Refusal, commands::OperatorClaim};
 use serde_json::json;
-use store::{Operator, Store, limits::OPERATOR_FAILURES};
+use store::{Operator, SlotRecord, Store, limits::OPERATOR_FAILURES};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     sync::watch,
@@ -23,6 +20,7 @@ use super::{
     estate::VendorEstate,
     party::{Known, other_make},
     sealed::Sealing,
+    suite::{Asked, Asking, Opened, Run, TmsServerSuite, Wanted},
 };
 use crate::{
     kms::{Failure, Kms, answer_grid::AnswerGrid, event},
@@ -30,11 +28,10 @@ use crate::{
 };
 
 /// A session between TMS_PROOF and TMS_KEY.
-pub(super) struct Opening {
-    pub(super) proof: Proof,
+pub(super) struct Opening<U: TmsServerSuite> {
+    pub(super) run: Run<U>,
     /// The suite that TMS_HELLO asked for.
     pub(super) suite: Suite,
-    pub(super) ticket: Vec<u8>,
     /// Records of refusals in TMS_HELLO.
     pub(super) told: Vec<Fields>,
     pub(super) estate: Arc<VendorEstate>,
@@ -42,57 +39,61 @@ pub(super) struct Opening {
 
 /// Why the HSM gave no session.
 pub(super) enum NotOpened {
-    /// SAC_1 is wrong, or the terminal says that our proof was.
+    /// Its proof is wrong, or the terminal says that ours was.
     NotProven,
     /// The terminal is proven, its operator is not.
     Operator,
     /// Something of ours.
     Failed(Failure),
+    /// The role cannot say what is to be asked.
+    End(TmsEnd),
 }
 
 impl<S: Store, H: Hsm> Kms<S, H> {
     /// The same question to the HSM as for a known terminal; it always refuses.
-    pub(super) async fn refuse_stranger<T: AsyncRead + AsyncWrite + Unpin, N>(
+    pub(super) async fn refuse_stranger<U: TmsServerSuite, T: AsyncRead + AsyncWrite + Unpin, N>(
         &self,
         link: &mut Link<T>,
-        opening: Opening,
+        opening: Opening<U>,
         reason: Reason,
         grid: AnswerGrid,
     ) -> Result<N, TmsEnd> {
-        let wanted = opening.proof.transaction().slot().map(|slot| TmkWanted {
+        let wanted = opening.run.proof.transaction().slot().map(|slot| Wanted {
             slot: slot.index(),
+            counter: U::next_counter(&SlotRecord::default()),
             pending: None,
             avoid: Vec::new(),
         });
-        let asked = match self.operator(&opening.proof).await {
+        let asked = match self.operator(&opening.run.proof).await {
             Ok(operator) => self.call_opening(&opening, operator.as_ref(), wanted).await,
             Err(failure) => Err(NotOpened::Failed(failure)),
         };
         grid.next().await;
         match asked {
             Ok(_) | Err(NotOpened::NotProven | NotOpened::Operator) => {
-                refuse(link, opening.proof, reason).await
+                refuse(link, opening.run.proof, reason).await
             }
-            Err(NotOpened::Failed(failure)) => fail(link, opening.proof, failure).await,
+            Err(NotOpened::Failed(failure)) => fail(link, opening.run.proof, failure).await,
+            Err(NotOpened::End(end)) => Err(end),
         }
     }
 
     /// Opens the session of a known terminal, if it proves itself, and serves it.
-    pub(super) async fn open_session<T: AsyncRead + AsyncWrite + Unpin>(
+    pub(super) async fn open_session<U: TmsServerSuite, T: AsyncRead + AsyncWrite + Unpin>(
         &self,
         link: &mut Link<T>,
-        opening: Opening,
+        opening: Opening<U>,
         known: Known,
         grid: AnswerGrid,
         stop: &mut watch::Receiver<bool>,
     ) -> Result<Option<Frame>, TmsEnd> {
-        let operator = match self.operator(&opening.proof).await {
+        let operator = match self.operator(&opening.run.proof).await {
             Ok(operator) => operator,
-            Err(failure) => return fail(link, opening.proof, failure).await,
+            Err(failure) => return fail(link, opening.run.proof, failure).await,
         };
         let objection = objection(&opening, &known, operator.as_ref());
         if objection.is_none()
-            && let Transaction::KeyDownload { slot } = opening.proof.transaction()
+            && let Transaction::KeyDownload { slot } = opening.run.proof.transaction()
         {
             return self.load_key(link, opening, &known, operator.as_ref(), slot, grid).await;
         }
@@ -101,17 +102,18 @@ impl<S: Store, H: Hsm> Kms<S, H> {
             (Ok(opened), None) => opened,
             (Ok(_) | Err(NotOpened::Operator), Some(reason)) => {
                 self.proven(&opening, &known).await?;
-                return self.object(link, opening.proof, &known, reason, grid).await;
+                return self.object(link, opening.run.proof, &known, reason, grid).await;
             }
             (Err(not), _) => return self.not_opened(link, opening, &known, not, grid).await,
         };
         self.proven(&opening, &known).await?;
-        if let Some(reason) = self.pass_operator(&opening.proof, &known).await? {
-            return self.object(link, opening.proof, &known, reason, grid).await;
+        if let Some(reason) = self.pass_operator(&opening.run.proof, &known).await? {
+            return self.object(link, opening.run.proof, &known, reason, grid).await;
         }
-        self.record_make(&opening.proof, &known).await?;
-        let model = opening.proof.identification().model.clone();
-        let frame = opening.proof.open_program(&opened.session_block)?;
+        self.record_make(&opening.run.proof, &known).await?;
+        let model = opening.run.proof.identification().model.clone();
+        let key = U::key(&self.tms_asking(), &opening.run, &opened, None).await?;
+        let frame = opening.run.proof.begin_program(key)?;
         link.send(&frame).await?;
         let terminal = known.terminal;
         tracing::debug!(sn = %terminal.sn, "session opened");
@@ -119,84 +121,91 @@ impl<S: Store, H: Hsm> Kms<S, H> {
         Ok(self.sealed_phase(link, sealing, stop).await?)
     }
 
+    /// Who asks the HSM.
+    pub(super) fn tms_asking(&self) -> Asking<'_, H> {
+        Asking { hsm: &self.hsm, owner: &self.acquirer.id }
+    }
+
     /// The operator whom TMS_PROOF names, as the store knows him.
-    async fn operator(&self, proof: &Proof) -> Result<Option<Operator>, Failure> {
+    async fn operator<U: TmsServerSuite>(&self, proof: &Proof<U>) -> Result<Option<Operator>, Failure> {
         match proof.operator() {
             Some((id, _)) => Ok(self.store.operator(id.as_str()).await?),
             None => Ok(None),
         }
     }
 
-    pub(super) async fn call_opening(
+    pub(super) async fn call_opening<U: TmsServerSuite>(
         &self,
-        opening: &Opening,
+        opening: &Opening<U>,
         operator: Option<&Operator>,
-        tmk: Option<TmkWanted>,
-    ) -> Result<TmsSession, NotOpened> {
-        let proof = &opening.proof;
+        tmk: Option<Wanted>,
+    ) -> Result<Opened<U>, NotOpened> {
+        let proof = &opening.run.proof;
         let claim = proof.operator().map(|(id, proof)| OperatorClaim {
             operator: id.to_string(),
             // For one who is locked no proof is right.
             verifier: operator.filter(|known| !known.locked).map(|known| known.sealed.clone()),
             proof: *proof,
         });
-        let command = OpenTmsSession {
-            ticket: opening.ticket.clone(),
-            pin_pad: proof.identification().device.pin_pad().to_string(),
-            owner: self.acquirer.id.clone(),
-            sac_1: proof.sac_1(),
-            operator: claim,
-            transcript: proof.frames().to_vec(),
-            tmk,
-        };
-        match self.hsm.call(command).await {
+        match U::open(&self.tms_asking(), &opening.run, claim, tmk).await {
             Ok(_) if !proof.good() => Err(NotOpened::NotProven),
             Ok(opened) => Ok(opened),
-            Err(HsmError::Refused(Refusal::OperatorNotProven)) if proof.good() => Err(NotOpened::Operator),
-            Err(HsmError::Refused(Refusal::OperatorNotProven)) => Err(NotOpened::NotProven),
-            Err(HsmError::Refused(refusal)) if refusal.is_not_proven() => Err(NotOpened::NotProven),
-            Err(other) => Err(NotOpened::Failed(other.into())),
+            Err(Asked::Hsm(HsmError::Refused(Refusal::OperatorNotProven))) if proof.good() => {
+                Err(NotOpened::Operator)
+            }
+            Err(Asked::Hsm(HsmError::Refused(Refusal::OperatorNotProven))) => Err(NotOpened::NotProven),
+            Err(Asked::Hsm(HsmError::Refused(refusal))) if refusal.is_not_proven() => {
+                Err(NotOpened::NotProven)
+            }
+            Err(Asked::Hsm(other)) => Err(NotOpened::Failed(other.into())),
+            Err(Asked::End(end)) => Err(NotOpened::End(end)),
         }
     }
 
     /// Tells a known terminal why it has no session.
-    pub(super) async fn not_opened<T: AsyncRead + AsyncWrite + Unpin, N>(
+    pub(super) async fn not_opened<U: TmsServerSuite, T: AsyncRead + AsyncWrite + Unpin, N>(
         &self,
         link: &mut Link<T>,
-        opening: Opening,
+        opening: Opening<U>,
         known: &Known,
         not: NotOpened,
         grid: AnswerGrid,
     ) -> Result<N, TmsEnd> {
         match not {
             NotOpened::NotProven => {
-                let reason = if opening.proof.good() { Reason::WrongSac1 } else { Reason::TerminalFailed };
+                let reason =
+                    if opening.run.proof.good() { Reason::WrongSac1 } else { Reason::TerminalFailed };
                 grid.next().await;
-                refuse(link, opening.proof, reason).await
+                refuse(link, opening.run.proof, reason).await
             }
             NotOpened::Operator => {
                 self.proven(&opening, known).await?;
-                let why = self.count_wrong_proof(&opening.proof, known).await?;
-                self.object(link, opening.proof, known, Reason::OperatorRefused { why }, grid).await
+                let why = self.count_wrong_proof(&opening.run.proof, known).await?;
+                self.object(link, opening.run.proof, known, Reason::OperatorRefused { why }, grid).await
             }
             NotOpened::Failed(failure) => {
                 grid.next().await;
-                fail(link, opening.proof, failure).await
+                fail(link, opening.run.proof, failure).await
             }
+            NotOpened::End(end) => Err(end),
         }
     }
 
     /// The terminal has proved itself: what it told of itself is kept.
-    pub(super) async fn proven(&self, opening: &Opening, known: &Known) -> Result<(), TmsEnd> {
+    pub(super) async fn proven<U: TmsServerSuite>(
+        &self,
+        opening: &Opening<U>,
+        known: &Known,
+    ) -> Result<(), TmsEnd> {
         let kept = self.keep_refusals(&known.terminal.sn, "TMS_HELLO", &opening.told).await;
         Ok(kept.map_err(Failure::from)?)
     }
 
     /// Refuses a proven terminal, and writes why.
-    pub(super) async fn object<T: AsyncRead + AsyncWrite + Unpin, N>(
+    pub(super) async fn object<U: TmsServerSuite, T: AsyncRead + AsyncWrite + Unpin, N>(
         &self,
         link: &mut Link<T>,
-        proof: Proof,
+        proof: Proof<U>,
         known: &Known,
         reason: impl Into<Fault<Reason>>,
         grid: AnswerGrid,
@@ -214,7 +223,11 @@ impl<S: Store, H: Hsm> Kms<S, H> {
 
     /// A terminal that came without vendor and model, as a KLD's report brings it, keeps to those that it first proved
     /// itself with: it must not choose the vendor that asks for less.
-    pub(super) async fn record_make(&self, proof: &Proof, known: &Known) -> Result<(), TmsEnd> {
+    pub(super) async fn record_make<U: TmsServerSuite>(
+        &self,
+        proof: &Proof<U>,
+        known: &Known,
+    ) -> Result<(), TmsEnd> {
         if known.terminal.vendor.is_some() || known.terminal.model.is_some() {
             return Ok(());
         }
@@ -225,7 +238,11 @@ impl<S: Store, H: Hsm> Kms<S, H> {
     }
 
     /// A right proof of an operator counts, unless he was locked meanwhile.
-    pub(super) async fn pass_operator(&self, proof: &Proof, known: &Known) -> Result<Option<Reason>, TmsEnd> {
+    pub(super) async fn pass_operator<U: TmsServerSuite>(
+        &self,
+        proof: &Proof<U>,
+        known: &Known,
+    ) -> Result<Option<Reason>, TmsEnd> {
         let Some((id, _)) = proof.operator() else { return Ok(None) };
         if !self.store.operator_passed(id.as_str()).await.map_err(Failure::from)? {
             return Ok(Some(Reason::OperatorRefused { why: format!("operator {id} is locked") }));
@@ -237,7 +254,11 @@ impl<S: Store, H: Hsm> Kms<S, H> {
     }
 
     /// Counts an operator's wrong proof, and says what is wrong.
-    async fn count_wrong_proof(&self, proof: &Proof, known: &Known) -> Result<String, TmsEnd> {
+    async fn count_wrong_proof<U: TmsServerSuite>(
+        &self,
+        proof: &Proof<U>,
+        known: &Known,
+    ) -> Result<String, TmsEnd> {
         let Some((id, _)) = proof.operator() else { return Ok("no operator is named".into()) };
         let sn = known.terminal.sn.as_str();
         let failed = event("tms.operator-failed", sn, id.as_str(), json!({ "terminal": sn }));
@@ -255,33 +276,37 @@ impl<S: Store, H: Hsm> Kms<S, H> {
 }
 
 /// What speaks against a session, whatever the proof.
-fn objection(opening: &Opening, known: &Known, operator: Option<&Operator>) -> Option<Reason> {
-    let proof = &opening.proof;
+fn objection<U: TmsServerSuite>(
+    opening: &Opening<U>,
+    known: &Known,
+    operator: Option<&Operator>,
+) -> Option<Reason> {
+    let proof = &opening.run.proof;
     if proof.operator_demanded() && proof.operator().is_none() {
         return Some(Reason::OperatorRefused { why: "none is named, and the acquirer demands one".into() });
     }
     if let Some(operator) = operator.filter(|operator| operator.locked) {
         return Some(Reason::OperatorRefused { why: format!("operator {} is locked", operator.id) });
     }
-    if opening.suite != Suite::TDES {
+    if opening.suite != U::ID {
         return Some(Reason::SuiteNotSupported { suite: opening.suite });
     }
     other_make(known, proof.identification())
 }
 
 /// Ends a session by SRC in TMS_KEY.
-pub(super) async fn refuse<T: AsyncRead + AsyncWrite + Unpin, N>(
+pub(super) async fn refuse<U: TmsServerSuite, T: AsyncRead + AsyncWrite + Unpin, N>(
     link: &mut Link<T>,
-    proof: Proof,
+    proof: Proof<U>,
     reason: Reason,
 ) -> Result<N, TmsEnd> {
     link.send(&proof.refuse(reason.src().unwrap_or(Src::SystemError))?).await?;
     Err(TmsEnd::Refused(reason))
 }
 
-pub(super) async fn fail<T: AsyncRead + AsyncWrite + Unpin, N>(
+pub(super) async fn fail<U: TmsServerSuite, T: AsyncRead + AsyncWrite + Unpin, N>(
     link: &mut Link<T>,
-    proof: Proof,
+    proof: Proof<U>,
     failure: Failure,
 ) -> Result<N, TmsEnd> {
     link.send(&proof.refuse(Src::SystemError)?).await?;

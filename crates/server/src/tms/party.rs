@@ -4,6 +4,7 @@ use flows::tms_session::{Identification, Reason};
 use hsm::{Hsm, KeyBlock};
 use store::{Store, TerminalRecord};
 
+use super::suite::TmsServerSuite;
 use crate::kms::{Failure, Kms};
 
 /// A terminal as the store knows it, with its DMK.
@@ -29,7 +30,10 @@ impl Party {
 }
 
 impl<S: Store, H: Hsm> Kms<S, H> {
-    pub(super) async fn tms_party(&self, identification: &Identification) -> Result<Party, Failure> {
+    pub(super) async fn tms_party<U: TmsServerSuite>(
+        &self,
+        identification: &Identification,
+    ) -> Result<Party, Failure> {
         let device = &identification.device;
         let sn = || device.sn().clone();
         let found = self.store.device(device.sn()).await?;
@@ -43,7 +47,9 @@ impl<S: Store, H: Hsm> Kms<S, H> {
         // A DMK lies in the PIN pad that it was loaded into; with another one it is worth nothing, and neither is one
         // whose serial was served twice.
         let found = found.filter(|found| found.key_serial == *device.pin_pad() && !found.compromised);
-        Ok(match found.and_then(|found| found.dmk) {
+        // One of another suite proves nothing in this one.
+        let dmk = found.and_then(|found| found.dmk).filter(|dmk| U::has_kcv(dmk.kcv));
+        Ok(match dmk {
             Some(dmk) => Party::Known(Box::new(Known { terminal, dmk: KeyBlock::from_text(dmk.block) })),
             None => Party::Stranger(Reason::NoDmk { sn: sn() }),
         })
