@@ -56,6 +56,16 @@ impl BothCards {
         self.administrator.card().certificate()
     }
 
+    /// Signs with both cards, each with a SignerInfo of its own.
+    pub(crate) fn sign_by_both(&self, content: &[u8], at: i64) -> Result<Vec<u8>, Error> {
+        self.check()?;
+        let both = [self.operator.signatory(), self.administrator.signatory()];
+        pki::cms::sign_by_both(content, both, at).map_err(|error| Error::Signing {
+            card: "operator or administrator".to_owned(),
+            why: error.to_string(),
+        })
+    }
+
     /// Signs with the operator card, while both are there.
     pub(crate) fn sign(&self, content: &[u8], at: i64) -> Result<Vec<u8>, Error> {
         self.administrator.check()?;

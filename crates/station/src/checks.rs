@@ -1,6 +1,6 @@
 //! What the station believes certificates by.
 
-use pki::{Certificate, CertificateRefusal, CrlPolicy, CrlSet, Policy, Role, TrustList, Verified};
+use pki::{Certificate, CertificateRefusal, CrlPolicy, CrlSet, KeyFamily, Policy, Role, TrustList, Verified};
 
 /// Roots, revocation lists, and how strict the station is without a list.
 ///
@@ -12,7 +12,7 @@ pub struct Checks {
     pub trust: TrustList,
     /// The revocation lists at hand; see [`RevocationFile`](crate::RevocationFile).
     pub crls: CrlSet,
-    /// What a missing list means, and how long chains may be.
+    /// What a missing list means, and how long chains may be. Its family is set for each chain: that of the leaf's key.
     pub policy: Policy,
 }
 
@@ -27,6 +27,7 @@ impl Checks {
         Checks { trust, crls, policy: Policy::default() }
     }
 
+    /// Checks a chain, which is of one family from root to leaf: a card of either suite is as good as its root.
     pub(crate) fn verify(
         &self,
         leaf: &Certificate,
@@ -34,6 +35,9 @@ impl Checks {
         role: Role,
         at: i64,
     ) -> Result<Verified, CertificateRefusal> {
-        self.policy.verify_chain(leaf, chain, &self.trust, role, at, &self.crls)
+        let family = KeyFamily::of(leaf.spki_der())
+            .map_err(|defect| CertificateRefusal::WeakKey { subject: leaf.subject().to_string(), defect })?;
+        let policy = Policy { family, ..self.policy };
+        policy.verify_chain(leaf, chain, &self.trust, role, at, &self.crls)
     }
 }

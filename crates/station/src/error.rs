@@ -89,6 +89,29 @@ pub enum Error {
         /// What it said.
         why: String,
     },
+    /// The ceremony's time is over.
+    #[error("the ceremony ended at {ended}: ask the KMS for today's (station ceremony), then collect again")]
+    CeremonyOver {
+        /// When, RFC 3339.
+        ended: String,
+    },
+    /// The file of a ceremony cannot be read.
+    #[error("the ceremony in {} cannot be read: {why}; ask the KMS for another", path.display())]
+    CeremonyDamaged {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// Terminals of several ceremonies in one package.
+    #[error("these terminals were collected in several ceremonies: pack those of each by themselves")]
+    CeremonyMixed,
+    /// The ceremony is that of another station.
+    #[error("the ceremony is the station {station}'s: ask the KMS for one of this station")]
+    CeremonyOfOtherStation {
+        /// Whose it is.
+        station: String,
+    },
     /// A file or folder of the station.
     #[error("cannot {act} {}: {source}", path.display())]
     File {

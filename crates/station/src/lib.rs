@@ -21,6 +21,7 @@ pub mod approve;
 mod both_cards;
 mod card;
 pub mod cards;
+mod ceremony;
 mod checks;
 mod clock;
 pub mod collect;
@@ -43,9 +44,11 @@ mod work_certificate;
 pub use both_cards::BothCards;
 pub use card::{AdministratorCard, Card, OperatorCard};
 pub use cards::FileCard;
+pub use ceremony::Ceremony;
 pub use checks::Checks;
 pub use collect::{
-    CollectFault, CollectSettings, CollectedTerminal, CollectionRun, FailedTerminal, Target, collect,
+    CollectFault, CollectSettings, CollectedTerminal, CollectionRun, FailedTerminal, StationSuite, Target,
+    collect,
 };
 pub use error::Error;
 pub use http::{Server, ServerSettings};

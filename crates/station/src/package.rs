@@ -1,13 +1,16 @@
 //! Packages: what the station signs and uploads (2-wire.md section 6).
 
-use base64ct::{Base64, Encoding};
-use serde::{Deserialize, Serialize};
+use flows::{EcAes, Tdes};
+use serde::{
+    Deserialize, Serialize,
+    de::{DeserializeOwned, IgnoredAny},
+};
 use sha2::{Digest, Sha256};
 use wire::{Device, Serial};
 
 use crate::{
     BothCards, Error, clock,
-    collect::{CollectedTerminal, MAX_TERMINALS},
+    collect::{CollectedTerminal, StationSuite},
     text,
 };
 
@@ -16,17 +19,21 @@ pub const MAX_STATION_NAME: usize = 64;
 /// Version of the content.
 const VERSION: u32 = 1;
 
-/// The content of a package, field by field as 2-wire.md section 6 has it.
+/// The content of a package, field by field as 2-wire.md section 6 has it, and 3-hardened.md for suite 02.
 #[derive(Serialize, Deserialize)]
-struct Content {
+#[serde(bound = "")]
+struct Content<S: StationSuite> {
     version: u32,
     station: String,
     collected_at: String,
-    terminals: Vec<Entry>,
+    #[serde(flatten)]
+    head: S::Head,
+    terminals: Vec<Entry<S>>,
 }
 
 #[derive(Serialize, Deserialize)]
-struct Entry {
+#[serde(bound = "")]
+struct Entry<S: StationSuite> {
     sn: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     pin_pad_sn: Option<String>,
@@ -34,10 +41,17 @@ struct Entry {
     vendor: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     model: Option<String>,
-    ctk_pu: String,
+    #[serde(flatten)]
+    made: S::Entry,
     work_certificate_sha256: String,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     replaces: bool,
+}
+
+/// Which suite a package is of: one of suite 02 names its ceremony.
+#[derive(Deserialize)]
+struct Probe {
+    ceremony: Option<IgnoredAny>,
 }
 
 /// How a package is made.
@@ -67,37 +81,37 @@ pub struct Packed {
 }
 
 impl Package {
-    /// Packs what was collected and has the operator card sign it, while both cards are there.
+    /// Packs what was collected and has it signed, while both cards are there: by the operator card in suite 01, by both
+    /// in suite 02.
     ///
     /// # Errors
-    /// [`Error::NothingCollected`], [`Error::TooManyTerminals`], [`Error::StationName`]; what [`BothCards::check`]
-    /// says; [`Error::Signing`].
-    pub fn sign(
+    /// [`Error::NothingCollected`], [`Error::TooManyTerminals`], [`Error::StationName`]; in suite 02
+    /// [`Error::CeremonyMixed`] and [`Error::CeremonyOfOtherStation`]; what [`BothCards::check`] says;
+    /// [`Error::Signing`].
+    pub fn sign<S: StationSuite>(
         cards: &BothCards,
-        collected: &[CollectedTerminal],
+        collected: &[CollectedTerminal<S>],
         settings: &PackSettings,
     ) -> Result<Package, Error> {
         if collected.is_empty() {
             return Err(Error::NothingCollected);
         }
-        if collected.len() > MAX_TERMINALS {
-            return Err(Error::TooManyTerminals { found: collected.len(), max: MAX_TERMINALS });
+        if collected.len() > S::MAX_TERMINALS {
+            return Err(Error::TooManyTerminals { found: collected.len(), max: S::MAX_TERMINALS });
         }
-        let name = settings.station.as_str();
-        if !(1..=MAX_STATION_NAME).contains(&name.chars().count()) || name.chars().any(char::is_control) {
-            return Err(Error::StationName { max: MAX_STATION_NAME });
-        }
+        check_name(&settings.station)?;
         let at = clock::now();
-        let content = Content {
+        let content = Content::<S> {
             version: VERSION,
-            station: name.to_owned(),
+            station: settings.station.clone(),
             collected_at: clock::rfc3339(at)?,
+            head: S::head(collected, &settings.station)?,
             terminals: collected.iter().map(|terminal| entry(terminal, settings.replaces)).collect(),
         };
         let signing = |why: String| Error::Signing { card: "operator".to_owned(), why };
         let content = serde_json::to_vec(&content).map_err(|error| signing(error.to_string()))?;
-        let cms = cards.sign(&content, at)?;
-        let packed = |terminal: &CollectedTerminal| Packed {
+        let cms = S::sign(cards, &content, at)?;
+        let packed = |terminal: &CollectedTerminal<S>| Packed {
             device: terminal.device().clone(),
             fingerprint: terminal.fingerprint(),
         };
@@ -110,9 +124,11 @@ impl Package {
     /// What is wrong with it, in words.
     pub(crate) fn read(cms: Vec<u8>) -> Result<Package, String> {
         let opened = pki::cms::open(&cms).map_err(|refusal| refusal.to_string())?;
-        let content: Content =
-            serde_json::from_slice(&opened.content).map_err(|error| format!("its content: {error}"))?;
-        let terminals = content.terminals.iter().map(packed).collect::<Result<_, String>>()?;
+        let probe: Probe = parse(&opened.content)?;
+        let terminals = match probe.ceremony {
+            None => packed::<Tdes>(&opened.content)?,
+            Some(_) => packed::<EcAes>(&opened.content)?,
+        };
         Ok(Package { cms, terminals })
     }
 
@@ -132,24 +148,39 @@ impl Package {
     }
 }
 
-fn entry(terminal: &CollectedTerminal, replaces: bool) -> Entry {
+/// Whether a station may have this name.
+pub(crate) fn check_name(name: &str) -> Result<(), Error> {
+    if (1..=MAX_STATION_NAME).contains(&name.chars().count()) && !name.chars().any(char::is_control) {
+        Ok(())
+    } else {
+        Err(Error::StationName { max: MAX_STATION_NAME })
+    }
+}
+
+fn entry<S: StationSuite>(terminal: &CollectedTerminal<S>, replaces: bool) -> Entry<S> {
     Entry {
         sn: terminal.device().sn().to_string(),
         pin_pad_sn: terminal.device().external_pin_pad().map(ToString::to_string),
         vendor: terminal.vendor().map(ToString::to_string),
         model: terminal.model().map(ToString::to_string),
-        ctk_pu: Base64::encode_string(terminal.ctk_pu()),
+        made: S::entry(terminal),
         work_certificate_sha256: terminal.work_certificate_sha256().to_owned(),
         replaces,
     }
 }
 
-fn packed(entry: &Entry) -> Result<Packed, String> {
+fn parse<T: DeserializeOwned>(content: &[u8]) -> Result<T, String> {
+    serde_json::from_slice(content).map_err(|error| format!("its content: {error}"))
+}
+
+/// The terminals of a package of this suite.
+fn packed<S: StationSuite>(content: &[u8]) -> Result<Vec<Packed>, String> {
+    let content: Content<S> = parse(content)?;
     let serial = |text: &str| Serial::parse(text).map_err(|error| format!("a serial in it: {error}"));
-    let sn = serial(&entry.sn)?;
-    let ctk_pu = Base64::decode_vec(&entry.ctk_pu).map_err(|error| format!("the ctk_pu of {sn}: {error}"))?;
-    let pin_pad = entry.pin_pad_sn.as_deref().map(serial).transpose()?;
-    let fingerprint = wire::fingerprint(&sn, &ctk_pu);
-    let device = Device::new(sn, pin_pad).map_err(|error| error.to_string())?;
-    Ok(Packed { device, fingerprint })
+    let read = |entry: &Entry<S>| {
+        let pin_pad = entry.pin_pad_sn.as_deref().map(serial).transpose()?;
+        let device = Device::new(serial(&entry.sn)?, pin_pad).map_err(|error| error.to_string())?;
+        S::packed(&entry.made, device)
+    };
+    content.terminals.iter().map(read).collect()
 }

@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-use crate::collect::{CollectedTerminal, FailedTerminal};
+use wire::Device;
+
+use crate::collect::FailedTerminal;
 
 /// How often the bar moves when nothing else happens.
 const TICK: Duration = Duration::from_millis(200);
@@ -17,8 +19,8 @@ pub trait Progress: Sync {
     /// So many terminals are to be collected.
     fn started(&self, _terminals: usize) {}
 
-    /// One answered.
-    fn collected(&self, _terminal: &CollectedTerminal) {}
+    /// One answered, with a TK of this fingerprint.
+    fn collected(&self, _device: &Device, _fingerprint: &str) {}
 
     /// One did not, or its answer was refused.
     fn failed(&self, _terminal: &FailedTerminal) {}
@@ -72,8 +74,8 @@ impl Progress for Bar {
         self.0.enable_steady_tick(TICK);
     }
 
-    fn collected(&self, terminal: &CollectedTerminal) {
-        self.line(&format!("{}  fingerprint {}", terminal.device().sn(), terminal.fingerprint()));
+    fn collected(&self, device: &Device, fingerprint: &str) {
+        self.line(&format!("{}  fingerprint {fingerprint}", device.sn()));
         self.0.inc(1);
     }
 

@@ -8,7 +8,7 @@ use flows::{
     ProtocolError,
     repair::{Reason, station::Start},
 };
-use pki::{Certificate, Role, Scheme};
+use pki::{Certificate, Role};
 use wire::{BcdTime, Device, ErrorCode, ErrorMessage, Frame, Serial};
 
 use crate::{
@@ -208,7 +208,7 @@ pub fn repair(
     }
     let signed = expiry(minutes).and_then(|expiry| {
         let text = challenge.signed_text(expiry);
-        Ok((expiry, card.0.sign_text(Scheme::PssSha256, &text)?))
+        Ok((expiry, card.0.sign_text(&text)?))
     });
     let (expiry, signature) = match signed {
         Ok(signed) => signed,

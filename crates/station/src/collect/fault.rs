@@ -1,6 +1,7 @@
 //! Why a terminal was not collected, and what to do about it.
 
 use flows::{ProtocolError, collect::Reason};
+use pki::CertificateRefusal;
 use wire::{ErrorCode, ErrorMessage, Serial};
 
 use crate::{Error, link::LinkError};
@@ -52,6 +53,26 @@ pub enum CollectFault {
         /// The other serial.
         other: Serial,
     },
+    /// Its device certificate is refused: chain, dates, role or revocation.
+    #[error("its device certificate is refused: {0}")]
+    DeviceCertificate(#[source] CertificateRefusal),
+    /// Its device certificate is another PIN pad's.
+    #[error("its device certificate is {found}'s, and its PIN pad is {expected}")]
+    OtherDevice {
+        /// The PIN pad's serial in its answer.
+        expected: Serial,
+        /// The serial in the certificate.
+        found: String,
+    },
+    /// Its device key did not sign this question and this answer.
+    #[error("its device key did not sign this answer")]
+    DeviceSignature,
+    /// Two terminals with one device key: neither is believed.
+    #[error("its device key is the one of {other} too; neither is used")]
+    SameDeviceKey {
+        /// The other serial.
+        other: Serial,
+    },
     /// The thread that asked ended without an answer.
     #[error("the station's own thread failed")]
     Internal,
@@ -63,6 +84,16 @@ impl CollectFault {
         match self {
             Self::OtherSerial { found: sn, .. } | Self::Unlisted { sn } => Some(sn),
             _ => None,
+        }
+    }
+
+    /// What a terminal whose answer was refused is told.
+    pub(crate) fn code(&self) -> ErrorCode {
+        match self {
+            Self::OtherSerial { .. } | Self::Unlisted { .. } => ErrorCode::UnknownTerminal,
+            Self::DeviceCertificate(_) | Self::OtherDevice { .. } => ErrorCode::CertificateRefused,
+            Self::DeviceSignature => ErrorCode::TerminalAuthenticationFailed,
+            _ => ErrorCode::Internal,
         }
     }
 
@@ -98,6 +129,16 @@ impl CollectFault {
             Self::SameTransportKey { .. } => {
                 "keys are unique: one of the two copied an answer, deploy neither"
             }
+            Self::DeviceCertificate(_) => {
+                "check the station's device root and revocation list; if they are right, have the device certified again"
+            }
+            Self::OtherDevice { .. } => {
+                "do not deploy it: it shows another PIN pad's certificate; find out where that came from"
+            }
+            Self::DeviceSignature => "do not deploy it: something between changed its answer, or it lies",
+            Self::SameDeviceKey { .. } => {
+                "deploy neither: a device key was copied; tell the vendor and the CA"
+            }
             Self::Internal => "collect it again",
         }
     }
@@ -112,7 +153,9 @@ fn refused(code: Option<ErrorCode>) -> &'static str {
         Some(ErrorCode::CertificateRefused) => {
             "check its burnt-in root and date against the work certificate's chain, dates and role"
         }
-        Some(ErrorCode::SuiteNotSupported) => "its software lacks the TDES suite: update it",
+        Some(ErrorCode::SuiteNotSupported) => {
+            "its software lacks this suite, or it is bound to another one: look at its status"
+        }
         Some(ErrorCode::Busy | ErrorCode::Timeout) => "wait a minute and collect it again",
         Some(ErrorCode::Malformed | ErrorCode::UnexpectedMessage) => {
             "it does not understand this station: compare their versions"

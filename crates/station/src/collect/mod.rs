@@ -1,8 +1,11 @@
 //! Collecting transport keys from many terminals at once, under two cards.
 
+mod ec_aes;
 mod fault;
 mod settle;
+mod suite;
 mod target;
+mod tdes;
 
 use std::{
     collections::HashSet,
@@ -14,18 +17,19 @@ use std::{
     thread,
 };
 
-use flows::collect::{Collected, station::Start};
-use wire::{Device, ErrorCode, Fields, ModelId, Serial, VendorId};
+use flows::{Tdes, collect::Collected};
+use wire::{Device, ErrorCode, Fields, Frame, ModelId, Serial, VendorId};
 
 use crate::{
-    BothCards, Error, Progress, WorkCertificate,
+    BothCards, Error, Progress, WorkCertificate, clock,
     link::{Link, LinkError, LinkLimits},
 };
 
 pub use fault::CollectFault;
+pub use suite::StationSuite;
 pub use target::Target;
 
-/// Most terminals in one run: with RSA-4096 their package stays below the 16 MiB that a CMS package may have.
+/// Most terminals in one run of suite 01; see [`StationSuite::MAX_TERMINALS`].
 pub const MAX_TERMINALS: usize = 10_000;
 /// Most terminals asked at the same time.
 pub const MAX_PARALLEL: usize = 256;
@@ -51,21 +55,15 @@ impl Default for CollectSettings {
 
 /// A terminal that was collected.
 #[derive(Debug, Clone)]
-pub struct CollectedTerminal {
+pub struct CollectedTerminal<S: StationSuite = Tdes> {
     target: Target,
-    answer: Collected,
+    answer: Collected<S>,
+    frame: Frame,
+    ceremony: S::Ceremony,
     work_certificate_sha256: String,
 }
 
-impl CollectedTerminal {
-    pub(crate) fn new(
-        target: Target,
-        answer: Collected,
-        work_certificate_sha256: String,
-    ) -> CollectedTerminal {
-        CollectedTerminal { target, answer, work_certificate_sha256 }
-    }
-
+impl<S: StationSuite> CollectedTerminal<S> {
     /// Where it was.
     pub fn target(&self) -> &Target {
         &self.target
@@ -86,7 +84,17 @@ impl CollectedTerminal {
         self.answer.model.as_ref()
     }
 
-    /// Ctk_Pu: TK under the work certificate's key.
+    /// COLLECTED as it came.
+    pub fn frame(&self) -> &Frame {
+        &self.frame
+    }
+
+    /// What the run was under beside the work certificate.
+    pub fn ceremony(&self) -> &S::Ceremony {
+        &self.ceremony
+    }
+
+    /// DF09: TK under the work certificate's key.
     pub fn ctk_pu(&self) -> &[u8] {
         &self.answer.ctk_pu
     }
@@ -104,6 +112,11 @@ impl CollectedTerminal {
     /// SHA-256 of the certificate that it encrypted to, lower-case hex.
     pub fn work_certificate_sha256(&self) -> &str {
         &self.work_certificate_sha256
+    }
+
+    /// The key of who made the TK, where the suite has one.
+    fn maker_key(&self) -> Option<Vec<u8>> {
+        S::maker_key(&self.answer)
     }
 
     fn refuse(self, fault: CollectFault) -> FailedTerminal {
@@ -147,10 +160,10 @@ impl fmt::Display for FailedTerminal {
 }
 
 /// What a run brought, each list in the order of its targets.
-#[derive(Debug, Default)]
-pub struct CollectionRun {
+#[derive(Debug)]
+pub struct CollectionRun<S: StationSuite = Tdes> {
     /// To be packed.
-    pub collected: Vec<CollectedTerminal>,
+    pub collected: Vec<CollectedTerminal<S>>,
     /// Each with its reason.
     pub failed: Vec<FailedTerminal>,
     /// Serials on the list that were not collected.
@@ -161,23 +174,24 @@ pub struct CollectionRun {
 /// before each terminal is asked.
 ///
 /// # Errors
-/// [`Error::TooManyTerminals`]; what [`BothCards::check`] says when no terminal has been asked yet. Later troubles are
-/// each terminal's own, in [`CollectionRun::failed`].
-pub fn collect(
+/// [`Error::TooManyTerminals`]; [`Error::CeremonyOver`]; what [`BothCards::check`] says when no terminal has been asked yet.
+/// Later troubles are each terminal's own, in [`CollectionRun::failed`].
+pub fn collect<S: StationSuite>(
     cards: &BothCards,
-    work: &WorkCertificate,
+    work: &WorkCertificate<S>,
     targets: &[Target],
     settings: &CollectSettings,
     progress: &dyn Progress,
-) -> Result<CollectionRun, Error> {
-    if targets.len() > MAX_TERMINALS {
-        return Err(Error::TooManyTerminals { found: targets.len(), max: MAX_TERMINALS });
+) -> Result<CollectionRun<S>, Error> {
+    if targets.len() > S::MAX_TERMINALS {
+        return Err(Error::TooManyTerminals { found: targets.len(), max: S::MAX_TERMINALS });
     }
     cards.check()?;
+    S::is_open(work.ceremony(), clock::now())?;
     let allowed: Option<HashSet<&Serial>> = settings.allowed.as_ref().map(|list| list.iter().collect());
     let run = Run { cards, work, limits: settings.limits, allowed: allowed.as_ref() };
 
-    let mut run_result = CollectionRun::default();
+    let mut run_result = CollectionRun { collected: Vec::new(), failed: Vec::new(), missing: Vec::new() };
     progress.started(targets.len());
     for outcome in ask_all(&run, targets, settings.parallel, progress) {
         match outcome {
@@ -194,21 +208,26 @@ pub fn collect(
     Ok(run_result)
 }
 
-type Outcome = Result<CollectedTerminal, FailedTerminal>;
+type Outcome<S> = Result<CollectedTerminal<S>, FailedTerminal>;
 
 /// What all threads of a run share.
-struct Run<'a> {
+struct Run<'a, S: StationSuite> {
     cards: &'a BothCards,
-    work: &'a WorkCertificate,
+    work: &'a WorkCertificate<S>,
     limits: LinkLimits,
     allowed: Option<&'a HashSet<&'a Serial>>,
 }
 
 /// Asks all, by as many threads as may work at a time; answers come back in the order of the targets.
-fn ask_all(run: &Run<'_>, targets: &[Target], parallel: usize, progress: &dyn Progress) -> Vec<Outcome> {
+fn ask_all<S: StationSuite>(
+    run: &Run<'_, S>,
+    targets: &[Target],
+    parallel: usize,
+    progress: &dyn Progress,
+) -> Vec<Outcome<S>> {
     let mut seen = HashSet::new();
     let first: Vec<bool> = targets.iter().map(|target| seen.insert(target.address())).collect();
-    let answers: Vec<OnceLock<Outcome>> = targets.iter().map(|_| OnceLock::new()).collect();
+    let answers: Vec<OnceLock<Outcome<S>>> = targets.iter().map(|_| OnceLock::new()).collect();
     let next = AtomicUsize::new(0);
     let work = || {
         loop {
@@ -223,7 +242,7 @@ fn ask_all(run: &Run<'_>, targets: &[Target], parallel: usize, progress: &dyn Pr
             };
             // Kept before anyone is told: a display that fails must not lose an answer.
             match answer.get_or_init(ask) {
-                Ok(terminal) => progress.collected(terminal),
+                Ok(terminal) => progress.collected(terminal.device(), &terminal.fingerprint()),
                 Err(failed) => progress.failed(failed),
             }
         }
@@ -242,19 +261,25 @@ fn ask_all(run: &Run<'_>, targets: &[Target], parallel: usize, progress: &dyn Pr
         .collect()
 }
 
-impl Run<'_> {
-    fn ask(&self, target: &Target) -> Outcome {
+impl<S: StationSuite> Run<'_, S> {
+    fn ask(&self, target: &Target) -> Outcome<S> {
         self.cards.check().map_err(|error| failed(target, None, CollectFault::Cards(error)))?;
-        let answer = self.exchange(target).map_err(|fault| {
+        let (answer, frame) = self.exchange(target).map_err(|fault| {
             let sn = fault.answered_by().cloned();
             failed(target, sn, fault)
         })?;
-        Ok(CollectedTerminal::new(target.clone(), answer, self.work.sha256_hex()))
+        Ok(CollectedTerminal {
+            target: target.clone(),
+            answer,
+            frame,
+            ceremony: self.work.ceremony().clone(),
+            work_certificate_sha256: self.work.sha256_hex(),
+        })
     }
 
     /// COLLECT and its answer.
-    fn exchange(&self, target: &Target) -> Result<Collected, CollectFault> {
-        let (collect, expect) = Start::new(self.work.collect_key(), self.work.modulus_bytes()).begin()?;
+    fn exchange(&self, target: &Target) -> Result<(Collected<S>, Frame), CollectFault> {
+        let (collect, expect) = self.work.start().begin()?;
         let mut link = Link::connect(target.address(), self.limits)?;
         link.send(&collect)?;
         let frame = match link.receive() {
@@ -269,13 +294,19 @@ impl Run<'_> {
             }
         };
         match expect.on_frame(&frame) {
-            Ok(answer) => match self.unwanted(target, &answer) {
-                None => Ok(answer),
-                Some(fault) => {
-                    link.end_with(ErrorCode::UnknownTerminal);
-                    Err(fault)
+            Ok(answer) => {
+                let said = (&collect, &frame);
+                let checked = self
+                    .check_wanted(target, &answer)
+                    .and_then(|()| S::check_maker(said, &answer, self.work.checks()));
+                match checked {
+                    Ok(()) => Ok((answer, frame)),
+                    Err(fault) => {
+                        link.end_with(fault.code());
+                        Err(fault)
+                    }
                 }
-            },
+            }
             Err(fault) => {
                 // An ERROR is not answered.
                 if fault.peer_error().is_none() {
@@ -286,17 +317,17 @@ impl Run<'_> {
         }
     }
 
-    /// Whether this is a terminal that the run does not want.
-    fn unwanted(&self, target: &Target, answer: &Collected) -> Option<CollectFault> {
+    /// Refuses a terminal that the run does not want.
+    fn check_wanted(&self, target: &Target, answer: &Collected<S>) -> Result<(), CollectFault> {
         let sn = answer.device.sn();
         match target.expected() {
             Some(expected) if expected != sn => {
-                return Some(CollectFault::OtherSerial { expected: expected.clone(), found: sn.clone() });
+                return Err(CollectFault::OtherSerial { expected: expected.clone(), found: sn.clone() });
             }
             _ => {}
         }
         let listed = self.allowed.is_none_or(|allowed| allowed.contains(sn));
-        (!listed).then(|| CollectFault::Unlisted { sn: sn.clone() })
+        if listed { Ok(()) } else { Err(CollectFault::Unlisted { sn: sn.clone() }) }
     }
 }
 
@@ -305,7 +336,7 @@ fn failed(target: &Target, sn: Option<Serial>, fault: CollectFault) -> FailedTer
 }
 
 /// The serials of the list that no terminal brought.
-fn missing(allowed: &[Serial], collected: &[CollectedTerminal]) -> Vec<Serial> {
+fn missing<S: StationSuite>(allowed: &[Serial], collected: &[CollectedTerminal<S>]) -> Vec<Serial> {
     let brought: HashSet<&Serial> = collected.iter().map(|terminal| terminal.device().sn()).collect();
     let mut named = HashSet::new();
     allowed.iter().filter(|sn| !brought.contains(sn) && named.insert(*sn)).cloned().collect()

@@ -4,21 +4,24 @@ use std::collections::HashMap;
 
 use wire::Serial;
 
-use super::{CollectFault, CollectedTerminal, FailedTerminal};
+use super::{CollectFault, CollectedTerminal, FailedTerminal, StationSuite};
 
 /// Splits off the terminals that are not unique in this run, each with its reason.
 ///
 /// Two answers with one serial, of the terminal or its PIN pad (keys belong to the PIN pad), mean that one of them is
-/// not what it says, and the station cannot tell which: it uses neither. The same for two with one Ctk_Pu, which OAEP
-/// never makes twice.
-pub(super) fn settle(collected: Vec<CollectedTerminal>) -> (Vec<CollectedTerminal>, Vec<FailedTerminal>) {
+/// not what it says, and the station cannot tell which: it uses neither. The same for two with one Ctk_Pu, which no
+/// encryption makes twice, and for two whose answers one device key signed.
+pub(super) fn settle<S: StationSuite>(
+    collected: Vec<CollectedTerminal<S>>,
+) -> (Vec<CollectedTerminal<S>>, Vec<FailedTerminal>) {
     let faults: Vec<Option<CollectFault>> = {
         let serials = index(&collected, |terminal| {
             let device = terminal.device();
             [Some(device.sn()), device.external_pin_pad()].into_iter().flatten().collect()
         });
         let keys = index(&collected, |terminal| vec![terminal.ctk_pu()]);
-        let fault = |(place, terminal): (usize, &CollectedTerminal)| {
+        let makers = index(&collected, |terminal| terminal.maker_key().into_iter().collect());
+        let fault = |(place, terminal): (usize, &CollectedTerminal<S>)| {
             let device = terminal.device();
             let twice = |sn: &Serial| {
                 let other = other(&serials, &sn, place).and_then(|other| collected.get(other))?;
@@ -29,7 +32,12 @@ pub(super) fn settle(collected: Vec<CollectedTerminal>) -> (Vec<CollectedTermina
                 let other = other(&keys, &terminal.ctk_pu(), place).and_then(|other| collected.get(other))?;
                 Some(CollectFault::SameTransportKey { other: other.device().sn().clone() })
             };
-            twice(device.sn()).or_else(|| twice(device.pin_pad())).or_else(copied)
+            let borrowed = || {
+                let maker = terminal.maker_key()?;
+                let other = other(&makers, &maker, place).and_then(|other| collected.get(other))?;
+                Some(CollectFault::SameDeviceKey { other: other.device().sn().clone() })
+            };
+            twice(device.sn()).or_else(|| twice(device.pin_pad())).or_else(copied).or_else(borrowed)
         };
         collected.iter().enumerate().map(fault).collect()
     };
@@ -44,9 +52,9 @@ pub(super) fn settle(collected: Vec<CollectedTerminal>) -> (Vec<CollectedTermina
 }
 
 /// Which places have which value.
-fn index<'a, K: Eq + std::hash::Hash>(
-    collected: &'a [CollectedTerminal],
-    values: impl Fn(&'a CollectedTerminal) -> Vec<K>,
+fn index<'a, S: StationSuite, K: Eq + std::hash::Hash>(
+    collected: &'a [CollectedTerminal<S>],
+    values: impl Fn(&'a CollectedTerminal<S>) -> Vec<K>,
 ) -> HashMap<K, Vec<usize>> {
     let mut index: HashMap<K, Vec<usize>> = HashMap::new();
     for (place, terminal) in collected.iter().enumerate() {
@@ -71,17 +79,21 @@ mod tests {
 
     fn terminal(sn: &str, pin_pad: Option<&str>, key: u8) -> CollectedTerminal {
         let serial = |text| Serial::parse(text).unwrap();
-        CollectedTerminal::new(
-            format!("{sn}-{key}:7802").parse().unwrap(),
-            Collected {
-                device: Device::new(serial(sn), pin_pad.map(serial)).unwrap(),
-                vendor: None,
-                model: None,
-                ctk_pu: vec![key; 256],
-                refusals: Vec::new(),
-            },
-            String::new(),
-        )
+        let answer = Collected {
+            device: Device::new(serial(sn), pin_pad.map(serial)).unwrap(),
+            vendor: None,
+            model: None,
+            ctk_pu: vec![key; 256],
+            maker: (),
+            refusals: Vec::new(),
+        };
+        CollectedTerminal {
+            target: format!("{sn}-{key}:7802").parse().unwrap(),
+            frame: answer.write().unwrap(),
+            answer,
+            ceremony: (),
+            work_certificate_sha256: String::new(),
+        }
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use hsm::{
     KeyBlock,
-    commands::{Held, HeldKey, ImportDik1, ImportLoaded, Imported as Reply},
+    commands::{Held, HeldKey, HeldKeyEc, ImportDik1, ImportLoaded, Imported as Reply},
 };
 use wire::{Kcv, Serial};
 
@@ -91,6 +91,7 @@ impl Kld {
         };
         match self.hsm()?.call(command)? {
             Reply::Key(HeldKey { block, kcv }) => self.keep(place, block, Kcv::Tdes(kcv)),
+            Reply::KeyEc(HeldKeyEc { block, kcv }) => self.keep(place, block, Kcv::Aes(kcv)),
             Reply::Factor { .. } => Err(hsm::HsmError::WrongReply("ImportLoaded").into()),
         }
     }

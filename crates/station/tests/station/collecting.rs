@@ -14,11 +14,11 @@ use flows::{
     collect::{Reason, terminal::Ask},
 };
 use keyferry_station::{
-    Checks, CollectFault, CollectSettings, CollectedTerminal, CollectionRun, Error, FailedTerminal,
-    LinkLimits, Progress, Quiet, Target, WorkCertificate, collect, collect::MAX_TERMINALS, link::LinkError,
+    Checks, CollectFault, CollectSettings, CollectionRun, Error, FailedTerminal, LinkLimits, Progress, Quiet,
+    Target, WorkCertificate, collect, collect::MAX_TERMINALS, link::LinkError,
 };
 use pki::{CertificateRefusal, Role};
-use wire::{ErrorCode, ErrorMessage, Fields, Frame, Malformed, MessageType, error_frame};
+use wire::{Device, ErrorCode, ErrorMessage, Fields, Frame, Malformed, MessageType, error_frame};
 
 use crate::{
     estate::{BOTH, Cards, ESTATE, expired, valid},
@@ -246,7 +246,7 @@ fn address_that_stands_twice_is_asked_once() {
 struct Taker<'a>(&'a Cards, &'static str);
 
 impl Progress for Taker<'_> {
-    fn collected(&self, _: &CollectedTerminal) {
+    fn collected(&self, _: &Device, _: &str) {
         self.0.remove(self.1);
     }
 }
@@ -293,7 +293,7 @@ impl Progress for Told {
         assert_eq!(terminals, 3);
         self.add("started");
     }
-    fn collected(&self, _: &CollectedTerminal) {
+    fn collected(&self, _: &Device, _: &str) {
         self.add("collected");
     }
     fn failed(&self, _: &FailedTerminal) {

@@ -5,6 +5,7 @@
 mod approving;
 mod cards;
 mod collecting;
+mod collecting_02;
 mod estate;
 mod fake_server;
 mod fake_terminal;
@@ -12,5 +13,6 @@ mod openssl;
 mod packing;
 mod repairing;
 mod spooling;
+mod suite_02;
 mod uploading;
 mod windows;

@@ -3,6 +3,7 @@
 use std::fs;
 
 use base64ct::{Base64, Encoding};
+use flows::Tdes;
 use keyferry_station::{
     BothCards, CollectSettings, CollectedTerminal, Error, MAX_STATION_NAME, PackSettings, Package, Quiet,
     collect,
@@ -116,7 +117,7 @@ fn nothing_is_packed_without_both_cards() {
 #[test]
 fn empty_package_and_bad_station_name_are_refused() {
     let both = &BOTH.1;
-    assert!(matches!(Package::sign(both, &[], &settings(false)), Err(Error::NothingCollected)));
+    assert!(matches!(Package::sign::<Tdes>(both, &[], &settings(false)), Err(Error::NothingCollected)));
     let terminals = two_terminals(both);
     for (station, good) in [
         (String::new(), false),

@@ -107,7 +107,9 @@ fn download(terminal: &mut Terminal) {
     let block = wrap_tmk(tk.tek(), &tmk, &place, reply.context().as_bytes()).unwrap();
     let (key, at_kms) = reply.deliver(&block, Kcv::Tdes(tmk.kcv())).unwrap();
     let (confirm, at_terminal) = at_terminal.on_frame(pad, &key).unwrap();
-    let Confirm::Opened(confirmed) = at_kms.on_frame(&confirm).unwrap().compare() else { panic!("wrong check value") };
+    let Confirm::Opened(confirmed) = at_kms.on_frame(&confirm).unwrap().compare() else {
+        panic!("wrong check value")
+    };
     at_terminal.on_frame(pad, &confirmed.done().unwrap()).unwrap();
 }
 
