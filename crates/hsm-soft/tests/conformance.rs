@@ -12,7 +12,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use hsm::conformance::{Entered, Exchange, OWNER, ZoneMaster};
+use hsm::conformance::{Entered, Exchange, ExchangeAes, OWNER, ZoneMaster};
 use hsm::{
     Client, Hsm, HsmError, KeyBlock,
     commands::{MakeWorkKey, Status, ZoneAlgorithm},
@@ -44,10 +44,12 @@ async fn the_software_hsm_conforms() {
     let (folder, socket) = serve();
     let offline = Offline::open(&folder.path().join("hsm"), PASSPHRASE).unwrap();
     let (block, key) = enter(&offline, Target::Exchange);
+    let (exchange_block, exchange_key) = enter_aes(&offline, Target::ExchangeAes);
     let (tdes_block, tdes_key) = enter(&offline, zone_master(ZoneAlgorithm::Tdes));
     let (aes_block, aes_key) = enter_aes(&offline, zone_master(ZoneAlgorithm::Aes));
     let entered = Entered {
         exchange: Exchange { block, key },
+        exchange_aes: ExchangeAes { block: exchange_block, key: exchange_key },
         zone_tdes: ZoneMaster { block: tdes_block, key: tdes_key },
         zone_aes: ZoneMaster { block: aes_block, key: aes_key },
     };

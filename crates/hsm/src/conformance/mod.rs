@@ -11,6 +11,7 @@ mod misuse;
 mod pins;
 mod rks_load;
 mod sign_in;
+mod suite_02;
 mod tms;
 mod zone;
 
@@ -35,6 +36,14 @@ pub struct Exchange {
     pub key: TdesKey,
 }
 
+/// An AES exchange key agreed by components, for keys of suite 02.
+pub struct ExchangeAes {
+    /// The key under the backend's LMK, of [`OWNER`].
+    pub block: KeyBlock,
+    /// The key in clear, 32 bytes.
+    pub key: AesKey,
+}
+
 /// A zone master key agreed by components.
 pub struct ZoneMaster<K> {
     /// The key under the backend's LMK, of [`OWNER`].
@@ -47,6 +56,8 @@ pub struct ZoneMaster<K> {
 pub struct Entered {
     /// Between KLD and KMS.
     pub exchange: Exchange,
+    /// Between KLD and KMS, for keys of suite 02.
+    pub exchange_aes: ExchangeAes,
     /// Of a TDES zone, 24 bytes.
     pub zone_tdes: ZoneMaster<TdesKey>,
     /// Of an AES zone, 32 bytes.
@@ -69,6 +80,9 @@ pub async fn run(hsm: &impl Hsm, entered: &Entered) {
     sign_in::run(hsm, exchange).await;
     zone::run(hsm, entered).await;
     pins::run(hsm, entered).await;
+    suite_02::run(hsm, &entered.exchange_aes).await;
+    suite_02::exchange::no_exchange_key_carries_the_other_suites_keys(hsm, exchange, &entered.exchange_aes)
+        .await;
 }
 
 async fn status(hsm: &impl Hsm) {
