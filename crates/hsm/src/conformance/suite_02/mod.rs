@@ -3,8 +3,9 @@
 mod collect;
 mod download;
 pub(super) mod exchange;
-
+mod local_load;
 mod peer;
+mod rks_load;
 
 use super::ExchangeAes;
 use crate::Hsm;
@@ -13,4 +14,6 @@ pub(super) async fn run(hsm: &impl Hsm, exchange: &ExchangeAes) {
     collect::run(hsm).await;
     download::run(hsm).await;
     exchange::run(hsm, exchange).await;
+    local_load::run(hsm, exchange).await;
+    rks_load::run(hsm, exchange).await;
 }
