@@ -33,9 +33,9 @@ pub enum Error {
     /// The key is one that must not be used.
     #[error(transparent)]
     Poor(#[from] PoorKey),
-    /// The random source gave the same output twice: nothing is generated until the process restarts.
+    /// The random source failed a health test: nothing is generated until the process restarts.
     #[error(
-        "the random number source repeats itself: no key is made; restart, and if it stays, replace the machine"
+        "the random number source failed its health test: no key is made; restart, and if it stays, replace the machine"
     )]
     RandomStuck,
     /// The operating system has no random numbers for us.

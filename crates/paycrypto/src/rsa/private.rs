@@ -8,6 +8,7 @@ use zeroize::Zeroizing;
 
 use super::library::RsaKey;
 use super::{RsaError, check};
+use crate::random;
 
 /// A prepared RSA private key of 2 048 to 4 096 bits with an odd exponent of at least 65 537. Parsed once,
 /// then used from any number of threads.
@@ -37,6 +38,7 @@ impl PrivateKey {
             4096 => KeySize::Rsa4096,
             _ => return Err(RsaError::CannotGenerate { bits }),
         };
+        random::check().map_err(|_| RsaError::Generate)?;
         let key = PrivateDecryptingKey::generate(size).map_err(|_| RsaError::Generate)?;
         let der: Pkcs8V1Der<'_> = key.as_der().map_err(|_| RsaError::Generate)?;
         Self::from_pkcs8(der.as_ref())
