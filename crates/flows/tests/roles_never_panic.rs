@@ -5,6 +5,7 @@
 mod support;
 
 use keyferry_flows::{
+    Tdes,
     collect::{CollectKey, ask, station, terminal as collect_terminal},
     device_certificate, local_load, repair, rks_load, sign_in,
     tmk_download::{
@@ -286,22 +287,24 @@ fn tms(frames: &[Frame; 3]) -> Option<()> {
 
 /// What both sides make of an opened payload.
 fn sealed_phase(frame: &Frame) {
-    let inner = unseal(frame).unwrap_or_else(|_| frame.payload().to_vec());
-    match Request::read(&inner) {
+    let inner = unseal::<Tdes>(frame).unwrap_or_else(|_| frame.payload().to_vec());
+    match Request::read::<Tdes>(&inner) {
         Ok(Request::Get(get)) => drop((get.length(7), get.clone().answer(7, vec![0; 7]), get.not_offered())),
-        Ok(Request::Inventory(inventory)) => drop(Inventory::from_payload(&inventory.to_payload().unwrap())),
+        Ok(Request::Inventory(inventory)) => {
+            drop(Inventory::from_payload::<Tdes>(&inventory.to_payload().unwrap()))
+        }
         Ok(Request::Report(report)) => drop((report.to_payload(), report.answer())),
         Err(fault) => drop(fault.answer()),
     }
-    let _ = (Plan::from_payload(&inner), Done::from_payload(&inner));
-    let Ok(data) = Data::from_payload(&inner) else { return };
+    let _ = (Plan::from_payload::<Tdes>(&inner), Done::from_payload::<Tdes>(&inner));
+    let Ok(data) = Data::from_payload::<Tdes>(&inner) else { return };
     let id = wire::PackageId {
         name: data.name.clone(),
         version: data.version.clone(),
         kind: wire::PackageKind::Application,
     };
     let mut fetch = Fetch::new(&wire::Manifest { id, size: u64::MAX, sha256: [0; 32] }, data.offset);
-    if let Next::Get(_) = fetch.next(5, 1 << 20) {
+    if let Next::Get(_) = fetch.next::<Tdes>(5, 1 << 20) {
         let _ = fetch.on_data(data);
     }
 }

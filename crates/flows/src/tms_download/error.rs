@@ -17,7 +17,7 @@ pub enum Reason {
     /// Terminal: its PIN pad refused; the code is the refusal's.
     #[error("the PIN pad refused: {0}")]
     Pad(#[from] PadRefusal),
-    /// The session key has protected as much as it may: 000B. The terminal opens a new session.
+    /// The session's keys have protected as much as they may: 000B. The terminal opens a new session.
     #[error(transparent)]
     Exhausted(#[from] Exhausted),
     /// TMS: a sealed message does not open: forged, replayed, out of order or cut. 0006.

@@ -1,4 +1,5 @@
 //! The messages of the sealed phase (2-wire.md section 3, types 35–39): inner payloads, without a frame's length field.
+//! Every suite has the same; suite 02 takes their fields in ascending order only.
 
 use alloc::{borrow::ToOwned, string::String, vec::Vec};
 
@@ -9,7 +10,7 @@ use wire::{
 };
 
 use super::sealed::INNER_MAX;
-use crate::{ProtocolError, fault, refusal_record};
+use crate::{ProtocolError, Suite, refusal_record};
 
 /// DF24.
 const YES: u8 = 0x01;
@@ -31,8 +32,8 @@ impl Inventory {
     ///
     /// # Errors
     /// When the payload is another message or malformed.
-    pub fn from_payload(payload: &[u8]) -> Result<Inventory, ProtocolError> {
-        let fields = read(payload, MessageType::TmsInventory)?;
+    pub fn from_payload<S: Suite>(payload: &[u8]) -> Result<Inventory, ProtocolError> {
+        let fields = read::<S>(payload, MessageType::TmsInventory)?;
         Ok(Inventory { installed: installed(&fields)?, status: status(&fields)? })
     }
 
@@ -77,8 +78,8 @@ impl Plan {
     ///
     /// # Errors
     /// When the payload is another message or malformed.
-    pub fn from_payload(payload: &[u8]) -> Result<Plan, ProtocolError> {
-        let fields = read(payload, MessageType::TmsPlan)?;
+    pub fn from_payload<S: Suite>(payload: &[u8]) -> Result<Plan, ProtocolError> {
+        let fields = read::<S>(payload, MessageType::TmsPlan)?;
         let entries = fields.templates(Tag::PACKAGE_ENTRY).map(PlanEntry::from_fields);
         let more = match fields.get(Tag::MORE) {
             None => false,
@@ -126,8 +127,8 @@ impl Get {
     ///
     /// # Errors
     /// When the payload is another message or malformed, or wants nothing or too much.
-    pub fn from_payload(payload: &[u8]) -> Result<Get, ProtocolError> {
-        let fields = read(payload, MessageType::TmsGet)?;
+    pub fn from_payload<S: Suite>(payload: &[u8]) -> Result<Get, ProtocolError> {
+        let fields = read::<S>(payload, MessageType::TmsGet)?;
         let (name, version) = fields.package()?;
         let wanted = u32::from_be_bytes(fields.exactly(Tag::LENGTH_WANTED)?);
         if !(1..=MAX_LENGTH_WANTED).contains(&wanted) {
@@ -167,8 +168,8 @@ impl Data {
     ///
     /// # Errors
     /// When the payload is another message or malformed, or holds more than can be asked for.
-    pub fn from_payload(payload: &[u8]) -> Result<Data, ProtocolError> {
-        let fields = read(payload, MessageType::TmsData)?;
+    pub fn from_payload<S: Suite>(payload: &[u8]) -> Result<Data, ProtocolError> {
+        let fields = read::<S>(payload, MessageType::TmsData)?;
         let (name, version) = fields.package()?;
         let data = fields.required(Tag::DATA)?;
         if u32::try_from(data.len()).map_or(true, |length| length > MAX_LENGTH_WANTED) {
@@ -216,8 +217,8 @@ impl Report {
     ///
     /// # Errors
     /// When the payload is another message or malformed.
-    pub fn from_payload(payload: &[u8]) -> Result<Report, ProtocolError> {
-        let fields = read(payload, MessageType::TmsReport)?;
+    pub fn from_payload<S: Suite>(payload: &[u8]) -> Result<Report, ProtocolError> {
+        let fields = read::<S>(payload, MessageType::TmsReport)?;
         let good = match fields.exactly(Tag::RESULT)? {
             [RESULT_GOOD] => true,
             [RESULT_FAILED] => false,
@@ -254,8 +255,8 @@ impl Done {
     ///
     /// # Errors
     /// When the payload is another message or malformed.
-    pub fn from_payload(payload: &[u8]) -> Result<Done, ProtocolError> {
-        read(payload, MessageType::Done).map(|_| Done)
+    pub fn from_payload<S: Suite>(payload: &[u8]) -> Result<Done, ProtocolError> {
+        read::<S>(payload, MessageType::Done).map(|_| Done)
     }
 
     /// Writes it.
@@ -273,15 +274,18 @@ pub fn error_payload(code: ErrorCode, text: &str) -> Vec<u8> {
 }
 
 /// The fields of the one message that may come. A sealed ERROR ends the flow as a clear one does.
-pub(super) fn read(payload: &[u8], expected: MessageType) -> Result<Fields, ProtocolError> {
-    fault::expect(&Frame::from_payload(payload)?, expected)
+fn read<S: Suite>(payload: &[u8], expected: MessageType) -> Result<Fields, ProtocolError> {
+    S::read(&Frame::from_payload(payload)?, expected)
 }
 
+/// Fields in ascending order, which suite 02 demands and suite 01 takes.
 fn write(
     kind: MessageType,
     fill: impl FnOnce(&mut Fields) -> Result<(), Malformed>,
 ) -> Result<Vec<u8>, ProtocolError> {
-    let frame = fault::write(kind, fill)?;
+    let mut fields = Fields::new();
+    fill(&mut fields).map_err(ProtocolError::Unwritable)?;
+    let frame = Frame::new(kind, &fields.ascending()).map_err(ProtocolError::Unwritable)?;
     let length = frame.payload().len();
     if length > INNER_MAX {
         return Err(ProtocolError::Unwritable(Malformed::FrameTooLong { length }));

@@ -18,26 +18,31 @@
 //!
 //! # Threats answered
 //!
-//! - *Reading and changing on the line*: encrypted under the session key, with a tag under DWK that is checked first.
+//! - *Reading and changing on the line*: encrypted under the session's keys, with a tag that is checked first; in suite
+//!   02 a key for each direction.
 //! - *Replay, reordering, reflection*: the tag is over direction and number; each number is expected once, and any
 //!   failure ends the session (0006 at the TMS, 0005 at the terminal).
 //! - *A forged ERROR*: in clear it only closes the connection, as cutting the line does.
-//! - *Too much under one key*: [`Counters`] refuses what goes past 2^20 blocks (000B), and [`Fetch`] asks for a new
-//!   session before.
+//! - *Too much under one key*: [`Counters`] refuses what goes past 2^20 blocks of 8 bytes in suite 01 and 2^34 of 16 in
+//!   suite 02 (000B), and [`Fetch`] asks for a new session before. [`SealSuite`] says what a suite's seal is like.
 //! - *Other bytes than asked for*: [`Fetch`] compares name, version, offset and length (0002). That the bytes are the
 //!   vendor's is shown by size, SHA-256 and signature of the whole file, which the terminal's driver checks.
 //! - *A huge or endless answer*: TMS_DATA holds at most 32 768 bytes, a status 4 096, and a plan what fits into one
 //!   message ([`Plan::fitting`]).
 
+mod ec_aes;
 mod error;
 pub mod messages;
 pub mod sealed;
+mod suite;
+mod tdes;
 pub mod terminal;
 pub mod tms;
 
 pub use error::Reason;
 pub use messages::{Data, Done, Get, Inventory, Plan, Report};
 pub use sealed::{Counters, Exhausted, INNER_MAX, MAX_SEALED_BLOCKS};
+pub use suite::SealSuite;
 pub use terminal::{Fetch, Next, length_for};
 pub use tms::Request;
 

@@ -6,9 +6,8 @@ use alloc::vec::Vec;
 use wire::{Manifest, limits::MAX_LENGTH_WANTED};
 
 use super::{
-    Fault, Reason,
+    Fault, Reason, SealSuite,
     messages::{Data, Get},
-    sealed::ciphertext_blocks,
 };
 
 /// Least that is asked for at a time, bytes, however slow the line is: less would be mostly frames.
@@ -22,8 +21,6 @@ const BITS_A_BYTE: u32 = 10;
 const DATA_OVERHEAD: usize = 2 + 2 * 3 + (3 + 8) + 5;
 /// Bytes of TMS_GET beside name and version: version, type, four tags with lengths, offset and length.
 const GET_OVERHEAD: usize = 2 + 2 * 3 + (3 + 8) + (3 + 4);
-/// Blocks left for an ERROR of the TMS.
-const FOR_AN_ERROR: u64 = 1;
 
 /// How much to ask for at a time on a serial line of this speed, in bits a second; as much as there may be elsewhere.
 pub fn length_for(bits_a_second: Option<u32>) -> u32 {
@@ -41,7 +38,7 @@ pub fn length_for(bits_a_second: Option<u32>) -> u32 {
 pub enum Next {
     /// Send this.
     Get(Get),
-    /// The session key cannot protect question and answer any more: open a new session and ask again.
+    /// The session's keys cannot protect question and answer any more: open a new session and ask again.
     NeedsNewSession,
     /// All bytes are there; whether they are the right ones, size and hash say.
     Complete,
@@ -66,9 +63,9 @@ impl Fetch {
         self.have
     }
 
-    /// What to do next, asking for at most `length` bytes ([`length_for`]) with so many blocks left to the session key.
-    /// Asking again, after a cut, is allowed at any time.
-    pub fn next(&mut self, length: u32, blocks_left: u64) -> Next {
+    /// What to do next, asking for at most `length` bytes ([`length_for`]) with so many blocks left to the session's
+    /// keys. Asking again, after a cut, is allowed at any time.
+    pub fn next<S: SealSuite>(&mut self, length: u32, blocks_left: u64) -> Next {
         self.asked = None;
         let left = self.manifest.size.saturating_sub(self.have);
         if left == 0 {
@@ -76,7 +73,7 @@ impl Fetch {
         }
         let wanted = length.clamp(1, MAX_LENGTH_WANTED);
         let expected = u32::try_from(left).map_or(wanted, |left| left.min(wanted));
-        if self.blocks(expected).saturating_add(FOR_AN_ERROR) > blocks_left {
+        if self.blocks::<S>(expected).saturating_add(S::FOR_AN_ERROR) > blocks_left {
             return Next::NeedsNewSession;
         }
         self.asked = Some(expected);
@@ -106,11 +103,11 @@ impl Fetch {
     }
 
     /// Blocks that question and answer take at most.
-    fn blocks(&self, expected: u32) -> u64 {
+    fn blocks<S: SealSuite>(&self, expected: u32) -> u64 {
         let id = &self.manifest.id;
         // A version has no text at hand, so its longest is reckoned with.
         let names = id.name.as_str().len() + wire::limits::MAX_PACKAGE_VERSION;
         let data = usize::try_from(expected).unwrap_or(usize::MAX).saturating_add(DATA_OVERHEAD + names);
-        ciphertext_blocks(GET_OVERHEAD + names).saturating_add(ciphertext_blocks(data))
+        S::blocks(GET_OVERHEAD + names).saturating_add(S::blocks(data))
     }
 }

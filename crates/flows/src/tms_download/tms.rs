@@ -9,6 +9,8 @@ use super::{
     Fault, Reason,
     messages::{Data, Done, Get, Inventory, Plan, Report},
 };
+use crate::Suite;
+
 /// What a terminal asks. It may ask in any order and as often as it likes: after a cut it goes on with TMS_GET, without
 /// an inventory before it in this session.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,13 +28,13 @@ impl Request {
     ///
     /// # Errors
     /// 0002; 0003 for any other message; the terminal's ERROR.
-    pub fn read(inner: &[u8]) -> Result<Request, Fault> {
+    pub fn read<S: Suite>(inner: &[u8]) -> Result<Request, Fault> {
         let kind = Frame::from_payload(inner).and_then(|frame| frame.kind())?;
         Ok(match kind {
-            MessageType::TmsInventory => Request::Inventory(Inventory::from_payload(inner)?),
-            MessageType::TmsReport => Request::Report(Report::from_payload(inner)?),
+            MessageType::TmsInventory => Request::Inventory(Inventory::from_payload::<S>(inner)?),
+            MessageType::TmsReport => Request::Report(Report::from_payload::<S>(inner)?),
             // Any other type is then what came where a request was expected.
-            _ => Request::Get(Get::from_payload(inner)?),
+            _ => Request::Get(Get::from_payload::<S>(inner)?),
         })
     }
 }

@@ -4,10 +4,10 @@ use std::{collections::HashMap, hash::Hash, rc::Rc};
 
 use keyferry_flows::{
     Tdes,
-    sign_in::messages::{Mac, Rnd1 as SignInRnd1, SignIn, SignInConfirm, SignedIn, WorkingKeys},
-    tmk_download::messages::{Done, KeyConfirm, Rnd1, TkChallenge, TkHello, TkKey, TkReply},
+    sign_in::messages::{Mac, Rnd1, SignIn, SignInConfirm, SignedIn, WorkingKeys},
+    tmk_download::messages::{Done, KeyConfirm, TkChallenge, TkHello, TkKey, TkReply},
 };
-use wire::{Frame, Kcv, MessageType, Suite};
+use wire::{Fields, Frame, Kcv, MessageType, Suite, Tag};
 
 use crate::terms::{self, Eight, Place};
 
@@ -131,14 +131,7 @@ impl Parts {
     /// The message on the wire, by the product's own writers.
     pub(crate) fn frame(&self, message: Message) -> Frame {
         match message {
-            Message::Hello { place, rnd1 } => TkHello::<Tdes> {
-                suite: Suite::TDES,
-                device: place.device(),
-                slot: place.slot(),
-                opening: Rnd1(self.eight(rnd1)),
-                refusals: Vec::new(),
-            }
-            .write(),
+            Message::Hello { place, rnd1 } => return self.hello(place, rnd1),
             Message::Challenge { crnd1, rnd2 } => {
                 TkChallenge { crnd1: self.eight(crnd1), rnd2: self.eight(rnd2) }.write()
             }
@@ -153,7 +146,7 @@ impl Parts {
                 suite: Suite::TDES,
                 device: place.device(),
                 slot: place.slot(),
-                fresh: SignInRnd1(self.eight(rnd1)),
+                fresh: Rnd1(self.eight(rnd1)),
                 kcv: self.kcv(check),
             }
             .write(),
@@ -165,6 +158,16 @@ impl Parts {
             Message::SignedIn { mac } => SignedIn::<Tdes> { mac: Mac(self.eight(mac)) }.write(),
         }
         .unwrap()
+    }
+
+    /// TK_HELLO, which an attacker may send with any top bit: the product's writer refuses one of the two.
+    fn hello(&self, place: Place, rnd1: PartId) -> Frame {
+        let mut fields = Fields::new();
+        fields.push(Tag::SUITE, &[Suite::TDES.byte()]).unwrap();
+        fields.push_device(&place.device()).unwrap();
+        fields.push(Tag::SLOT, &[place.slot().index()]).unwrap();
+        fields.push(Tag::RND1, &self.eight(rnd1)).unwrap();
+        Frame::new(MessageType::TkHello, &fields).unwrap()
     }
 
     fn eight(&self, part: PartId) -> Eight {

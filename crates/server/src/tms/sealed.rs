@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use flows::{
-    Fault,
+    Fault, Tdes,
     tms_download::{
         Counters, Reason, Request,
         messages::error_payload,
@@ -114,7 +114,7 @@ impl<S: Store, H: Hsm> Kms<S, H> {
 
     async fn answer_sealed(&self, sealing: &mut Sealing, frame: Frame) -> Result<Frame, SealedEnd> {
         let inner = self.open_sealed(sealing, frame).await?;
-        let request = Request::read(&inner)?;
+        let request = Request::read::<Tdes>(&inner)?;
         drop(inner);
         let (answer, _place) = match request {
             Request::Inventory(inventory) => (self.answer_inventory(sealing, inventory).await?, None),
@@ -129,7 +129,7 @@ impl<S: Store, H: Hsm> Kms<S, H> {
     }
 
     async fn open_sealed(&self, sealing: &mut Sealing, frame: Frame) -> Result<Vec<u8>, SealedEnd> {
-        let sealed = unseal(&frame).map_err(Fault::<Reason>::from)?;
+        let sealed = unseal::<Tdes>(&frame).map_err(Fault::<Reason>::from)?;
         drop(frame);
         let counter = sealing.counters.in_(sealed.len()).map_err(Fault::from)?;
         let command = OpenTms {

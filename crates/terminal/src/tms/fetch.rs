@@ -1,6 +1,7 @@
 //! One file into `incoming`, from where it stands.
 
 use flows::ProtocolError;
+use flows::Tdes;
 use flows::tms_download::messages::Data;
 use flows::tms_download::terminal::{Fetch, Next, length_for};
 use flows::tms_download::{Fault, Reason};
@@ -89,14 +90,14 @@ fn pieces<P: PinPad, S: Stream>(
     let length = length_for(session.line.link.baud());
     let mut fetch = Fetch::new(manifest, part.have());
     loop {
-        let get = match fetch.next(length, pad.tms_blocks_left()) {
+        let get = match fetch.next::<Tdes>(length, pad.tms_blocks_left()) {
             Next::Get(get) => get,
             Next::NeedsNewSession => return Ok(Pieces::NewSession),
             Next::Complete => return Ok(Pieces::All),
         };
         let question = get.to_payload().map_err(Fault::from)?;
         let answer = session.ask(pad, &question).map_err(Stopped::End)?;
-        let data = match Data::from_payload(&answer) {
+        let data = match Data::from_payload::<Tdes>(&answer) {
             Ok(data) => data,
             Err(ProtocolError::Peer(error)) if error.known_code() == Some(ErrorCode::Busy) => {
                 return Ok(Pieces::NewSession);

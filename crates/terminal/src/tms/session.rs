@@ -1,5 +1,6 @@
 //! Sessions: the handshake, and sealed questions and answers.
 
+use flows::Tdes;
 use flows::tms_download::messages::error_payload;
 use flows::tms_download::sealed::{sealed_frame, unseal};
 use flows::tms_download::{self, Reason as DownloadReason};
@@ -132,7 +133,7 @@ impl<S: Stream> Session<S> {
         self.line.send(&sealed_frame(&sealed).map_err(tms_download::Fault::from)?)?;
         let frame = self.line.receive(pad)?;
         // A clear ERROR ends the connection and says nothing that may be believed.
-        let sealed = unseal(&frame).map_err(tms_download::Fault::from)?;
+        let sealed = unseal::<Tdes>(&frame).map_err(tms_download::Fault::from)?;
         Ok(pad.tms_open(&sealed).map_err(tms_download::Fault::from)?)
     }
 

@@ -3,6 +3,7 @@
 use std::io;
 
 use flows::ProtocolError;
+use flows::Tdes;
 use flows::tms_download::messages::{Done, Inventory, Plan, Report};
 use flows::tms_download::{Fault, Reason};
 use flows::tms_session::Transaction;
@@ -92,7 +93,7 @@ impl<P: PinPad, S: Stream> Run<'_, '_, P, S> {
         let installed = self.areas.installed().cloned().collect();
         let inventory = Inventory { installed, status: status(&self.terminal.pad, &[]) };
         let answer = self.ask(&inventory.to_payload())?;
-        Plan::from_payload(&answer).map_err(|error| self.refuse(error))
+        Plan::from_payload::<Tdes>(&answer).map_err(|error| self.refuse(error))
     }
 
     fn carry_out(&mut self, entries: Vec<PlanEntry>, at: i64) -> Result<(), TmsError> {
@@ -266,7 +267,7 @@ impl<P: PinPad, S: Stream> Run<'_, '_, P, S> {
             refusals: Vec::new(),
         };
         let answer = self.ask(&report.to_payload())?;
-        if let Err(error) = Done::from_payload(&answer) {
+        if let Err(error) = Done::from_payload::<Tdes>(&answer) {
             return Err(self.refuse(error));
         }
         Ok(self.areas.told()?)

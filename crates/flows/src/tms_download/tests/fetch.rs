@@ -5,6 +5,7 @@ use std::{vec, vec::Vec};
 use wire::{ErrorCode, limits::MAX_LENGTH_WANTED};
 
 use super::{content, manifest, package};
+use crate::Tdes;
 use crate::tms_download::{
     Data, Fetch, Get, INNER_MAX, MAX_SEALED_BLOCKS, Next, Reason, sealed::ciphertext_blocks,
     terminal::length_for,
@@ -42,7 +43,7 @@ fn length_follows_the_speed_of_the_line() {
 #[test]
 fn question_wants_no_more_than_may_be_asked() {
     for (length, wanted) in [(0, 1), (1, 1), (32_768, 32_768), (32_769, 32_768), (u32::MAX, 32_768)] {
-        let get = asked(Fetch::new(&manifest(1 << 40), 7).next(length, PLENTY));
+        let get = asked(Fetch::new(&manifest(1 << 40), 7).next::<Tdes>(length, PLENTY));
         assert_eq!((get.offset, get.wanted), (7, wanted));
     }
 }
@@ -51,20 +52,20 @@ fn question_wants_no_more_than_may_be_asked() {
 fn pieces_follow_each_other_to_the_end() {
     let mut fetch = Fetch::new(&manifest(10), 0);
     let mut offsets = Vec::new();
-    while let Next::Get(get) = fetch.next(4, PLENTY) {
+    while let Next::Get(get) = fetch.next::<Tdes>(4, PLENTY) {
         offsets.push(get.offset);
         let left = 10 - get.offset;
         let bytes = fetch.on_data(data(get.offset, left.min(4))).unwrap();
         assert_eq!(bytes, data(get.offset, left.min(4)).data);
     }
     assert_eq!((offsets, fetch.have()), (vec![0, 4, 8], 10));
-    assert_eq!(fetch.next(4, PLENTY), Next::Complete);
+    assert_eq!(fetch.next::<Tdes>(4, PLENTY), Next::Complete);
 }
 
 #[test]
 fn file_that_is_there_or_longer_is_complete() {
     for (size, have) in [(0, 0), (10, 10), (10, 11), (10, u64::MAX)] {
-        assert_eq!(Fetch::new(&manifest(size), have).next(4, PLENTY), Next::Complete);
+        assert_eq!(Fetch::new(&manifest(size), have).next::<Tdes>(4, PLENTY), Next::Complete);
     }
 }
 
@@ -72,7 +73,7 @@ fn file_that_is_there_or_longer_is_complete() {
 fn anything_but_what_was_asked_for_is_0002_and_nothing_is_taken() {
     let other = |change: &dyn Fn(&mut Data)| {
         let mut fetch = Fetch::new(&manifest(10), 2);
-        let _ = asked(fetch.next(4, PLENTY));
+        let _ = asked(fetch.next::<Tdes>(4, PLENTY));
         let mut answer = data(2, 4);
         change(&mut answer);
         let result = fetch.on_data(answer);
@@ -99,7 +100,7 @@ fn anything_but_what_was_asked_for_is_0002_and_nothing_is_taken() {
 fn last_piece_is_exactly_what_is_left() {
     for (length, good) in [(1, false), (2, true), (3, false), (4, false)] {
         let mut fetch = Fetch::new(&manifest(10), 8);
-        assert_eq!(asked(fetch.next(4, PLENTY)).wanted, 4);
+        assert_eq!(asked(fetch.next::<Tdes>(4, PLENTY)).wanted, 4);
         assert_eq!(fetch.on_data(data(8, length)).is_ok(), good, "{length}");
     }
 }
@@ -109,7 +110,7 @@ fn answer_is_taken_once_and_only_to_a_question() {
     let mut fetch = Fetch::new(&manifest(10), 0);
     let nothing = Reason::OtherData { why: "nothing was" };
     assert_eq!(fetch.on_data(data(0, 4)).unwrap_err().reason, nothing);
-    let _ = asked(fetch.next(4, PLENTY));
+    let _ = asked(fetch.next::<Tdes>(4, PLENTY));
     assert!(fetch.on_data(data(0, 4)).is_ok());
     assert_eq!(fetch.on_data(data(0, 4)).unwrap_err().reason, nothing, "the same again");
 }
@@ -120,17 +121,17 @@ fn new_session_is_asked_for_before_the_blocks_run_out() {
     for length in [1, 7, 8, 9, 255, 256, 4_096, 32_768] {
         let size = 1 << 32;
         let data = data(0, length);
-        let get = asked(Fetch::new(&manifest(size), 0).next(u32::try_from(length).unwrap(), PLENTY));
+        let get = asked(Fetch::new(&manifest(size), 0).next::<Tdes>(u32::try_from(length).unwrap(), PLENTY));
         let (get, data) = (get.to_payload().unwrap().len(), data.to_payload().unwrap().len());
         assert!(data <= INNER_MAX);
         let blocks = ciphertext_blocks(get) + ciphertext_blocks(data);
         let mut fetch = Fetch::new(&manifest(size), 0);
-        let enough =
-            (blocks..).find(|left| matches!(fetch.next(u32::try_from(length).unwrap(), *left), Next::Get(_)));
+        let enough = (blocks..)
+            .find(|left| matches!(fetch.next::<Tdes>(u32::try_from(length).unwrap(), *left), Next::Get(_)));
         let spare = enough.unwrap() - blocks;
         assert!((1..=16).contains(&spare), "one for an ERROR, and little more: {spare}");
         for left in [0, 1, blocks] {
-            let next = fetch.next(u32::try_from(length).unwrap(), left);
+            let next = fetch.next::<Tdes>(u32::try_from(length).unwrap(), left);
             assert_eq!(next, Next::NeedsNewSession);
         }
     }

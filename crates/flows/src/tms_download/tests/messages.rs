@@ -6,7 +6,7 @@ use wire::{ErrorCode, Fields, Malformed, MessageType, PlanEntry, Tag, limits::MA
 
 use super::{entry, package};
 use crate::{
-    ProtocolError, RefusalRecord,
+    ProtocolError, RefusalRecord, Tdes,
     testing::with,
     tms_download::{Data, Done, Get, INNER_MAX, Inventory, Plan, Report, messages::error_payload},
 };
@@ -24,25 +24,25 @@ fn assert_malformed<T: core::fmt::Debug>(result: Result<T, ProtocolError>, expec
 
 fn get_with(tag: Tag, value: Option<&[u8]>) -> Result<Get, ProtocolError> {
     let good: [(Tag, &[u8]); 2] = [(Tag::OFFSET, &[0; 8]), (Tag::LENGTH_WANTED, &[0, 0, 0x10, 0])];
-    Get::from_payload(&inner(MessageType::TmsGet, &[PACKAGE, good].concat(), tag, value))
+    Get::from_payload::<Tdes>(&inner(MessageType::TmsGet, &[PACKAGE, good].concat(), tag, value))
 }
 
 fn data_with(tag: Tag, value: Option<&[u8]>) -> Result<Data, ProtocolError> {
     let good: [(Tag, &[u8]); 2] = [(Tag::OFFSET, &[0; 8]), (Tag::DATA, &[1, 2, 3])];
-    Data::from_payload(&inner(MessageType::TmsData, &[PACKAGE, good].concat(), tag, value))
+    Data::from_payload::<Tdes>(&inner(MessageType::TmsData, &[PACKAGE, good].concat(), tag, value))
 }
 
 fn report_with(tag: Tag, value: Option<&[u8]>) -> Result<Report, ProtocolError> {
     let good: [(Tag, &[u8]); 2] = [(Tag::RESULT, &[0]), (Tag::STATUS, b"{}")];
-    Report::from_payload(&inner(MessageType::TmsReport, &good, tag, value))
+    Report::from_payload::<Tdes>(&inner(MessageType::TmsReport, &good, tag, value))
 }
 
 fn inventory_with(tag: Tag, value: Option<&[u8]>) -> Result<Inventory, ProtocolError> {
-    Inventory::from_payload(&inner(MessageType::TmsInventory, &[(Tag::STATUS, b"{}")], tag, value))
+    Inventory::from_payload::<Tdes>(&inner(MessageType::TmsInventory, &[(Tag::STATUS, b"{}")], tag, value))
 }
 
 fn plan_with(tag: Tag, value: Option<&[u8]>) -> Result<Plan, ProtocolError> {
-    Plan::from_payload(&inner(MessageType::TmsPlan, &[], tag, value))
+    Plan::from_payload::<Tdes>(&inner(MessageType::TmsPlan, &[], tag, value))
 }
 
 #[test]
@@ -119,10 +119,10 @@ fn status_is_utf_8_of_up_to_4096_bytes() {
 fn entries_keep_their_order_and_a_broken_one_is_0002() {
     let installed = vec![package("b", "2.0.0"), package("a", "1.0.0-rc.1"), package("b", "1.0.0")];
     let inventory = Inventory { installed: installed.clone(), status: None };
-    assert_eq!(Inventory::from_payload(&inventory.to_payload().unwrap()), Ok(inventory));
+    assert_eq!(Inventory::from_payload::<Tdes>(&inventory.to_payload().unwrap()), Ok(inventory));
     let record = RefusalRecord { check: "lid".into(), reading: "open".into(), when: None }.fields();
     let report = Report { installed, good: false, status: Some("{}".into()), refusals: vec![record] };
-    assert_eq!(Report::from_payload(&report.to_payload().unwrap()), Ok(report));
+    assert_eq!(Report::from_payload::<Tdes>(&report.to_payload().unwrap()), Ok(report));
 
     let mut broken = package("a", "1.0.0").to_fields();
     broken = Fields::parse(&broken.encode().unwrap()[..10]).unwrap_or_default();
@@ -153,7 +153,7 @@ fn plan_takes_as_many_entries_as_fit_and_says_that_there_is_more() {
     let payload = plan.to_payload().unwrap();
     assert!(plan.more && payload.len() <= INNER_MAX);
     assert_eq!(plan.entries, entries[..plan.entries.len()], "the first ones, in order");
-    assert_eq!(Plan::from_payload(&payload), Ok(plan.clone()));
+    assert_eq!(Plan::from_payload::<Tdes>(&payload), Ok(plan.clone()));
     let one_more = Plan { entries: entries[..=plan.entries.len()].to_vec(), more: true };
     assert!(matches!(one_more.to_payload(), Err(ProtocolError::Unwritable(Malformed::FrameTooLong { .. }))));
 
@@ -185,25 +185,25 @@ fn answers_are_taken_in_their_place_only() {
     let plan = Plan { entries: vec![], more: false }.to_payload().unwrap();
     let done = Done.to_payload().unwrap();
     assert_eq!(done, [1, 0x06]);
-    assert_eq!(Done::from_payload(&done), Ok(Done));
+    assert_eq!(Done::from_payload::<Tdes>(&done), Ok(Done));
     let (expected, found) = (MessageType::TmsPlan, MessageType::Done);
-    assert_eq!(Plan::from_payload(&done), Err(ProtocolError::Unexpected { expected, found }));
+    assert_eq!(Plan::from_payload::<Tdes>(&done), Err(ProtocolError::Unexpected { expected, found }));
     assert_eq!(
-        Done::from_payload(&plan),
+        Done::from_payload::<Tdes>(&plan),
         Err(ProtocolError::Unexpected { expected: found, found: expected })
     );
     let (expected, found) = (MessageType::TmsData, MessageType::TmsPlan);
-    assert_eq!(Data::from_payload(&plan), Err(ProtocolError::Unexpected { expected, found }));
+    assert_eq!(Data::from_payload::<Tdes>(&plan), Err(ProtocolError::Unexpected { expected, found }));
 }
 
 #[test]
 fn sealed_error_is_the_peers_in_every_place() {
     let error = error_payload(ErrorCode::Busy, "this session key has protected enough");
     for refused in [
-        Plan::from_payload(&error).map(drop),
-        Data::from_payload(&error).map(drop),
-        Done::from_payload(&error).map(drop),
-        Get::from_payload(&error).map(drop),
+        Plan::from_payload::<Tdes>(&error).map(drop),
+        Data::from_payload::<Tdes>(&error).map(drop),
+        Done::from_payload::<Tdes>(&error).map(drop),
+        Get::from_payload::<Tdes>(&error).map(drop),
     ] {
         let Err(ProtocolError::Peer(message)) = refused else { panic!("it ends the session") };
         assert_eq!(message.known_code(), Some(ErrorCode::Busy));

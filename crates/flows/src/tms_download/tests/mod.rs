@@ -11,6 +11,8 @@ use std::{string::String, vec, vec::Vec};
 
 use wire::{Manifest, PackageId, PackageKind, PackageSignature, PlanEntry};
 
+use crate::Tdes;
+
 use super::{
     Counters, Data, Done, Fetch, Inventory, MAX_SEALED_BLOCKS, Next, Plan, Report, Request,
     sealed::ciphertext_blocks, terminal::length_for,
@@ -58,7 +60,7 @@ impl Tms {
     fn answer(&mut self, inner: &[u8]) -> Vec<u8> {
         let blocks = usize::try_from(ciphertext_blocks(inner.len())).unwrap();
         self.counters.in_(16 + 8 * blocks).unwrap();
-        let answer = match Request::read(inner).unwrap() {
+        let answer = match Request::read::<Tdes>(inner).unwrap() {
             Request::Inventory(inventory) => {
                 inventory.answer(&Plan { entries: vec![entry(self.size)], more: false }).unwrap()
             }
@@ -81,10 +83,10 @@ impl Tms {
 /// Fetches the rest of the file in pieces of this length.
 fn fetch(tms: &mut Tms, fetch: &mut Fetch, length: u32, file: &mut Vec<u8>) {
     loop {
-        match fetch.next(length, tms.counters.blocks_left()) {
+        match fetch.next::<Tdes>(length, tms.counters.blocks_left()) {
             Next::Get(get) => {
                 let answer = tms.answer(&get.to_payload().unwrap());
-                let bytes = fetch.on_data(Data::from_payload(&answer).unwrap()).unwrap();
+                let bytes = fetch.on_data(Data::from_payload::<Tdes>(&answer).unwrap()).unwrap();
                 file.extend_from_slice(&bytes);
             }
             Next::NeedsNewSession => tms.new_session(),
@@ -104,7 +106,7 @@ fn terminal_gets_its_plan_its_file_and_done() {
     let installed = vec![package("pay-app", "1.1.0")];
     let status: Option<String> = Some("{\"battery\":80}".into());
     let inventory = Inventory { installed: installed.clone(), status: status.clone() };
-    let plan = Plan::from_payload(&tms.answer(&inventory.to_payload().unwrap())).unwrap();
+    let plan = Plan::from_payload::<Tdes>(&tms.answer(&inventory.to_payload().unwrap())).unwrap();
     assert_eq!((plan.entries.as_slice(), plan.more), (&[entry(100_000)][..], false));
 
     let mut file = Vec::new();
@@ -112,7 +114,7 @@ fn terminal_gets_its_plan_its_file_and_done() {
     assert_whole(&file, 100_000);
 
     let report = Report { installed, good: true, status, refusals: Vec::new() };
-    assert_eq!(Done::from_payload(&tms.answer(&report.to_payload().unwrap())), Ok(Done));
+    assert_eq!(Done::from_payload::<Tdes>(&tms.answer(&report.to_payload().unwrap())), Ok(Done));
     assert_eq!(tms.sessions, 1);
 }
 

@@ -6,7 +6,7 @@ use wire::{ErrorCode, Fields, Frame, MessageType, error_frame};
 
 use super::{entry, package};
 use crate::{
-    ProtocolError,
+    ProtocolError, Tdes,
     tms_download::{Data, Get, Inventory, Plan, Reason, Report, Request},
 };
 
@@ -31,7 +31,7 @@ fn requests_come_in_any_order() {
         (inventory().to_payload(), Request::Inventory(inventory())),
         (get(0, 9).to_payload(), Request::Get(get(0, 9))),
     ] {
-        assert_eq!(Request::read(&inner.unwrap()).unwrap(), expected);
+        assert_eq!(Request::read::<Tdes>(&inner.unwrap()).unwrap(), expected);
     }
 }
 
@@ -40,7 +40,7 @@ fn every_other_message_is_0003() {
     let taken = [MessageType::TmsInventory, MessageType::TmsGet, MessageType::TmsReport];
     for found in MessageType::ALL.iter().copied().filter(|kind| !taken.contains(kind)) {
         let frame = Frame::new(found, &Fields::new()).unwrap();
-        let fault = Request::read(frame.payload()).unwrap_err();
+        let fault = Request::read::<Tdes>(frame.payload()).unwrap_err();
         if found == MessageType::Error {
             assert_eq!(fault.answer(), None);
         } else {
@@ -61,14 +61,14 @@ fn payload_that_is_no_message_is_refused() {
         (&[1, 0x35, 0xDF], ErrorCode::Malformed),
         (&vec![1; 65_536], ErrorCode::Malformed),
     ] {
-        assert_eq!(Request::read(inner).unwrap_err().code, code);
+        assert_eq!(Request::read::<Tdes>(inner).unwrap_err().code, code);
     }
 }
 
 #[test]
 fn sealed_error_of_the_terminal_is_not_answered() {
     let error = error_frame(ErrorCode::NotPermittedNow, "battery");
-    let fault = Request::read(error.payload()).unwrap_err();
+    let fault = Request::read::<Tdes>(error.payload()).unwrap_err();
     assert_eq!((fault.code, fault.answer()), (ErrorCode::NotPermittedNow, None));
     assert_eq!(fault.peer_error().map(|error| error.text.as_str()), Some("battery"));
 }
@@ -82,7 +82,7 @@ fn get_is_answered_by_what_is_wanted_or_left() {
         let data = vec![9; length as usize];
         let answer = get(offset, wanted).answer(size, data.clone()).unwrap();
         let expected = Data { name: get(0, 1).name, version: get(0, 1).version, offset, data };
-        assert_eq!(Data::from_payload(&answer), Ok(expected));
+        assert_eq!(Data::from_payload::<Tdes>(&answer), Ok(expected));
     }
 }
 
@@ -119,5 +119,5 @@ fn package_that_is_not_offered_is_0008_and_named_to_the_audit_only() {
 fn inventory_is_answered_by_the_plan() {
     let plan = Plan { entries: vec![entry(5)], more: true };
     let answer = inventory().answer(&plan).unwrap();
-    assert_eq!(Plan::from_payload(&answer), Ok(plan));
+    assert_eq!(Plan::from_payload::<Tdes>(&answer), Ok(plan));
 }

@@ -5,7 +5,7 @@ use std::vec;
 use wire::{ErrorCode, Malformed, MessageType, Tag, error_frame};
 
 use crate::{
-    HasCode, ProtocolError,
+    HasCode, ProtocolError, Tdes,
     testing::frame,
     tms_download::{
         Counters, Exhausted, INNER_MAX, MAX_SEALED_BLOCKS,
@@ -23,7 +23,7 @@ fn sealed_len(inner: usize) -> usize {
 fn frame_is_read_back() {
     for length in [24, 32, 65_520] {
         let sealed = vec![7; length];
-        assert_eq!(unseal(&sealed_frame(&sealed).unwrap()), Ok(sealed));
+        assert_eq!(unseal::<Tdes>(&sealed_frame(&sealed).unwrap()), Ok(sealed));
     }
 }
 
@@ -32,7 +32,7 @@ fn longest_inner_payload_fits_into_a_frame_and_is_the_longest_that_is_taken() {
     assert_eq!(sealed_len(INNER_MAX), 65_520);
     let too_long = sealed_frame(&vec![7; 65_528]).unwrap();
     let malformed = Malformed::FieldLength { tag: Tag::SEALED_MESSAGE, found: 65_528 };
-    assert_eq!(unseal(&too_long), Err(malformed.into()));
+    assert_eq!(unseal::<Tdes>(&too_long), Err(malformed.into()));
     let unwritable = sealed_frame(&vec![7; 65_536]);
     assert!(matches!(unwritable, Err(ProtocolError::Unwritable(Malformed::FrameTooLong { .. }))));
 }
@@ -42,16 +42,16 @@ fn value_that_is_not_whole_blocks_or_too_short_is_0002() {
     for found in [0, 8, 16, 23, 25, 31, 33] {
         let tag = Tag::SEALED_MESSAGE;
         let frame = sealed_frame(&vec![7; found]).unwrap();
-        assert_eq!(unseal(&frame), Err(Malformed::FieldLength { tag, found }.into()));
+        assert_eq!(unseal::<Tdes>(&frame), Err(Malformed::FieldLength { tag, found }.into()));
     }
     let empty = frame(MessageType::Sealed, &[]);
-    assert_eq!(unseal(&empty), Err(Malformed::MissingField { tag: Tag::SEALED_MESSAGE }.into()));
+    assert_eq!(unseal::<Tdes>(&empty), Err(Malformed::MissingField { tag: Tag::SEALED_MESSAGE }.into()));
 }
 
 #[test]
 fn other_messages_in_clear_are_0003_and_a_clear_error_ends() {
     for found in MessageType::ALL.iter().copied() {
-        let result = unseal(&frame(found, &[(Tag::SEALED_MESSAGE, &[7; 24])]));
+        let result = unseal::<Tdes>(&frame(found, &[(Tag::SEALED_MESSAGE, &[7; 24])]));
         match found {
             MessageType::Sealed => assert!(result.is_ok()),
             MessageType::Error => assert!(matches!(result, Err(ProtocolError::Peer(_)))),
@@ -61,7 +61,7 @@ fn other_messages_in_clear_are_0003_and_a_clear_error_ends() {
             }
         }
     }
-    let busy = unseal(&error_frame(ErrorCode::Busy, "later")).unwrap_err();
+    let busy = unseal::<Tdes>(&error_frame(ErrorCode::Busy, "later")).unwrap_err();
     assert_eq!(busy.code(), ErrorCode::Busy);
 }
 

@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread;
 use std::time::Duration;
 
+use flows::Tdes;
 use flows::tms_download::messages::{Data, Done, Get, Inventory, Plan, Report, error_payload};
 use flows::tms_download::sealed::{Counters, sealed_frame, unseal};
 use flows::tms_download::tms::Request;
@@ -203,7 +204,7 @@ impl TestTms {
             if frame.kind().unwrap() != MessageType::Sealed {
                 return Ok(Some(frame));
             }
-            let sealed = unseal(&frame).unwrap();
+            let sealed = unseal::<Tdes>(&frame).unwrap();
             assert_eq!(counters.in_(sealed.len()), Ok(crypto.received), "past the session key's limit");
             let inner = crypto.open(&sealed);
             let inner_frame = Frame::from_payload(&inner).unwrap();
@@ -211,7 +212,7 @@ impl TestTms {
                 self.heard_error(&inner_frame, false);
                 return Ok(None);
             }
-            let request = Request::read(&inner).unwrap();
+            let request = Request::read::<Tdes>(&inner).unwrap();
             let (frame, goes_on) = match self.answer(request) {
                 Reply::Payload { payload, tampered } => {
                     assert_eq!(counters.out(payload.len()), Ok(crypto.sent), "past the session key's limit");
