@@ -28,10 +28,11 @@ use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
 use hsm::{
     Hsm, HsmError, KeyBlock,
-    commands::{CheckWorkKey, WorkKeyOf},
+    commands::{CheckWorkKey, EcKeyKind, WorkKeyOf},
 };
 use store::{Event, Store};
 use tokio::{net::TcpListener, sync::watch, task::JoinHandle, time::Instant};
+use wire::Suite;
 
 pub use config::{Config, ConfigError};
 pub use https::posp::PospError;
@@ -101,10 +102,15 @@ pub async fn start<S: Store, H: Hsm + Clone>(
     let trust = trust::Trust::load(config)?;
     let rks = rks::Rks::load(config)?;
     let (certificate, key) = (config.path(&config.https.certificate), config.path(&config.https.key));
-    let kms = store.active_work_key().await?.map(|key| (WorkKeyOf::Kms, key.private_block, key.spki));
-    let rks_key = store.active_rks_work_key().await?.map(|record| record.key);
-    let rks_key = rks_key.map(|key| (WorkKeyOf::Rks, key.private_block, key.spki));
-    for (of, private, public) in kms.into_iter().chain(rks_key) {
+    let kms = store.active_work_key(Suite::TDES).await?.map(|key| (WorkKeyOf::Kms, key.private_block, key.spki));
+    let mut rks_keys = Vec::new();
+    for (suite, of) in
+        [(Suite::TDES, WorkKeyOf::Rks), (Suite::EC_AES, WorkKeyOf::Ec(EcKeyKind::RksSigning))]
+    {
+        let record = store.active_rks_work_key(suite).await?;
+        rks_keys.extend(record.map(|record| (of, record.key.private_block, record.key.spki)));
+    }
+    for (of, private, public) in kms.into_iter().chain(rks_keys) {
         let (work_key, owner) = (KeyBlock::from_text(private), config.acquirer.id.clone());
         hsm.call(CheckWorkKey { work_key, public, owner, of }).await.map_err(StartError::WorkKey)?;
     }

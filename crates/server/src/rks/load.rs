@@ -201,7 +201,7 @@ impl<S: Store, H: Hsm> Kms<S, H> {
                     return Err(not_proven(error, doubt.as_deref()));
                 }
                 self.keep_refusals(&known.terminal.sn, "RKS_AUTH", run.told).await?;
-                return Err(self.refuse(&known.terminal, &proof, reason).await?);
+                return Err(self.refuse_device(&known.terminal, &proof, reason).await?);
             }
         };
         let offered = self.offer(&run, plan, &proof, &token.ticket, &known.terminal, doubt.as_deref()).await;
@@ -390,7 +390,7 @@ impl<S: Store, H: Hsm> Kms<S, H> {
         }
     }
 
-    async fn refuse<U: RksServerSuite>(
+    async fn refuse_device<U: RksServerSuite>(
         &self,
         terminal: &TerminalRecord,
         proof: &Proof<U>,

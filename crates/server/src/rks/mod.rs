@@ -47,6 +47,9 @@ pub enum RksError {
     },
 }
 
+/// What an exchange key of suite 01, and one of suite 02, is called there.
+const EXCHANGE: [&str; 2] = ["exchange", "exchange-aes"];
+
 /// What `keyferry hsm component combine` writes.
 #[derive(Deserialize)]
 struct Combined {
@@ -67,7 +70,9 @@ pub fn exchange_key(config: &Config, name: &str) -> Result<Option<KeyBlock>, Rks
         return Ok(Some(KeyBlock::from_text(text.trim().to_owned())));
     }
     match serde_json::from_str::<Combined>(&text) {
-        Ok(combined) if combined.kind == "exchange" => Ok(Some(KeyBlock::from_text(combined.block))),
+        Ok(combined) if EXCHANGE.contains(&combined.kind.as_str()) => {
+            Ok(Some(KeyBlock::from_text(combined.block)))
+        }
         _ => Err(RksError::Content { path }),
     }
 }

@@ -12,10 +12,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use sha2::{Digest, Sha256};
 use store::{
-    Dik1Scope, KldReport, PerReported, Refusal, ReportOutcome, ReportedKey, ReportedTerminal, Store,
+    Dik1Scope, KldReport, PerReported, Refusal, ReportOutcome, ReportedKey, ReportedTerminal, Store, suite_of,
 };
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
-use wire::{Device, Kcv, Serial, Slot};
+use wire::{Device, Kcv, Serial, Slot, Suite};
 
 use crate::{
     clock::now_ms,
@@ -66,6 +66,8 @@ struct Key {
     /// The DIK1's label.
     label: Option<String>,
     kcv: String,
+    /// The load counter of a TMK of suite 02.
+    load_counter: Option<u64>,
     block: Option<String>,
     factor: Option<String>,
     /// Nobody knows whether the terminal has it.
@@ -101,8 +103,36 @@ pub(crate) struct ReportResult {
 /// What is the same for all terminals of a report.
 struct Frame<'a> {
     under: &'a KeyBlock,
-    /// The label of the acquirer's one DIK1 for all devices, if there is one.
-    common_dik1: Option<String>,
+    /// The acquirer's DIK1s.
+    dik1s: Vec<KnownDik1>,
+}
+
+/// A DIK1 that a report may name, or mean.
+struct KnownDik1 {
+    label: String,
+    suite: Suite,
+    /// It is for all devices, whatever their model and batch.
+    common: bool,
+}
+
+impl Frame<'_> {
+    /// The label of the DIK1 that a DIK2 of this suite was derived from: the one that the report names, else the one for
+    /// all devices, if there is one only.
+    fn dik1(&self, named: Option<&String>, suite: Suite) -> Result<String, Refusal> {
+        if let Some(label) = named {
+            // Whether there is one of that name the store says.
+            let other = self.dik1s.iter().find(|dik1| dik1.label == *label && dik1.suite != suite);
+            return match other {
+                None => Ok(label.clone()),
+                Some(_) => Err(refusal("wrong-suite", "the DIK2's check value is not of its DIK1's suite")),
+            };
+        }
+        let mut common = self.dik1s.iter().filter(|dik1| dik1.common && dik1.suite == suite);
+        match (common.next(), common.next()) {
+            (Some(dik1), None) => Ok(dik1.label.clone()),
+            _ => Err(refusal("unknown-dik1", "the report names no DIK1 for this DIK2 (label)")),
+        }
+    }
 }
 
 impl<S: Store, H: Hsm> Kms<S, H> {
@@ -132,12 +162,14 @@ impl<S: Store, H: Hsm> Kms<S, H> {
         let (opened_at, closed_at) = report.check()?;
         let under = self.exchange_key(&report)?;
         let dik1s = self.store.dik1s().await.map_err(Failure::from)?;
-        let mut common = dik1s
-            .into_iter()
-            .map(|record| record.dik1)
-            .filter(|dik1| dik1.acquirer == self.acquirer.id && dik1.scope == Dik1Scope::Acquirer);
-        let common_dik1 = common.next().map(|dik1| dik1.label).filter(|_| common.next().is_none());
-        let frame = Frame { under, common_dik1 };
+        let dik1s =
+            dik1s.into_iter().map(|record| record.dik1).filter(|dik1| dik1.acquirer == self.acquirer.id);
+        let dik1s = dik1s.map(|dik1| KnownDik1 {
+            suite: suite_of(dik1.kcv),
+            common: dik1.scope == Dik1Scope::Acquirer,
+            label: dik1.label,
+        });
+        let frame = Frame { under, dik1s: dik1s.collect() };
         let imports: Vec<_> =
             report.terminals.iter().map(|entry| self.import_terminal(&frame, entry)).collect();
         let imported: Vec<Result<ReportedTerminal, Refusal>> =
@@ -246,21 +278,11 @@ impl<S: Store, H: Hsm> Kms<S, H> {
         };
         Ok(match (what, imported) {
             (Held::Factor, Imported::Factor { block, digest }) => {
-                match key.label.clone().or_else(|| frame.common_dik1.clone()) {
-                    Some(dik1) => {
-                        Ok(ReportedKey::Dik2 { dik1, factor_digest: digest, factor: block.into(), kcv })
-                    }
-                    None => Err(refusal("unknown-dik1", "the report names no DIK1 for this DIK2 (label)")),
-                }
+                let named = frame.dik1(key.label.as_ref(), suite_of(kcv));
+                named.map(|dik1| ReportedKey::Dik2 { dik1, factor_digest: digest, factor: block.into(), kcv })
             }
-            (_, Imported::Key(held)) if Kcv::from(held.kcv) != kcv => {
-                Err(refusal("wrong-check-value", "a key has another check value than the report says"))
-            }
-            (Held::Tmk { slot }, Imported::Key(held)) => match Slot::new(slot) {
-                Ok(slot) => Ok(ReportedKey::Tmk { slot, block: held.block.into(), kcv, load_counter: None }),
-                Err(_) => Err(refusal("malformed", "a TMK's slot is 0 to 99")),
-            },
-            (Held::Dmk, Imported::Key(held)) => Ok(ReportedKey::Dmk { block: held.block.into(), kcv }),
+            (what, Imported::Key(held)) => key.taken(what, held.block, (held.kcv.into(), kcv)),
+            (what, Imported::KeyEc(held)) => key.taken(what, held.block, (Kcv::Aes(held.kcv), kcv)),
             _ => return Err(Failure::from(HsmError::WrongReply("ImportLoaded")).into()),
         })
     }
@@ -324,6 +346,29 @@ impl Entry {
 }
 
 impl Key {
+    /// A key that the HSM took, with its check value and the one that the report tells.
+    fn taken(&self, what: Held, block: KeyBlock, (found, told): (Kcv, Kcv)) -> Result<ReportedKey, Refusal> {
+        if found != told {
+            return Err(refusal("wrong-check-value", "a key has another check value than the report says"));
+        }
+        let (block, kcv) = (block.into(), found);
+        let malformed = |text| Err(refusal("malformed", text));
+        match what {
+            Held::Tmk { slot } => match (Slot::new(slot), suite_of(kcv), self.load_counter) {
+                (Ok(slot), Suite::TDES, None) => {
+                    Ok(ReportedKey::Tmk { slot, block, kcv, load_counter: None })
+                }
+                (Ok(slot), Suite::EC_AES, Some(counter)) if counter > 0 => {
+                    Ok(ReportedKey::Tmk { slot, block, kcv, load_counter: Some(counter) })
+                }
+                (Ok(_), ..) => malformed("a TMK of suite 02, and no other, has a load_counter, 1 or above"),
+                (Err(_), ..) => malformed("a TMK's slot is 0 to 99"),
+            },
+            Held::Dmk => Ok(ReportedKey::Dmk { block, kcv }),
+            Held::Factor => malformed("a factor is no key"),
+        }
+    }
+
     /// What it is, its block under the exchange key, its check value.
     fn read(&self) -> Result<(Held, &str, Kcv), Refusal> {
         let malformed = |what: &str| refusal("malformed", what);

@@ -12,7 +12,8 @@ use flows::{
 use hsm::{
     Hsm, HsmError, KeyBlock, Refusal,
     commands::{
-        AnswerHello, HelloFlow, HelloSecret, OpenTmsSessionEc, OperatorClaim, TmkWantedEc, TmsReceipt,
+        AnswerHello, HelloFlow, HelloSecret, OpenTmsEc, OpenTmsSessionEc, OperatorClaim, SealTmsEc,
+        TmkWantedEc, TmsReceipt,
     },
 };
 use rustls::crypto::aws_lc_rs;
@@ -21,7 +22,7 @@ use wire::{BcdTime, Malformed, SData, Tag};
 use super::{
     end::TmsEnd,
     handshake::internal,
-    suite::{Answer, Asked, Asking, NotAnswered, Opened, Run, TmsServerSuite, Wanted},
+    suite::{Answer, Asked, Asking, Channel, NotAnswered, Opened, Run, TmsServerSuite, Wanted},
 };
 use crate::{
     kms::Failure,
@@ -113,6 +114,28 @@ impl TmsServerSuite for EcAes {
         };
         let receipt = asking.hsm.call(command).await.map_err(Failure::from)?;
         Ok(Heard(Receipt(receipt)))
+    }
+
+    async fn seal<H: Hsm>(
+        hsm: &H,
+        channel: &Channel,
+        counter: u64,
+        payload: Vec<u8>,
+    ) -> Result<Vec<u8>, HsmError> {
+        let (session, pin_pad) = (channel.session.clone(), channel.pin_pad.clone());
+        let owner = channel.owner.clone();
+        hsm.call(SealTmsEc { session, pin_pad, owner, counter, payload }).await
+    }
+
+    async fn unseal<H: Hsm>(
+        hsm: &H,
+        channel: &Channel,
+        counter: u64,
+        sealed: Vec<u8>,
+    ) -> Result<Vec<u8>, HsmError> {
+        let (session, pin_pad) = (channel.session.clone(), channel.pin_pad.clone());
+        let owner = channel.owner.clone();
+        hsm.call(OpenTmsEc { session, pin_pad, owner, counter, sealed }).await
     }
 }
 

@@ -19,7 +19,7 @@ use super::{
     end::TmsEnd,
     estate::VendorEstate,
     party::{Known, other_make},
-    sealed::Sealing,
+    sealed::{Seal, Sealing},
     suite::{Asked, Asking, Opened, Run, TmsServerSuite, Wanted},
 };
 use crate::{
@@ -117,8 +117,9 @@ impl<S: Store, H: Hsm> Kms<S, H> {
         link.send(&frame).await?;
         let terminal = known.terminal;
         tracing::debug!(sn = %terminal.sn, "session opened");
-        let sealing = Sealing::new(&terminal, model, &opening.estate, opened.session, &self.acquirer.id);
-        Ok(self.sealed_phase(link, sealing, stop).await?)
+        let sealing = Sealing::new(&terminal, model, &opening.estate);
+        let seal = Seal::<U>::new(&terminal, opened.session, &self.acquirer.id);
+        Ok(self.sealed_phase(link, (sealing, seal), stop).await?)
     }
 
     /// Who asks the HSM.

@@ -7,17 +7,14 @@
 use std::sync::Arc;
 
 use flows::{
-    Fault, Tdes,
+    Fault,
     tms_download::{
         Counters, Reason, Request,
         messages::error_payload,
         sealed::{sealed_frame, unseal},
     },
 };
-use hsm::{
-    Hsm, HsmError, Refusal,
-    commands::{OpenTms, SealTms},
-};
+use hsm::{Hsm, HsmError, Refusal};
 use store::{Store, TerminalRecord};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
@@ -25,7 +22,10 @@ use tokio::{
 };
 use wire::{Frame, MessageType, ModelId, Serial};
 
-use super::estate::VendorEstate;
+use super::{
+    estate::VendorEstate,
+    suite::{Channel, Session, TmsServerSuite},
+};
 use crate::{
     flow_end::FlowEnd,
     kms::Kms,
@@ -48,10 +48,19 @@ pub(super) struct Sealing {
     pub(super) vendor: String,
     /// The package that is being loaded, as far as it was found to be allowed.
     pub(super) loading: Option<Loading>,
-    pin_pad: String,
-    owner: String,
-    session: Vec<u8>,
-    counters: Counters,
+}
+
+/// Its seal.
+pub(super) struct Seal<U: TmsServerSuite> {
+    channel: Channel,
+    counters: Counters<U>,
+}
+
+impl<U: TmsServerSuite> Seal<U> {
+    pub(super) fn new(terminal: &TerminalRecord, session: Session, owner: &str) -> Self {
+        let (pin_pad, owner) = (terminal.key_serial().to_string(), owner.to_owned());
+        Self { channel: Channel { session, pin_pad, owner }, counters: Counters::of() }
+    }
 }
 
 /// A package that a terminal may load, at a version of the estate.
@@ -62,32 +71,17 @@ pub(super) struct Loading {
 }
 
 impl Sealing {
-    pub(super) fn new(
-        terminal: &TerminalRecord,
-        model: ModelId,
-        estate: &Arc<VendorEstate>,
-        session: Vec<u8>,
-        owner: &str,
-    ) -> Self {
-        Self {
-            sn: terminal.sn.clone(),
-            model,
-            vendor: estate.vendor.id.clone(),
-            loading: None,
-            pin_pad: terminal.key_serial().to_string(),
-            owner: owner.to_owned(),
-            session,
-            counters: Counters::new(),
-        }
+    pub(super) fn new(terminal: &TerminalRecord, model: ModelId, estate: &Arc<VendorEstate>) -> Self {
+        Self { sn: terminal.sn.clone(), model, vendor: estate.vendor.id.clone(), loading: None }
     }
 }
 
 impl<S: Store, H: Hsm> Kms<S, H> {
     /// Serves until the terminal closes or opens another session, whose TMS_HELLO it gives.
-    pub(super) async fn sealed_phase<T: AsyncRead + AsyncWrite + Unpin>(
+    pub(super) async fn sealed_phase<U: TmsServerSuite, T: AsyncRead + AsyncWrite + Unpin>(
         &self,
         link: &mut Link<T>,
-        mut sealing: Sealing,
+        (mut sealing, mut seal): (Sealing, Seal<U>),
         stop: &mut watch::Receiver<bool>,
     ) -> Result<Option<Frame>, SealedEnd> {
         loop {
@@ -100,21 +94,26 @@ impl<S: Store, H: Hsm> Kms<S, H> {
             let frame = match frame {
                 Ok(frame) => frame,
                 Err(LinkError::Closed) => return Ok(None),
-                Err(error) => return self.tell(link, &mut sealing, error.into()).await,
+                Err(error) => return self.tell(link, &sealing.sn, &mut seal, error.into()).await,
             };
             if frame.kind() == Ok(MessageType::TmsHello) {
                 return Ok(Some(frame));
             }
-            match self.answer_sealed(&mut sealing, frame).await {
+            match self.answer_sealed(&mut sealing, &mut seal, frame).await {
                 Ok(answer) => link.send(&answer).await?,
-                Err(end) => return self.tell(link, &mut sealing, end).await,
+                Err(end) => return self.tell(link, &sealing.sn, &mut seal, end).await,
             }
         }
     }
 
-    async fn answer_sealed(&self, sealing: &mut Sealing, frame: Frame) -> Result<Frame, SealedEnd> {
-        let inner = self.open_sealed(sealing, frame).await?;
-        let request = Request::read::<Tdes>(&inner)?;
+    async fn answer_sealed<U: TmsServerSuite>(
+        &self,
+        sealing: &mut Sealing,
+        seal: &mut Seal<U>,
+        frame: Frame,
+    ) -> Result<Frame, SealedEnd> {
+        let inner = self.open_sealed(seal, frame).await?;
+        let request = Request::read::<U>(&inner)?;
         drop(inner);
         let (answer, _place) = match request {
             Request::Inventory(inventory) => (self.answer_inventory(sealing, inventory).await?, None),
@@ -124,63 +123,60 @@ impl<S: Store, H: Hsm> Kms<S, H> {
             }
             Request::Report(report) => (self.answer_report(sealing, report).await?, None),
         };
-        let number = sealing.counters.out(answer.len()).map_err(Fault::from)?;
-        self.seal(sealing, number, answer).await
+        let number = seal.counters.out(answer.len()).map_err(Fault::from)?;
+        self.seal(seal, number, answer).await
     }
 
-    async fn open_sealed(&self, sealing: &mut Sealing, frame: Frame) -> Result<Vec<u8>, SealedEnd> {
-        let sealed = unseal::<Tdes>(&frame).map_err(Fault::<Reason>::from)?;
+    async fn open_sealed<U: TmsServerSuite>(
+        &self,
+        seal: &mut Seal<U>,
+        frame: Frame,
+    ) -> Result<Vec<u8>, SealedEnd> {
+        let sealed = unseal::<U>(&frame).map_err(Fault::<Reason>::from)?;
         drop(frame);
-        let counter = sealing.counters.in_(sealed.len()).map_err(Fault::from)?;
-        let command = OpenTms {
-            session: sealing.session.clone(),
-            pin_pad: sealing.pin_pad.clone(),
-            owner: sealing.owner.clone(),
-            counter,
-            sealed,
-        };
-        self.hsm.call(command).await.map_err(|error| match error {
-            HsmError::Refused(Refusal::TicketExpired) => too_old(),
+        let counter = seal.counters.in_(sealed.len()).map_err(Fault::from)?;
+        U::unseal(&self.hsm, &seal.channel, counter, sealed).await.map_err(|error| match error {
+            HsmError::Refused(Refusal::TicketExpired | Refusal::SessionOver) => too_old(),
             HsmError::Refused(refusal) if refusal.is_not_proven() => Reason::NotAuthentic.into(),
             other => other.into(),
         })
     }
 
-    async fn seal(&self, sealing: &Sealing, counter: u32, payload: Vec<u8>) -> Result<Frame, SealedEnd> {
+    async fn seal<U: TmsServerSuite>(
+        &self,
+        seal: &Seal<U>,
+        counter: U::Number,
+        payload: Vec<u8>,
+    ) -> Result<Frame, SealedEnd> {
         let Ok(_place) = self.tms.seals.acquire().await else {
             return Err(Reason::Internal { why: "the server ends".into() }.into());
         };
-        let command = SealTms {
-            session: sealing.session.clone(),
-            pin_pad: sealing.pin_pad.clone(),
-            owner: sealing.owner.clone(),
-            counter,
-            payload,
-        };
-        let sealed = self.hsm.call(command).await.map_err(|error| match error {
-            HsmError::Refused(Refusal::TicketExpired) => too_old(),
+        let sealed = U::seal(&self.hsm, &seal.channel, counter, payload).await;
+        let sealed = sealed.map_err(|error| match error {
+            HsmError::Refused(Refusal::TicketExpired | Refusal::SessionOver) => too_old(),
             other => other.into(),
         })?;
         Ok(sealed_frame(&sealed).map_err(Fault::<Reason>::from)?)
     }
 
     /// Ends the phase with a sealed ERROR, as far as one can be sent.
-    async fn tell<T: AsyncRead + AsyncWrite + Unpin, N>(
+    async fn tell<U: TmsServerSuite, T: AsyncRead + AsyncWrite + Unpin, N>(
         &self,
         link: &mut Link<T>,
-        sealing: &mut Sealing,
+        sn: &Serial,
+        seal: &mut Seal<U>,
         end: SealedEnd,
     ) -> Result<N, SealedEnd> {
         let Some(code) = end.code() else { return Err(end) };
         let text = words(&end).unwrap_or(code.text());
         for text in [text, ""] {
             let payload = error_payload(code, text);
-            let Ok(number) = sealing.counters.out_error(payload.len()) else { continue };
-            match self.seal(sealing, number, payload).await {
+            let Ok(number) = seal.counters.out_error(payload.len()) else { continue };
+            match self.seal(seal, number, payload).await {
                 // The peer may be gone already: then there is nobody to tell.
                 Ok(frame) => drop(link.send(&frame).await),
                 // The HSM does not seal: a clear ERROR only closes the connection, which happens anyway.
-                Err(error) => tracing::debug!(sn = %sealing.sn, %error, "an ERROR could not be sealed"),
+                Err(error) => tracing::debug!(%sn, %error, "an ERROR could not be sealed"),
             }
             break;
         }

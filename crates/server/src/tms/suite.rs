@@ -1,8 +1,11 @@
 //! What a session asks the HSM: the driver is written once, and a suite answers in a file of its own.
 
-use flows::tms_session::{
-    TmsSuite,
-    tms::{Hello, Proof},
+use flows::{
+    tms_download::SealSuite,
+    tms_session::{
+        TmsSuite,
+        tms::{Hello, Proof},
+    },
 };
 use hsm::{Hsm, HsmError, KeyBlock, commands::OperatorClaim};
 use wire::{BcdTime, Kcv, SData};
@@ -43,12 +46,23 @@ pub(super) struct Wanted {
 
 /// A session that the HSM has opened.
 pub(super) struct Opened<U: TmsServerSuite> {
-    /// What each sealed message is asked with.
-    pub(super) session: Vec<u8>,
+    pub(super) session: Session,
     pub(super) begins: U::Begins,
     pub(super) tmk: Option<Released>,
     /// What checking KEY_CONFIRM needs; see [`LoadingSuite::acknowledge`].
     pub(super) ticket: Vec<u8>,
+}
+
+/// An open session, as the HSM sealed it for itself.
+pub(super) type Session = Vec<u8>;
+
+/// An open session and whose it is: what each sealed message is asked with.
+pub(super) struct Channel {
+    pub(super) session: Session,
+    /// The terminal's PIN pad.
+    pub(super) pin_pad: String,
+    /// The acquirer.
+    pub(super) owner: String,
 }
 
 /// Why no session was opened.
@@ -60,7 +74,7 @@ pub(super) enum Asked {
 }
 
 /// A suite of flow E, as the TMS needs it.
-pub(super) trait TmsServerSuite: TmsSuite + LoadingSuite {
+pub(super) trait TmsServerSuite: TmsSuite + LoadingSuite + SealSuite<Number: Send> {
     /// What TMS_KEY takes from the opening, beside what is made for it.
     type Begins: Send;
 
@@ -88,6 +102,22 @@ pub(super) trait TmsServerSuite: TmsSuite + LoadingSuite {
         opened: &Opened<Self>,
         tmk: Option<&str>,
     ) -> impl Future<Output = Result<Self::Key, TmsEnd>> + Send;
+
+    /// Seals an inner payload for the terminal, as the message of this number: DF4A's value.
+    fn seal<H: Hsm>(
+        hsm: &H,
+        channel: &Channel,
+        counter: Self::Number,
+        payload: Vec<u8>,
+    ) -> impl Future<Output = Result<Vec<u8>, HsmError>> + Send;
+
+    /// Opens DF4A's value from the terminal, which must be the message of this number: the inner payload.
+    fn unseal<H: Hsm>(
+        hsm: &H,
+        channel: &Channel,
+        counter: Self::Number,
+        sealed: Vec<u8>,
+    ) -> impl Future<Output = Result<Vec<u8>, HsmError>> + Send;
 }
 
 /// Why TMS_HELLO was not answered.

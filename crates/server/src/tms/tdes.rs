@@ -8,15 +8,15 @@ use flows::{
     },
 };
 use hsm::{
-    Hsm, KeyBlock,
-    commands::{AnswerTms, OpenTmsSession, OperatorClaim, TmkWanted},
+    Hsm, HsmError, KeyBlock,
+    commands::{AnswerTms, OpenTms, OpenTmsSession, OperatorClaim, SealTms, TmkWanted},
 };
 use wire::{BcdTime, SData};
 
 use super::{
     end::TmsEnd,
     handshake::internal,
-    suite::{Answer, Asked, Asking, NotAnswered, Opened, Run, TmsServerSuite, Wanted},
+    suite::{Answer, Asked, Asking, Channel, NotAnswered, Opened, Run, TmsServerSuite, Wanted},
 };
 use crate::slots::{self, Released};
 
@@ -80,5 +80,27 @@ impl TmsServerSuite for Tdes {
         _: Option<&str>,
     ) -> Result<SessionBlock, TmsEnd> {
         Ok(opened.begins.clone())
+    }
+
+    async fn seal<H: Hsm>(
+        hsm: &H,
+        channel: &Channel,
+        counter: u32,
+        payload: Vec<u8>,
+    ) -> Result<Vec<u8>, HsmError> {
+        let (session, pin_pad) = (channel.session.clone(), channel.pin_pad.clone());
+        let owner = channel.owner.clone();
+        hsm.call(SealTms { session, pin_pad, owner, counter, payload }).await
+    }
+
+    async fn unseal<H: Hsm>(
+        hsm: &H,
+        channel: &Channel,
+        counter: u32,
+        sealed: Vec<u8>,
+    ) -> Result<Vec<u8>, HsmError> {
+        let (session, pin_pad) = (channel.session.clone(), channel.pin_pad.clone());
+        let owner = channel.owner.clone();
+        hsm.call(OpenTms { session, pin_pad, owner, counter, sealed }).await
     }
 }
