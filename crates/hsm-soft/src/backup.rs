@@ -9,7 +9,7 @@ use paycrypto::{AesKey, digest, gcm::GcmKey, rsa::PrivateKey};
 use zeroize::Zeroizing;
 
 use crate::{
-    HsmSoftError, Offline, hex,
+    HsmSoftError, Offline, hex, key_pairs,
     lmk::Binding,
     purpose::Purpose,
     shamir::{self, SECRET, Share},
@@ -96,7 +96,8 @@ pub enum BackupRefusal {
     },
 }
 
-/// Makes a backup of a work key pair (KMS, RKS, KLD).
+/// Makes a backup of a key pair that others encrypt to: the work key pairs of suite 01 (KMS, RKS, KLD), the KMS's key
+/// for key agreement of suite 02.
 ///
 /// # Errors
 /// [`HsmSoftError::Backup`] with [`BackupRefusal::Numbers`]; [`HsmSoftError::Refused`] where `key` is not such a pair;
@@ -111,12 +112,12 @@ pub fn back_up(
     if !(MIN_THRESHOLD..=shares).contains(&threshold) || shares > MAX_SHARES {
         return Err(BackupRefusal::Numbers { threshold, shares }.into());
     }
-    let (purpose, pkcs8) = open_pair(hsm, key, owner)?;
+    let (purpose, pair) = open_pair(hsm, key, owner)?;
     let mut id = [0; ID];
     paycrypto::random::fill(&mut id).map_err(|e| HsmSoftError::Random(e.to_string()))?;
     let head = Head { id, threshold, shares, purpose, owner: owner.into() }.to_bytes()?;
     let sealing = AesKey::generate32().map_err(|e| HsmSoftError::Random(e.to_string()))?;
-    let sealed = gcm(&sealing)?.seal(&head, &pkcs8).map_err(|_| HsmSoftError::Internal("sealing failed"))?;
+    let sealed = gcm(&sealing)?.seal(&head, &pair).map_err(|_| HsmSoftError::Internal("sealing failed"))?;
     let secret = sealing.expose().try_into().map(Zeroizing::new);
     let secret = secret.map_err(|_| HsmSoftError::Internal("AES key"))?;
     let shares = shamir::split(&secret, shares, threshold)?;
@@ -157,10 +158,14 @@ pub fn restore(
     };
     let secret = shamir::combine(points);
     let key = AesKey::from_bytes(&*secret).map_err(|_| HsmSoftError::Internal("AES key"))?;
-    let pkcs8 = gcm(&key)?.open(&head.to_bytes()?, sealed).map_err(|_| BackupRefusal::Changed)?;
-    let pair = PrivateKey::from_pkcs8(&pkcs8).map_err(|_| BackupRefusal::Changed)?;
-    let private = hsm.lmk.wrap(head.purpose, bound(owner), &pkcs8)?;
-    Ok(Restored { private, public: pair.spki_der().to_vec() })
+    let pair = gcm(&key)?.open(&head.to_bytes()?, sealed).map_err(|_| BackupRefusal::Changed)?;
+    let private = hsm.lmk.wrap(head.purpose, bound(owner), &pair)?;
+    let public = if head.purpose == Purpose::KmsAgreement {
+        key_pairs::ec_public(&hsm.lmk, &private, head.purpose, owner).map_err(|_| BackupRefusal::Changed)?
+    } else {
+        PrivateKey::from_pkcs8(&pair).map_err(|_| BackupRefusal::Changed)?.spki_der().to_vec()
+    };
+    Ok(Restored { private, public })
 }
 
 /// Opens `key` as the pair that it is.

@@ -2,6 +2,7 @@
 
 mod held_keys;
 mod sessions;
+mod suite_02;
 
 use std::collections::HashSet;
 
@@ -9,8 +10,8 @@ use hsm::{
     KeyBlock, Refusal,
     commands::{
         AnswerChallenge, CheckAnswer, CheckCollected, CheckWorkKey, ExportDik1, ExportHeld, Held, ImportDik1,
-        ImportLoaded, Load, LoadTerminal, OpenCollected, PinRefusal, ReleaseRksKeys, ReleaseTmk, Reply,
-        Request, RksKeyKind, RksWanted, SealRksToken, SignTls, TlsScheme, TransportKeyBlocks, WorkKeyOf,
+        Load, LoadTerminal, OpenCollected, PinRefusal, ReleaseRksKeys, ReleaseTmk, Reply, Request,
+        RksKeyKind, RksWanted, SealRksToken, SignTls, TlsScheme, TransportKeyBlocks, WorkKeyOf,
     },
 };
 use keyblock::{KeyVersion, Version};
@@ -20,6 +21,7 @@ use crate::{Duty, SoftHsm, create, hex, lmk::Binding, purpose::Purpose, rks_tick
 
 const OWNER: &str = "ACQ";
 const PAD: &str = "SN-1";
+const EXCHANGE: &[Purpose; 2] = &[Purpose::Exchange, Purpose::ExchangeAes];
 
 /// The table, so that a change to it is seen.
 #[test]
@@ -165,7 +167,15 @@ impl Room {
             Purpose::ComponentAes | Purpose::ZoneMasterAes | Purpose::ZonePinAes | Purpose::Operator => {
                 self.aes.expose()
             }
-            Purpose::DmkAes => self.aes.expose(),
+            Purpose::DmkAes
+            | Purpose::TekAes
+            | Purpose::AukAes
+            | Purpose::Dik1Aes
+            | Purpose::FactorAes
+            | Purpose::ExchangeAes
+            | Purpose::KmsAgreement
+            | Purpose::RksSigning
+            | Purpose::KldSigning => self.aes.expose(),
             Purpose::TmkAes | Purpose::PikAes | Purpose::MakAes | Purpose::TdkAes => self.aes16.expose(),
             _ => self.tek.expose(),
         };
@@ -188,6 +198,7 @@ impl Room {
         fields.extend(self.held_keys());
         fields.extend(self.sessions());
         fields.extend(self.working_keys());
+        fields.extend(self.suite_02());
         fields.extend(self.zone_keys());
         fields
     }
@@ -277,10 +288,7 @@ impl Room {
                 let (block, label) = (String::new(), "L".into());
                 Request::ImportDik1(ImportDik1 { block, under, owner: owner(), label })
             }),
-            field("ImportLoaded.under", Purpose::Exchange, None, move |under| {
-                let block = String::new();
-                Request::ImportLoaded(ImportLoaded { under, block, pin_pad: pin_pad(), what, owner: owner() })
-            }),
+            field("ImportLoaded.under", EXCHANGE, None, suite_02::import_loaded),
             field("ExportHeld.under", Purpose::Exchange, None, move |under| {
                 let key = tmk.clone();
                 Request::ExportHeld(ExportHeld { key, what, pin_pad: pin_pad(), under, owner: owner() })
@@ -378,14 +386,18 @@ fn field(
     Field { name, takes: takes.into().0, place, request: Box::new(request) }
 }
 
-/// The table of a KLD's and a KMS's blocks has no version of its own for what leaves under the LMK.
+/// What leaves has the version of its exchange key, whatever its own version under the LMK.
 #[test]
-fn what_leaves_under_an_exchange_key_is_version_b_and_not_exportable() {
+fn what_leaves_under_an_exchange_key_has_its_version_and_is_not_exportable() {
     let room = Room::new();
-    for field in room.held_keys().into_iter().filter(|field| field.name.starts_with("Export")) {
-        let outcome = room.hsm.handle((field.request)(room.block(field.takes[0], field.place))).unwrap();
-        let (Reply::ExportDik1(text) | Reply::ExportHeld(text)) = outcome else { panic!("another reply") };
-        let header = keyblock::Header::parse(&text).unwrap().0;
-        assert_eq!((header.version, header.exportability.as_str()), (Version::B, "N"));
+    for (fields, version) in [(room.held_keys(), Version::B), (room.exchanged_ec(), Version::D)] {
+        for field in fields.into_iter().filter(|field| field.name.starts_with("Export")) {
+            let outcome = room.hsm.handle((field.request)(room.block(field.takes[0], field.place))).unwrap();
+            let (Reply::ExportDik1(text) | Reply::ExportHeld(text)) = outcome else {
+                panic!("another reply")
+            };
+            let header = keyblock::Header::parse(&text).unwrap().0;
+            assert_eq!((header.version, header.exportability.as_str()), (version, "N"));
+        }
     }
 }

@@ -4,7 +4,10 @@
 
 use hsm::{
     KeyBlock, Refusal,
-    commands::{CheckCollected, MakeRksKey, MakeTlsKey, MakeWorkKey, Reply, Request, WorkKey},
+    commands::{
+        CheckCollected, CheckWorkKey, EcKeyKind, MakeEcKey, MakeRksKey, MakeTlsKey, MakeWorkKey, Reply,
+        Request, WorkKey, WorkKeyOf,
+    },
 };
 use keyferry_hsm_soft::{
     HsmSoftError, Offline, SoftHsm,
@@ -26,7 +29,9 @@ fn hsm() -> (tempfile::TempDir, Offline) {
 fn make(folder: &tempfile::TempDir, request: Request) -> WorkKey {
     let hsm = SoftHsm::open(folder.path(), PASSPHRASE, vec![]).unwrap();
     match hsm.handle(request).unwrap() {
-        Reply::MakeWorkKey(key) | Reply::MakeRksKey(key) | Reply::MakeTlsKey(key) => key,
+        Reply::MakeWorkKey(key) | Reply::MakeRksKey(key) | Reply::MakeTlsKey(key) | Reply::MakeEcKey(key) => {
+            key
+        }
         other => panic!("{other:?}"),
     }
 }
@@ -177,6 +182,31 @@ fn one_person_alone_can_never_be_enough() {
     }
     back_up(&offline, &key, OWNER, 2, 2).unwrap();
     assert_eq!(back_up(&offline, &key, OWNER, 16, 16).unwrap().shares.len(), 16);
+}
+
+#[test]
+fn a_key_for_key_agreement_is_backed_up_and_a_signing_key_is_not() {
+    let (folder, offline) = hsm();
+    let key = |kind| {
+        let command = MakeEcKey { kind, subject: "suite 02".into(), owner: OWNER.into() };
+        make(&folder, Request::MakeEcKey(command))
+    };
+    let agreement = key(EcKeyKind::KmsAgreement);
+    let backup = back_up(&offline, &agreement.private, OWNER, 3, 2).unwrap();
+    let (other_folder, other) = self::hsm();
+    let restored = restore(&other, &backup.file, &pick(&backup, &[2, 0]), OWNER).unwrap();
+    assert_eq!(restored.public, agreement.public);
+    // It is the same pair there, and has the same one kind.
+    let there = SoftHsm::open(other_folder.path(), PASSPHRASE, vec![]).unwrap();
+    let check = |kind| {
+        let (work_key, public) = (restored.private.clone(), agreement.public.clone());
+        let command = CheckWorkKey { work_key, public, owner: OWNER.into(), of: WorkKeyOf::Ec(kind) };
+        there.handle(Request::CheckWorkKey(command)).map(drop)
+    };
+    assert_eq!(check(EcKeyKind::KmsAgreement), Ok(()));
+    assert!(matches!(check(EcKeyKind::RksSigning), Err(Refusal::WrongUse { .. })));
+    let outcome = back_up(&offline, &key(EcKeyKind::RksSigning).private, OWNER, 3, 2);
+    assert!(matches!(outcome, Err(HsmSoftError::Refused(Refusal::WrongUse { .. }))));
 }
 
 #[test]
