@@ -81,6 +81,7 @@ pub async fn run(hsm: &impl Hsm, entered: &Entered) {
     zone::run(hsm, entered).await;
     pins::run(hsm, entered).await;
     suite_02::run(hsm, &entered.exchange_aes).await;
+    suite_02::pins::run(hsm, entered).await;
     suite_02::exchange::no_exchange_key_carries_the_other_suites_keys(hsm, exchange, &entered.exchange_aes)
         .await;
 }

@@ -60,28 +60,14 @@ impl Host {
         let pik = blocks::unwrap(&tmk, &keys[0].under_tk, "SN-1001/03", &context).unwrap();
 
         let (tdes, aes) = (TdesKey::generate24().unwrap(), AesKey::generate32().unwrap());
-        let master = Kbpk::new(Version::D, entered.zone_aes.key.expose()).unwrap();
-        let wrap = |algorithm, key: &[u8]| {
-            let exportability = Exportability::NOT_EXPORTABLE;
-            let header =
-                Header::new(Version::D, Usage::PIN_ENCRYPTION, algorithm, Mode::ENCRYPT, exportability);
-            master.wrap(&header, key).unwrap()
-        };
-        let import = |zone: &str, block| ImportZoneKey {
-            under: entered.zone_aes.block.clone(),
-            block,
-            owner: OWNER.into(),
-            zone: zone.into(),
-        };
-        let tdes_zone = import(TDES_ZONE, wrap(Algorithm::TDES, tdes.expose()));
-        let aes_zone = import(AES_ZONE, wrap(Algorithm::AES, aes.expose()));
+        let (tdes_block, aes_block) = zone_keys(hsm, entered, (TDES_ZONE, &tdes), (AES_ZONE, &aes)).await;
         Self {
             pik,
             pik_block: keys[0].block.clone(),
             tdes,
-            tdes_block: hsm.call(tdes_zone).await.unwrap().block,
+            tdes_block,
             aes: Format4Key::new(aes.expose()).unwrap(),
-            aes_block: hsm.call(aes_zone).await.unwrap().block,
+            aes_block,
         }
     }
 
@@ -247,6 +233,29 @@ impl Host {
             refused(translate(hsm, items).await, |r| matches!(r, Refusal::Malformed { .. }));
         }
     }
+}
+
+/// Takes these keys in as those of a TDES zone and of an AES zone.
+pub(super) async fn zone_keys(
+    hsm: &impl Hsm,
+    entered: &Entered,
+    (tdes_zone, tdes): (&str, &TdesKey),
+    (aes_zone, aes): (&str, &AesKey),
+) -> (KeyBlock, KeyBlock) {
+    let master = Kbpk::new(Version::D, entered.zone_aes.key.expose()).unwrap();
+    let import = |zone: &str, algorithm, key: &[u8]| {
+        let exportability = Exportability::NOT_EXPORTABLE;
+        let header = Header::new(Version::D, Usage::PIN_ENCRYPTION, algorithm, Mode::ENCRYPT, exportability);
+        ImportZoneKey {
+            under: entered.zone_aes.block.clone(),
+            block: master.wrap(&header, key).unwrap(),
+            owner: OWNER.into(),
+            zone: zone.into(),
+        }
+    };
+    let tdes = import(tdes_zone, Algorithm::TDES, tdes.expose());
+    let aes = import(aes_zone, Algorithm::AES, aes.expose());
+    (hsm.call(tdes).await.unwrap().block, hsm.call(aes).await.unwrap().block)
 }
 
 async fn translate(hsm: &impl Hsm, items: Vec<PinTranslation>) -> Result<Vec<PinOutcome>, HsmError> {

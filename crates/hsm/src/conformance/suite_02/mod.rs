@@ -1,11 +1,14 @@
-//! Suite 02 of flows A, B and C (3-hardened.md): the suite plays the terminal with the frames of the wire.
+//! Suite 02 of flows A, B, C, E and F (3-hardened.md): the suite plays the terminal with the frames of the wire.
 
 mod collect;
 mod download;
 pub(super) mod exchange;
 mod local_load;
 mod peer;
+pub(super) mod pins;
 mod rks_load;
+mod sign_in;
+mod tms;
 
 use super::ExchangeAes;
 use crate::Hsm;
@@ -16,4 +19,6 @@ pub(super) async fn run(hsm: &impl Hsm, exchange: &ExchangeAes) {
     exchange::run(hsm, exchange).await;
     local_load::run(hsm, exchange).await;
     rks_load::run(hsm, exchange).await;
+    tms::run(hsm, exchange).await;
+    sign_in::run(hsm, exchange).await;
 }
