@@ -50,9 +50,9 @@ pub struct Exhausted;
 /// A number is given once. A message that then does not open ends the session, so that none can be tried again.
 #[derive(Debug)]
 pub struct Counters<S: SealSuite = Tdes> {
-    out: u64,
+    pub(super) out: u64,
     inward: u64,
-    blocks: u64,
+    pub(super) blocks: u64,
     suite: PhantomData<fn() -> S>,
 }
 

@@ -2,6 +2,7 @@
 
 mod attacks;
 mod codes;
+mod ec_aes;
 mod fake;
 mod fields;
 mod order;

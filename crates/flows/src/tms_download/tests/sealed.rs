@@ -115,3 +115,90 @@ fn exhausted_is_000b() {
     let fault = crate::tms_download::Fault::from(Exhausted);
     assert_eq!((fault.code, fault.reason.code()), (ErrorCode::Busy, ErrorCode::Busy));
 }
+
+mod ec_aes {
+    use std::vec;
+
+    use wire::{Fields, Frame, Malformed, MessageType, Tag};
+
+    use crate::{
+        EcAes,
+        testing::assert_malformed,
+        tms_download::{
+            Counters, Exhausted, Fault, Fetch, Get, INNER_MAX, Next, Request, SealSuite,
+            messages::error_payload,
+            sealed::{sealed_frame, unseal},
+            tests::{manifest, package},
+        },
+    };
+
+    #[test]
+    fn value_without_room_for_a_tag_and_a_message_or_too_long_is_0002() {
+        for (found, good) in [
+            (16, false),
+            (17, false),
+            (18, true),
+            (19, true),
+            (INNER_MAX + 16, true),
+            (INNER_MAX + 17, false),
+        ] {
+            let sealed = vec![7; found];
+            let read = unseal::<EcAes>(&sealed_frame(&sealed).unwrap());
+            let refused = Malformed::FieldLength { tag: Tag::SEALED_MESSAGE, found };
+            assert_eq!(read, if good { Ok(sealed) } else { Err(refused.into()) });
+        }
+    }
+
+    /// As many blocks as GCM takes from its counter: those of the text, and one for the tag.
+    #[test]
+    fn blocks_are_those_of_the_text_and_one() {
+        for (inner, blocks) in [(0, 1), (1, 2), (16, 2), (17, 3), (INNER_MAX, 4_095)] {
+            assert_eq!(EcAes::blocks(inner), blocks, "{inner} bytes");
+            assert_eq!(EcAes::blocks_of(inner + 16), blocks, "{inner} bytes");
+        }
+        let error = error_payload(wire::ErrorCode::Busy, "");
+        assert_eq!(EcAes::blocks(error.len()), EcAes::FOR_AN_ERROR);
+    }
+
+    #[test]
+    fn numbers_have_64_bits_and_go_on_past_2_32() {
+        let mut counters = Counters::<EcAes>::of();
+        assert_eq!([counters.in_(18), counters.in_(18)], [Ok(0_u64), Ok(1)]);
+        assert_eq!([counters.out(2), counters.out_error(2)], [Ok(0_u64), Ok(1)]);
+        counters.out = u64::from(u32::MAX) + 1;
+        assert_eq!(counters.out(2), Ok(1 << 32));
+    }
+
+    #[test]
+    fn both_directions_share_2_34_blocks_and_an_error_always_fits() {
+        let mut counters = Counters::<EcAes>::of();
+        counters.blocks = (1 << 34) - 4;
+        assert_eq!(counters.in_(18), Ok(0));
+        assert_eq!((counters.out(2), counters.in_(18)), (Err(Exhausted), Err(Exhausted)));
+        assert_eq!((counters.out_error(7), counters.blocks_left()), (Ok(0), 0));
+        assert_eq!(counters.out_error(7), Err(Exhausted));
+    }
+
+    #[test]
+    fn fetch_asks_for_a_new_session_before_the_blocks_run_out() {
+        let mut fetch = Fetch::new(&manifest(1 << 32), 0);
+        assert!(matches!(fetch.next::<EcAes>(32_768, EcAes::MAX_BLOCKS), Next::Get(_)));
+        // 2 048 for the data, and a few for the rest, TMS_GET and the ERROR.
+        assert_eq!(fetch.next::<EcAes>(32_768, 2_050), Next::NeedsNewSession);
+        assert!(matches!(fetch.next::<EcAes>(32_768, 2_070), Next::Get(_)));
+    }
+
+    #[test]
+    fn inner_fields_in_another_order_are_0002() {
+        let id = package("pay-app", "1.2.0");
+        let get = Get { name: id.name, version: id.version, offset: 0, wanted: 4 };
+        let own = get.to_payload().unwrap();
+        assert_eq!(Request::read::<EcAes>(&own).unwrap(), Request::Get(get));
+        let mut turned = Fields::new();
+        turned.push(Tag::OFFSET, &[0; 8]).unwrap();
+        turned.push(Tag::PACKAGE_NAME, b"pay-app").unwrap();
+        let turned = Frame::new(MessageType::TmsGet, &turned).unwrap();
+        let result: Result<_, Fault> = Request::read::<EcAes>(turned.payload());
+        assert_malformed(result, Malformed::FieldOrder { tag: Tag::PACKAGE_NAME });
+    }
+}
