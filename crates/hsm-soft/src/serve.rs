@@ -1,8 +1,8 @@
 //! The HSM's socket: one thread a connection for the quick commands, a pool for the slow ones.
 //!
-//! A symmetric command takes microseconds, an RSA private operation hundreds of them, making an RSA key up to
-//! seconds. Quick ones are answered where they are read, many to a write; slow ones go to the pool and are answered
-//! when they are done, so that none holds up another.
+//! A symmetric command takes microseconds, one with P-256 or an RSA private operation hundreds of them, making an RSA
+//! key up to seconds. Quick ones are answered where they are read, many to a write; slow ones go to the pool and are
+//! answered when they are done, so that none holds up another.
 
 use std::{
     fs,
@@ -149,7 +149,7 @@ fn converse(hsm: &SoftHsm, pool: &Pool, mut stream: UnixStream) -> io::Result<()
 const QUICK_ITEMS: usize = 8;
 const QUICK_BYTES: usize = 1024;
 
-/// What holds an RSA private operation or more, or much data.
+/// What holds an operation with P-256, an RSA private operation or more, or much data.
 fn is_slow(request: &Request) -> bool {
     match request {
         Request::TranslatePins(command) => command.items.len() > QUICK_ITEMS,
@@ -181,6 +181,13 @@ fn is_slow_by_kind(request: &Request) -> bool {
             | Request::OpenCollected(_)
             | Request::Rewrap(_)
             | Request::EnrolOperator(_)
+            | Request::MakeEcKey(_)
+            | Request::OpenCollectedEc(_)
+            | Request::AnswerHello(_)
+            | Request::BeginRks(_)
+            | Request::ReleaseRksKeysEc(_)
+            | Request::OpenLoading(_)
+            | Request::LoadTerminalEc(_)
     )
 }
 

@@ -6,18 +6,12 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 #![cfg(target_os = "linux")]
 
-use std::{
-    fs::{self, File},
-    os::unix::fs::FileExt,
-    path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
-    sync::Arc,
-    thread,
-    time::Duration,
-};
+mod memory;
+
+use std::path::Path;
 
 use hsm::{
-    Client, Hsm, KeyBlock,
+    Hsm, KeyBlock,
     commands::{
         AnswerTms, EnrolOperator, Held, ImportUnderZone, ImportZoneKey, Load, LoadTerminal, MacItem,
         MakeDik1, MakeDownloaderKey, MakeRksKey, MakeWorkingKeys, OpenTmsSession, OperatorClaim, PikLength,
@@ -27,11 +21,10 @@ use hsm::{
 };
 use keyblock::{Algorithm, Exportability, Header, Kbpk, Mode, Usage, Version};
 use keyferry_hsm_soft::{
-    Duty, Offline, SoftHsm,
+    Offline,
     components::{self, Ceremony, Component, Target},
-    create,
-    serve::Server,
 };
+use memory::{PASSPHRASE, Process, connect};
 use paycrypto::{
     TdesKey, blocks, digest,
     keys::{Dik2, Dmk, Dwk, Mak, Pik, Rnd1, SessionKey, Tmk},
@@ -41,74 +34,11 @@ use paycrypto::{
 use pinblock::{Format, Pan, Pin};
 use zeroize::Zeroizing;
 
-const FOLDER: &str = "KEYFERRY_TEST_WIPED_FOLDER";
-const PASSPHRASE: &str = "only for this test";
 const OWNER: &str = "ACQ";
 const PAD: &str = "SN-1001";
 const FACTOR: &[u8] = b"KLD-7/20261120/B042";
 const CONTEXT: [u8; 16] = [7; 16];
 const TRANSCRIPT: &[u8] = b"frames";
-
-/// The HSM's process: does nothing unless the test below starts it.
-#[test]
-fn serves_where_it_is_told_to() {
-    let Some(folder) = std::env::var_os(FOLDER).map(PathBuf::from) else { return };
-    create(&folder.join("hsm"), PASSPHRASE).unwrap();
-    let hsm = SoftHsm::open(&folder.join("hsm"), PASSPHRASE, vec![]).unwrap().on_duty(Duty::Laboratory);
-    Server::bind(&folder.join("hsm.sock"), Arc::new(hsm)).unwrap().run().unwrap();
-}
-
-/// Ends the HSM's process however the test ends.
-struct Process(Child);
-
-impl Drop for Process {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-impl Process {
-    fn start(folder: &Path) -> Self {
-        let child = Command::new(std::env::current_exe().unwrap())
-            .args(["--exact", "serves_where_it_is_told_to"])
-            .env(FOLDER, folder)
-            .stdout(Stdio::null())
-            .spawn()
-            .unwrap();
-        Self(child)
-    }
-
-    /// Where `bytes` stand in the process's writable memory.
-    fn find(&self, bytes: &[u8]) -> Vec<String> {
-        let pid = self.0.id();
-        let memory = File::open(format!("/proc/{pid}/mem")).unwrap();
-        let mut found = Vec::new();
-        for line in fs::read_to_string(format!("/proc/{pid}/maps")).unwrap().lines() {
-            let mut words = line.split_whitespace();
-            let (range, access) = (words.next().unwrap(), words.next().unwrap());
-            let (from, to) = range.split_once('-').unwrap();
-            let [from, to] = [from, to].map(|text| u64::from_str_radix(text, 16).unwrap());
-            if !access.starts_with("rw") {
-                continue;
-            }
-            let mut buffer = vec![0; usize::try_from(to - from).unwrap()];
-            // A mapping may have gone since it was listed.
-            let Ok(read) = memory.read_at(&mut buffer, from) else { continue };
-            for at in memchr(&buffer[..read], bytes) {
-                found.push(format!("{line}, at {at}"));
-            }
-        }
-        found
-    }
-}
-
-/// Every place of `needle`.
-fn memchr(hay: &[u8], needle: &[u8]) -> Vec<usize> {
-    let first = needle[0];
-    let starts = hay.iter().enumerate().filter(|(_, byte)| **byte == first).map(|(at, _)| at);
-    starts.filter(|at| hay[*at..].starts_with(needle)).collect()
-}
 
 #[tokio::test]
 async fn at_tk_and_the_keys_are_gone_when_the_commands_are_done() {
@@ -334,14 +264,4 @@ fn zone_master(folder: &Path) -> (KeyBlock, TdesKey) {
     let sum: Vec<u8> = typed[0].expose().iter().zip(typed[1].expose()).map(|(a, b)| a ^ b).collect();
     let key = TdesKey::from_bytes(&sum).unwrap();
     (components::combine(&hsm, &ceremony, &blocks, key.kcv()).unwrap().block, key)
-}
-
-async fn connect(socket: &Path) -> Client {
-    for _ in 0..500 {
-        match Client::connect(socket).await {
-            Ok(client) => return client,
-            Err(_) => thread::sleep(Duration::from_millis(20)),
-        }
-    }
-    Client::connect(socket).await.unwrap()
 }
