@@ -113,7 +113,7 @@ async fn tk_tmk_z_and_the_run_are_gone_after_a_download() {
     let done = Acknowledge {
         ticket: released.ticket,
         said_before_confirm: SAID.to_vec(),
-        said_before_done: [SAID, &receipt].concat(),
+        said_before_done: [SAID, &[0xDF, 0x17, 0x20], &receipt].concat(),
         receipt,
         pin_pad: pin_pad(),
         owner: owner(),

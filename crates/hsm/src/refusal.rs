@@ -58,7 +58,7 @@ pub enum Refusal {
         /// What is wrong, for the audit; the peer gets 0006 whatever it is.
         why: String,
     },
-    /// What a terminal sent to a KLD does not open or must not be used (flow B).
+    /// What a terminal sent does not open or must not be used: to a KLD (flow B), or a point off the curve (suite 02).
     #[error("what the terminal sent is refused: {defect}")]
     FromTerminal {
         /// What is wrong with it.
