@@ -1,33 +1,48 @@
 //! Collecting a terminal that asks for it on the terminal port (2-wire.md section 3, type 53): only inside a window that
-//! two people opened for its serial. Who the terminal is nobody can tell in this suite; the window and the fingerprint,
-//! which people compare, stand in for it.
+//! two people opened for its serial. Who the terminal is nobody can tell in suite 01; the window and the fingerprint,
+//! which people compare, stand in for it. In suite 02 the device key tells, and the nonce is the KMS's own.
 
 use std::net::IpAddr;
 
-use flows::collect::{
-    CollectKey, Collected, Fault, Reason,
-    ask::server::{ExpectAsk, Received},
+use flows::{
+    EcAes, Tdes,
+    collect::{
+        Collected, Fault, Reason,
+        ask::server::{Asked, ExpectAsk, Received},
+    },
 };
 use hsm::Hsm;
-use pki::{Certificate, PublicKey};
 use serde_json::json;
 use sha2::{Digest, Sha256};
-use store::{CollectedTerminal, CollectionImport, Store, WindowOutcome, WindowRecord, WorkKeyRecord};
+use store::{
+    CollectedTerminal, CollectionImport, ImportOutcome, PerTerminal, Store, WindowOutcome, WindowRecord,
+};
 use tokio::io::{AsyncRead, AsyncWrite};
 use wire::{Frame, Suite};
 
 use crate::{
     clock::now_ms,
     flow_end::FlowEnd,
-    kms::{Failure, Kms, event},
+    kms::{
+        Failure, Kms,
+        collections::{CollectingSuite, Work},
+        event,
+    },
     link::{Link, LinkError},
 };
 
 /// What stands for the station in such a collection.
-const STATION: &str = "terminal port";
+pub(crate) const STATION: &str = "terminal port";
 
 /// How such a collection ended early.
 pub(crate) type AskEnd = FlowEnd<Reason>;
+
+/// What a collection in a window is about.
+struct Asking<'a, U: CollectingSuite> {
+    window: &'a WindowRecord,
+    work: &'a Work,
+    nonce: &'a U::Nonce,
+}
 
 impl<S: Store, H: Hsm> Kms<S, H> {
     /// Serves one collection whose first message is `ask`.
@@ -49,13 +64,26 @@ impl<S: Store, H: Hsm> Kms<S, H> {
             self.strangers.count(source, sn.as_str(), "no window is open for collecting it");
             return Err(asked.no_window().into());
         };
-        let (work, certificate) = self.work_certificate().await?;
-        let bits = PublicKey::from_spki(certificate.spki_der())
-            .map_err(|defect| Reason::Internal { why: defect.to_string() })
-            .map_err(Fault::from)?
-            .bits();
-        let key = CollectKey::Certificate { leaf: certificate.der().to_vec(), intermediates: Vec::new() };
-        let (frame, expect) = asked.collect(key, bits.div_ceil(8))?;
+        match asked.suite() {
+            Suite::EC_AES => self.collect_in::<EcAes, T>(link, asked, &window).await,
+            _ => self.collect_in::<Tdes, T>(link, asked, &window).await,
+        }
+    }
+
+    async fn collect_in<U: CollectingSuite, T: AsyncRead + AsyncWrite + Unpin>(
+        &self,
+        link: &mut Link<T>,
+        asked: Asked,
+        window: &WindowRecord,
+    ) -> Result<(), AskEnd> {
+        let sn = asked.device().sn().clone();
+        let none = || Failure::NoWorkKey("of the role kms-work".into());
+        let active = self.store.active_work_key(U::ID).await?.ok_or_else(none)?;
+        let work = self.work_of(&active.certificate_sha256).await?.ok_or_else(none)?;
+        let nonce = U::nonce_in(self, window).await?;
+        let key = work.collect_key().map_err(Failure::from)?;
+        let sealed = U::sealed_bytes(&work.certificate)?;
+        let (frame, expect) = asked.collect_of::<U>(key, nonce.clone(), sealed)?;
         link.send(&frame).await?;
         let frame = link.receive().await?;
         let received = match expect.on_frame(&frame) {
@@ -68,7 +96,8 @@ impl<S: Store, H: Hsm> Kms<S, H> {
             }
         };
         self.keep_refusals(&sn, "COLLECTED", &received.collected().refusals).await?;
-        let (done, collected) = self.keep(received, &frame, &window, &work).await?;
+        let asking = Asking::<U> { window, work: &work, nonce: &nonce };
+        let (done, collected) = self.keep(received, &frame, &asking).await?;
         match link.send(&done).await {
             // It is stored; a terminal that missed DONE asks again and gets it.
             Ok(()) | Err(LinkError::Closed | LinkError::Broken(_)) => {}
@@ -78,21 +107,13 @@ impl<S: Store, H: Hsm> Kms<S, H> {
         Ok(())
     }
 
-    async fn work_certificate(&self) -> Result<(WorkKeyRecord, Certificate), AskEnd> {
-        let none = || Failure::NoWorkKey("of the role kms-work".into());
-        let work = self.store.active_work_key().await?.ok_or_else(none)?;
-        let record = self.store.certificate(&work.certificate_sha256).await?.ok_or_else(none)?;
-        Ok((work, Certificate::from_der(&record.der).map_err(Failure::from)?))
-    }
-
     /// Has the HSM check what was collected, and stores it before DONE leaves.
-    async fn keep(
+    async fn keep<U: CollectingSuite>(
         &self,
-        received: Received,
+        received: Received<U>,
         frame: &Frame,
-        window: &WindowRecord,
-        work: &WorkKeyRecord,
-    ) -> Result<(Frame, Collected), AskEnd> {
+        Asking { window, work, nonce }: &Asking<'_, U>,
+    ) -> Result<(Frame, Collected<U>), AskEnd> {
         let collected = received.collected();
         let (sn, fingerprint) = (collected.device.sn().clone(), collected.fingerprint());
         match &window.used_for {
@@ -101,30 +122,37 @@ impl<S: Store, H: Hsm> Kms<S, H> {
             Some(_) => return Err(Fault::from(Reason::NoWindow { sn }).into()),
             None => {}
         }
+        let sealed = U::answer(frame, collected);
+        let opened = U::open(self, work, nonce, &collected.device, &sealed).await?;
+        let tk = match opened {
+            Ok(tk) => tk,
+            Err(refusal) => {
+                let detail = json!({ "fingerprint": fingerprint, "code": refusal.code, "reason": refusal.text,
+                                     "window": window.id });
+                let refused = event("collection.refused", sn.as_str(), sn.as_str(), detail);
+                self.store.audit_append(refused).await?;
+                return Err(received.refused(refusal.text).into());
+            }
+        };
         let terminal = CollectedTerminal {
             device: collected.device.clone(),
             vendor: collected.vendor.as_ref().map(ToString::to_string),
             model: collected.model.as_ref().map(ToString::to_string),
-            suite: Suite::TDES.byte(),
-            ctk_pu: collected.ctk_pu.clone(),
-            work_certificate_sha256: work.certificate_sha256.clone(),
+            tk,
+            work_certificate_sha256: work.record.certificate_sha256.clone(),
             fingerprint: fingerprint.clone(),
             // A known terminal's new key waits for someone who looks at its fingerprint.
             replaces: true,
             refused: None,
         };
-        if let Some(refusal) = self.check_transport_key(&terminal).await? {
-            let detail = json!({ "fingerprint": fingerprint, "reason": refusal.text, "window": window.id });
-            let refused = event("collection.refused", sn.as_str(), sn.as_str(), detail);
-            self.store.audit_append(refused).await?;
-            return Err(received.refused(refusal.text).into());
-        }
         let detail = json!({ "station": STATION, "opened_by": window.opened_by.subject,
-                             "asked_by": window.asked_by.subject, "fingerprint": fingerprint });
+                             "asked_by": window.asked_by.subject, "fingerprint": fingerprint,
+                             "suite": U::ID.byte() });
         let import = CollectionImport {
             digest: Sha256::digest([&window.id.to_be_bytes(), frame.bytes()].concat()).into(),
             package: frame.bytes().to_vec(),
             signer: window.asked_by.clone(),
+            second_signer: None,
             acquirer: self.acquirer.id.clone(),
             station: STATION.to_owned(),
             collected_at: now_ms(),
@@ -133,11 +161,21 @@ impl<S: Store, H: Hsm> Kms<S, H> {
         let event = event("collection.asked", sn.as_str(), sn.as_str(), detail);
         match self.store.collect_in_window(window.id, import, event).await? {
             WindowOutcome::Collected(_) => Ok(received.done()?),
-            WindowOutcome::NotTaken(_) => {
-                let why = "its serials are recorded with another terminal or acquirer".into();
+            WindowOutcome::NotTaken(outcome) => {
+                let why = refused_by_the_store(&outcome);
                 Err(Fault::from(Reason::NotPermitted { why }).into())
             }
             WindowOutcome::Closed => Err(Fault::from(Reason::NoWindow { sn }).into()),
         }
+    }
+}
+
+fn refused_by_the_store(outcome: &ImportOutcome) -> String {
+    match outcome {
+        ImportOutcome::Stored(terminals) => match terminals.as_slice() {
+            [PerTerminal::Refused(refusal)] => refusal.text.clone(),
+            _ => "its serials are recorded with another terminal or acquirer".into(),
+        },
+        ImportOutcome::Duplicate => "these very bytes came before".into(),
     }
 }

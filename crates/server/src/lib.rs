@@ -102,15 +102,19 @@ pub async fn start<S: Store, H: Hsm + Clone>(
     let trust = trust::Trust::load(config)?;
     let rks = rks::Rks::load(config)?;
     let (certificate, key) = (config.path(&config.https.certificate), config.path(&config.https.key));
-    let kms = store.active_work_key(Suite::TDES).await?.map(|key| (WorkKeyOf::Kms, key.private_block, key.spki));
-    let mut rks_keys = Vec::new();
+    let mut keys = Vec::new();
     for (suite, of) in
-        [(Suite::TDES, WorkKeyOf::Rks), (Suite::EC_AES, WorkKeyOf::Ec(EcKeyKind::RksSigning))]
+        [(Suite::TDES, WorkKeyOf::Kms), (Suite::EC_AES, WorkKeyOf::Ec(EcKeyKind::KmsAgreement))]
+    {
+        let record = store.active_work_key(suite).await?;
+        keys.extend(record.map(|record| (of, record.private_block, record.spki)));
+    }
+    for (suite, of) in [(Suite::TDES, WorkKeyOf::Rks), (Suite::EC_AES, WorkKeyOf::Ec(EcKeyKind::RksSigning))]
     {
         let record = store.active_rks_work_key(suite).await?;
-        rks_keys.extend(record.map(|record| (of, record.key.private_block, record.key.spki)));
+        keys.extend(record.map(|record| (of, record.key.private_block, record.key.spki)));
     }
-    for (of, private, public) in kms.into_iter().chain(rks_keys) {
+    for (of, private, public) in keys {
         let (work_key, owner) = (KeyBlock::from_text(private), config.acquirer.id.clone());
         hsm.call(CheckWorkKey { work_key, public, owner, of }).await.map_err(StartError::WorkKey)?;
     }

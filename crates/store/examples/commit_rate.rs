@@ -149,6 +149,7 @@ async fn estate(store: &SqliteStore, count: usize) -> Result<Vec<Serial>, Failur
         spki: vec![0x30, 0],
         state: WorkKeyState::Active,
         suite: Suite::TDES,
+        intermediates: vec![],
     };
     store.put_work_key(key, event("work-key", 0)).await?;
     let terminals = serials

@@ -30,6 +30,14 @@ pub enum Reason {
         /// The PIN pad that it named.
         pin_pad: Serial,
     },
+    /// KMS: the terminal's TK is of another suite, so that it can prove nothing in this one: 0006, only after TK_REPLY.
+    #[error("the transport key of {sn} is not one of suite {suite}")]
+    OtherSuite {
+        /// The serial that TK_HELLO named.
+        sn: Serial,
+        /// The suite that it named.
+        suite: Suite,
+    },
     /// KMS: Crnd2 is not E(AUK, Rnd2), in suite 02 MAC_T is wrong, says the HSM: 0006.
     #[error("the answer to the challenge is wrong: the terminal does not hold the collected transport key")]
     WrongCrnd2,
@@ -109,9 +117,10 @@ impl HasCode for Reason {
         match self {
             Self::Protocol(error) => error.code(),
             Self::Pad(refusal) => refusal.code(),
-            Self::UnknownTerminal { .. } | Self::WrongPinPad { .. } | Self::WrongCrnd2 => {
-                ErrorCode::TerminalAuthenticationFailed
-            }
+            Self::UnknownTerminal { .. }
+            | Self::WrongPinPad { .. }
+            | Self::OtherSuite { .. }
+            | Self::WrongCrnd2 => ErrorCode::TerminalAuthenticationFailed,
             Self::SuiteNotSupported { .. } => ErrorCode::SuiteNotSupported,
             Self::WrongCheckValue => ErrorCode::KeyRefused,
             Self::NotPermitted { .. } => ErrorCode::NotPermittedNow,

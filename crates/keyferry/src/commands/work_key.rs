@@ -166,14 +166,16 @@ pub(crate) async fn install(
     let kept = NewCertificate { role: role.into(), sha256: sha256.clone(), der: certificate.der().to_vec() };
     store.put_certificate(kept, event("certificate.added")).await?;
     let (private_block, spki) = (private_block.to_owned(), certificate.spki_der().to_vec());
+    let intermediates = intermediates.iter().flat_map(|c| c.der().to_vec()).collect();
     match of {
         Of::Kms => {
             let state = WorkKeyState::Active;
-            let key = NewWorkKey { certificate_sha256: sha256.clone(), private_block, spki, state, suite };
+            let certificate_sha256 = sha256.clone();
+            let key =
+                NewWorkKey { certificate_sha256, private_block, spki, intermediates, state, suite };
             store.put_work_key(key, event("work-key.installed")).await?;
         }
         Of::Rks => {
-            let intermediates = intermediates.iter().flat_map(|c| c.der().to_vec()).collect();
             let certificate_sha256 = sha256.clone();
             let key = NewRksWorkKey { certificate_sha256, private_block, spki, intermediates, suite };
             store.put_rks_work_key(key, event("rks.work-key-installed")).await?;

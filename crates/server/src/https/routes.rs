@@ -3,7 +3,7 @@ use std::{net::IpAddr, sync::Arc, time::Duration};
 use axum::{
     Extension, Json, Router,
     body::Body,
-    extract::{FromRequest, Request, State},
+    extract::{FromRequest, Query, Request, State},
     http::{StatusCode, header::CONTENT_TYPE},
     middleware::{self, Next},
     response::{IntoResponse, Response},
@@ -11,6 +11,7 @@ use axum::{
 };
 use hsm::Hsm;
 use pki::Certificate;
+use serde::Deserialize;
 use serde_json::json;
 use store::Store;
 use tokio::time::timeout;
@@ -18,7 +19,7 @@ use zeroize::Zeroizing;
 
 use super::body::{self, Defect, MaxBody};
 use crate::{
-    kms::{ApprovalRefusal, Kms, UploadRefusal},
+    kms::{AllowanceRefusal, ApprovalRefusal, Kms, UploadRefusal},
     windows::WindowRefusal,
 };
 
@@ -35,7 +36,9 @@ pub(crate) struct Source(pub(crate) IpAddr);
 /// All routes, with the largest body in bytes. Each request carries its [`Source`] as an extension.
 pub(crate) fn router<S: Store, H: Hsm>(kms: Arc<Kms<S, H>>, max_body: usize) -> Router {
     Router::new()
+        .route("/v1/ceremonies", post(ceremonies))
         .route("/v1/collections", post(collections))
+        .route("/v1/suites", post(suites))
         .route("/v1/kld-reports", post(kld_reports))
         .route("/v1/collection-windows", post(collection_windows))
         .route("/v1/replacements", get(replacements))
@@ -55,6 +58,29 @@ async fn in_time(request: Request, next: Next) -> Response {
         Err(_) => {
             refuse(StatusCode::REQUEST_TIMEOUT, "too-slow", &"the request took too long; send it again")
         }
+    }
+}
+
+async fn ceremonies<S: Store, H: Hsm>(
+    State(kms): State<Arc<Kms<S, H>>>,
+    Extension(Source(source)): Extension<Source>,
+    CmsBody(body): CmsBody,
+) -> Response {
+    match kms.give_ceremony(&body, source).await {
+        Ok(given) => Json(given).into_response(),
+        Err(refusal) => refuse_upload(&refusal),
+    }
+}
+
+async fn suites<S: Store, H: Hsm>(
+    State(kms): State<Arc<Kms<S, H>>>,
+    Extension(Source(source)): Extension<Source>,
+    CmsBody(body): CmsBody,
+) -> Response {
+    match kms.take_allowance(&body, source).await {
+        Ok(text) => Json(json!({ "ok": true, "text": text })).into_response(),
+        Err(AllowanceRefusal::Upload(refusal)) => refuse_upload(&refusal),
+        Err(refusal) => refuse(StatusCode::CONFLICT, refusal.code(), &refusal),
     }
 }
 
@@ -113,20 +139,35 @@ async fn replacements<S: Store, H: Hsm>(State(kms): State<Arc<Kms<S, H>>>) -> Re
     }
 }
 
-/// The work certificate that new collections use, PEM.
-async fn work_certificate<S: Store, H: Hsm>(State(kms): State<Arc<Kms<S, H>>>) -> Response {
+/// Which work certificate is asked for.
+#[derive(Debug, Deserialize)]
+struct InSuite {
+    /// Suite 01 unless told otherwise.
+    suite: Option<u8>,
+}
+
+/// The work certificate that new collections of a suite use, and those between it and its root, PEM.
+async fn work_certificate<S: Store, H: Hsm>(
+    State(kms): State<Arc<Kms<S, H>>>,
+    Query(InSuite { suite }): Query<InSuite>,
+) -> Response {
+    let suite = suite.map_or(wire::Suite::TDES, wire::Suite::new);
     let read = async {
-        let Some(key) = kms.store.active_work_key().await? else { return Ok(None) };
-        kms.store.certificate(&key.certificate_sha256).await
+        let Some(key) = kms.store.active_work_key(suite).await? else { return Ok(None) };
+        kms.work_of(&key.certificate_sha256).await
     };
     match read.await {
-        Ok(Some(record)) => match Certificate::from_der(&record.der) {
-            Ok(certificate) => pem(certificate.pem()),
+        Ok(Some(work)) => match Certificate::all_from_der(&work.record.intermediates) {
+            Ok(between) => {
+                pem(std::iter::once(&work.certificate).chain(&between).map(Certificate::pem).collect())
+            }
             Err(error) => fail(&error),
         },
-        Ok(None) => {
-            refuse(StatusCode::NOT_FOUND, "no-work-key", &"there is no active work key; install one first")
-        }
+        Ok(None) => refuse(
+            StatusCode::NOT_FOUND,
+            "no-work-key",
+            &format_args!("there is no active work key of suite {suite}; install one first"),
+        ),
         Err(error) => fail(&error),
     }
 }
@@ -162,7 +203,10 @@ impl<S: Send + Sync> FromRequest<S> for CmsBody {
 
 fn refuse_upload(refusal: &UploadRefusal) -> Response {
     let status = match refusal {
-        UploadRefusal::Signature(_) | UploadRefusal::Certificate(_) => StatusCode::FORBIDDEN,
+        UploadRefusal::Signature(_)
+        | UploadRefusal::Certificate(_)
+        | UploadRefusal::SamePerson
+        | UploadRefusal::Ceremony(_) => StatusCode::FORBIDDEN,
         UploadRefusal::Content(_) => StatusCode::UNPROCESSABLE_ENTITY,
         UploadRefusal::Duplicate => StatusCode::CONFLICT,
         UploadRefusal::Failure(failure) => return fail(failure),

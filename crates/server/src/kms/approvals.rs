@@ -57,6 +57,8 @@ pub(crate) enum ApprovalRefusal {
     OtherFingerprint(i64),
     #[error("replacement {0} does not wait: it was decided before, or overtaken by a later collection")]
     NotWaiting(i64),
+    #[error("the terminal's transport key was of a higher suite; two people must allow the lower one first")]
+    LowerSuite,
     #[error("the PIN pad belongs to terminal {0} by now")]
     PinPadTaken(String),
 }
@@ -69,6 +71,7 @@ impl ApprovalRefusal {
             Self::SamePerson => "same-person",
             Self::OtherFingerprint(_) => "other-fingerprint",
             Self::NotWaiting(_) => "not-waiting",
+            Self::LowerSuite => "lower-suite",
             Self::PinPadTaken(_) => "pin-pad-taken",
         }
     }
@@ -156,6 +159,7 @@ impl<S: Store, H: Hsm> Kms<S, H> {
             ApprovalOutcome::SamePerson => Err(ApprovalRefusal::SamePerson),
             ApprovalOutcome::OtherFingerprint => Err(ApprovalRefusal::OtherFingerprint(id)),
             ApprovalOutcome::NotWaiting => Err(ApprovalRefusal::NotWaiting(id)),
+            ApprovalOutcome::LowerSuite => Err(ApprovalRefusal::LowerSuite),
             ApprovalOutcome::SerialPairTaken { by } => Err(ApprovalRefusal::PinPadTaken(by.to_string())),
         }
     }

@@ -2,21 +2,31 @@
 
 use std::{collections::HashSet, net::IpAddr};
 
-use base64ct::{Base64, Encoding};
+use flows::{EcAes, Tdes};
 use futures_util::{StreamExt, TryStreamExt, stream};
-use hsm::{Hsm, HsmError, KeyBlock, Refusal as HsmRefusal, commands::CheckCollected};
-use pki::Role;
-use serde::{Deserialize, Serialize};
+use hsm::Hsm;
+use pki::{Certificate, cms};
+use serde::{Deserialize, Serialize, de::IgnoredAny};
 use serde_json::json;
-use store::{CollectedTerminal, CollectionImport, ImportOutcome, PerTerminal, Refusal, Store};
+use store::{CollectedTerminal, CollectedTk, CollectionImport, ImportOutcome, PerTerminal, Refusal, Store};
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
-use wire::{Device, ModelId, Serial, Suite, VendorId};
+use wire::{Device, ModelId, Serial, VendorId};
 
+use self::suite::Named;
+pub(crate) use self::suite::Work;
 use super::{
     Failure, Kms, event,
     package::{Authentic, UploadRefusal},
 };
 
+mod ec_aes;
+mod suite;
+mod tdes;
+
+pub(crate) use self::suite::CollectingSuite;
+
+/// What these uploads are called in the audit.
+const WHAT: &str = "collection";
 /// Terminals in one package at most.
 const MAX_TERMINALS: usize = 20_000;
 /// Characters of a station's name for itself.
@@ -24,22 +34,33 @@ const MAX_STATION: usize = 128;
 /// Checks in the HSM at once for one upload.
 const CHECKS_AT_ONCE: usize = 16;
 
+/// Which suite a package is of: one of suite 02 names its ceremony.
+#[derive(Deserialize)]
+struct Probe {
+    ceremony: Option<IgnoredAny>,
+}
+
 /// The content of a collected package.
-#[derive(Debug, Deserialize)]
-struct Package {
+#[derive(Deserialize)]
+#[serde(bound = "")]
+struct Package<U: CollectingSuite> {
     version: u32,
     station: String,
     collected_at: String,
-    terminals: Vec<Entry>,
+    #[serde(flatten)]
+    head: U::Head,
+    terminals: Vec<Entry<U>>,
 }
 
-#[derive(Debug, Deserialize)]
-struct Entry {
+#[derive(Deserialize)]
+#[serde(bound = "")]
+struct Entry<U: CollectingSuite> {
     sn: String,
     pin_pad_sn: Option<String>,
     vendor: Option<String>,
     model: Option<String>,
-    ctk_pu: String,
+    #[serde(flatten)]
+    made: U::Entry,
     work_certificate_sha256: String,
     #[serde(default)]
     replaces: bool,
@@ -63,8 +84,24 @@ impl<S: Store, H: Hsm> Kms<S, H> {
         package: &[u8],
         source: IpAddr,
     ) -> Result<Vec<TerminalResult>, UploadRefusal> {
-        let signed = self.authenticate("collection", package, Role::Operator, source)?;
-        let taken = self.import(package, &signed).await;
+        let opened = self.count_refused(WHAT, source, cms::open(package).map_err(UploadRefusal::from))?;
+        // Only who must have signed is looked up by what nobody vouches for yet.
+        match serde_json::from_slice(&opened.content) {
+            Ok(Probe { ceremony: Some(_) }) => {
+                self.take_collection_of::<EcAes>(package, opened, source).await
+            }
+            _ => self.take_collection_of::<Tdes>(package, opened, source).await,
+        }
+    }
+
+    async fn take_collection_of<U: CollectingSuite>(
+        &self,
+        package: &[u8],
+        opened: cms::SignedPackage,
+        source: IpAddr,
+    ) -> Result<Vec<TerminalResult>, UploadRefusal> {
+        let signed = self.count_refused(WHAT, source, U::authenticate(&self.trust, opened))?;
+        let taken = self.import::<U>(package, &signed).await;
         if let Err(refusal) = &taken
             && !refusal.is_failure()
         {
@@ -74,14 +111,19 @@ impl<S: Store, H: Hsm> Kms<S, H> {
         taken
     }
 
-    async fn import(&self, package: &[u8], signed: &Authentic) -> Result<Vec<TerminalResult>, UploadRefusal> {
-        let content = signed.read::<Package>()?;
+    async fn import<U: CollectingSuite>(
+        &self,
+        package: &[u8],
+        signed: &Authentic,
+    ) -> Result<Vec<TerminalResult>, UploadRefusal> {
+        let content = signed.read::<Package<U>>()?;
         let collected_at = content.check()?;
+        let nonce = U::nonce_of(self, &content.head, &content.station).await?;
         let mut seen = HashSet::new();
         let checks: Vec<_> = content
             .terminals
             .iter()
-            .map(|entry| self.check(entry, !seen.insert(entry.sn.as_str())))
+            .map(|entry| self.check(entry, &nonce, !seen.insert(entry.sn.as_str())))
             .collect();
         let checked: Vec<Result<CollectedTerminal, Refusal>> =
             stream::iter(checks).buffered(CHECKS_AT_ONCE).try_collect().await?;
@@ -89,7 +131,10 @@ impl<S: Store, H: Hsm> Kms<S, H> {
         let terminals: Vec<_> = checked.iter().filter_map(|entry| entry.as_ref().ok().cloned()).collect();
         let detail = json!({
             "station": content.station,
+            "suite": U::ID.byte(),
             "card": signed.signer.certificate_serial,
+            "second": signed.second.as_ref().map(|person| &person.subject),
+            "second_card": signed.second.as_ref().map(|person| &person.certificate_serial),
             "terminals": terminals.len(),
             "unreadable": checked.len() - terminals.len(),
         });
@@ -99,6 +144,7 @@ impl<S: Store, H: Hsm> Kms<S, H> {
             digest: signed.digest,
             package: package.to_vec(),
             signer: signed.signer.clone(),
+            second_signer: signed.second.clone(),
             acquirer: self.acquirer.id.clone(),
             station: content.station.clone(),
             collected_at,
@@ -109,58 +155,65 @@ impl<S: Store, H: Hsm> Kms<S, H> {
 
         let mut stored = stored.into_iter();
         let results = content.terminals.iter().zip(checked).map(|(entry, checked)| match checked {
-            Ok(terminal) => TerminalResult::of(entry, stored.next(), terminal.fingerprint),
-            Err(refusal) => TerminalResult::refused(entry, refusal),
+            Ok(terminal) => TerminalResult::of(&entry.sn, stored.next(), terminal.fingerprint),
+            Err(refusal) => TerminalResult::refused(&entry.sn, refusal),
         });
         Ok(results.collect())
     }
 
     /// Checks one terminal. The outer error is ours, the inner one the entry's: not even its serial can be read. An
     /// entry that can be read and is refused goes to the store with its refusal, for the audit.
-    async fn check(
+    async fn check<U: CollectingSuite>(
         &self,
-        entry: &Entry,
+        entry: &Entry<U>,
+        nonce: &U::Nonce,
         seen_before: bool,
     ) -> Result<Result<CollectedTerminal, Refusal>, UploadRefusal> {
-        let mut terminal = match entry.read() {
-            Ok(terminal) => terminal,
+        let (mut terminal, sealed) = match entry.read() {
+            Ok(read) => read,
             Err(refusal) => return Ok(Err(refusal)),
         };
         terminal.refused = if seen_before {
             Some(refusal("serial-twice", "the serial stands twice in this package; the first one counts"))
         } else {
-            self.check_transport_key(&terminal).await?
+            match self.open_tk::<U>(&terminal, nonce, &sealed).await? {
+                Ok(tk) => {
+                    terminal.tk = tk;
+                    None
+                }
+                Err(refusal) => Some(refusal),
+            }
         };
         Ok(Ok(terminal))
     }
 
-    /// Has the HSM open TK, check it and forget it.
-    pub(crate) async fn check_transport_key(
+    async fn open_tk<U: CollectingSuite>(
         &self,
         terminal: &CollectedTerminal,
-    ) -> Result<Option<Refusal>, Failure> {
-        let certificate = &terminal.work_certificate_sha256;
-        let Some(work) = self.store.work_key(certificate).await? else {
-            let text =
-                "the work certificate it was collected under is not of this KMS; collect it again under ours";
-            return Ok(Some(refusal("unknown-work-certificate", text)));
-        };
-        let command = CheckCollected {
-            work_key: KeyBlock::from_text(work.private_block),
-            ctk_pu: terminal.ctk_pu.clone(),
-            owner: self.acquirer.id.clone(),
-        };
-        match self.hsm.call(command).await {
-            Ok(()) => Ok(None),
-            Err(HsmError::Refused(refused @ HsmRefusal::TransportKey { .. })) => {
-                Ok(Some(refusal("transport-key-refused", &refused.to_string())))
+        nonce: &U::Nonce,
+        sealed: &U::Sealed,
+    ) -> Result<Result<CollectedTk, Refusal>, Failure> {
+        match self.work_of(&terminal.work_certificate_sha256).await? {
+            Some(work) if work.record.suite == U::ID => {
+                U::open(self, &work, nonce, &terminal.device, sealed).await
             }
-            Err(failed) => Err(failed.into()),
+            _ => {
+                let text = "the work certificate it was collected under is not of this KMS; collect it again under ours";
+                Ok(Err(refusal("unknown-work-certificate", text)))
+            }
         }
+    }
+
+    /// A work key with its certificate.
+    pub(crate) async fn work_of(&self, certificate_sha256: &str) -> Result<Option<Work>, Failure> {
+        let Some(record) = self.store.work_key(certificate_sha256).await? else { return Ok(None) };
+        let kept = self.store.certificate(certificate_sha256).await?;
+        let kept = kept.ok_or_else(|| Failure::NoWorkKey(certificate_sha256.to_owned()))?;
+        Ok(Some(Work { record, certificate: Certificate::from_der(&kept.der)? }))
     }
 }
 
-impl Package {
+impl<U: CollectingSuite> Package<U> {
     /// Checks what concerns the package as a whole, and gives the time of collection in Unix milliseconds.
     fn check(&self) -> Result<i64, UploadRefusal> {
         let bad = |text: String| Err(UploadRefusal::Content(text));
@@ -183,8 +236,8 @@ impl Package {
     }
 }
 
-impl Entry {
-    fn read(&self) -> Result<CollectedTerminal, Refusal> {
+impl<U: CollectingSuite> Entry<U> {
+    fn read(&self) -> Result<(CollectedTerminal, U::Sealed), Refusal> {
         let malformed = |what: &str| refusal("malformed", what);
         let sn = Serial::parse(&self.sn).map_err(|_| malformed("sn is no serial"))?;
         let pin_pad = self.pin_pad_sn.as_deref().map(Serial::parse).transpose();
@@ -198,32 +251,30 @@ impl Entry {
         if vendor.is_some() != model.is_some() {
             return Err(malformed("vendor and model come together, or not at all"));
         }
-        let ctk_pu = Base64::decode_vec(&self.ctk_pu).map_err(|_| malformed("ctk_pu is no base64"))?;
-        if ctk_pu.is_empty() || ctk_pu.len() > store::limits::CTK_PU {
-            return Err(malformed("ctk_pu is not as long as an RSA modulus of 2048 to 4096 bits"));
-        }
+        let make = self.vendor.as_deref().zip(self.model.as_deref());
+        let sealed = U::entry(&self.made, &Named { device: &device, make })?;
         let certificate = &self.work_certificate_sha256;
         let is_digest =
             certificate.len() == 64 && certificate.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
         if !is_digest {
             return Err(malformed("work_certificate_sha256 is not 64 lower-case hex digits"));
         }
-        Ok(CollectedTerminal {
-            fingerprint: wire::fingerprint(device.sn(), &ctk_pu),
+        let terminal = CollectedTerminal {
+            fingerprint: wire::fingerprint(device.sn(), U::df09(&sealed)),
             device,
             vendor: self.vendor.clone(),
             model: self.model.clone(),
-            suite: Suite::TDES.byte(),
-            ctk_pu,
+            tk: U::unopened(&sealed),
             work_certificate_sha256: certificate.clone(),
             replaces: self.replaces,
             refused: None,
-        })
+        };
+        Ok((terminal, sealed))
     }
 }
 
 impl TerminalResult {
-    fn of(entry: &Entry, stored: Option<PerTerminal>, fingerprint: String) -> Self {
+    fn of(sn: &str, stored: Option<PerTerminal>, fingerprint: String) -> Self {
         let (ok, code, text) = match stored {
             Some(PerTerminal::Stored) => (true, "stored", "stored; the terminal can download".to_owned()),
             Some(PerTerminal::AwaitsApproval { id }) => {
@@ -245,16 +296,16 @@ impl TerminalResult {
             Some(PerTerminal::OtherAcquirer) => {
                 (false, "other-acquirer", "the serial is recorded with another acquirer".to_owned())
             }
-            Some(PerTerminal::Refused(refusal)) => return Self::refused(entry, refusal),
+            Some(PerTerminal::Refused(refusal)) => return Self::refused(sn, refusal),
             None => (false, "internal", "the store gave no answer for this terminal".to_owned()),
         };
-        let sn = entry.sn.clone();
+        let sn = sn.to_owned();
         Self { sn, ok, code: code.to_owned(), text, fingerprint: Some(fingerprint) }
     }
 
-    fn refused(entry: &Entry, refusal: Refusal) -> Self {
+    fn refused(sn: &str, refusal: Refusal) -> Self {
         // Cut, since a malformed serial may be of any length.
-        let sn = entry.sn.chars().take(64).collect();
+        let sn = sn.chars().take(64).collect();
         Self { sn, ok: false, code: refusal.code, text: refusal.text, fingerprint: None }
     }
 }

@@ -6,30 +6,34 @@
 use std::net::IpAddr;
 
 use flows::{
-    Fault,
+    EcAes, Fault, Tdes,
     tmk_download::{
         Reason,
-        kms::{Confirm, Confirmed, ExpectConfirm, ExpectHello, ExpectReply, Hello, Reply},
+        kms::{Confirmed, ExpectConfirm, ExpectHello, ExpectReply, Hello, Reply},
     },
 };
 use hsm::{
-    Hsm, HsmError, KeyBlock, Refusal,
-    commands::{
-        AnswerChallenge, AnswerStranger, Challenge, CheckAnswer, OpenCollected, ReleaseTmk,
-        TransportKeyBlocks,
-    },
+    Hsm, HsmError, KeyBlock,
+    commands::{OpenCollected, TransportKeyBlocks},
 };
 use serde_json::json;
-use store::{ConfirmOutcome, HeldKey, SlotRecord, Store, TerminalRecord, TkRecord};
+use store::{ConfirmOutcome, HeldKey, KeyName, SlotRecord, Store, TerminalRecord, TkRecord};
 use tokio::io::{AsyncRead, AsyncWrite};
-use wire::{ErrorCode, Frame, Suite};
+use wire::{Device, ErrorCode, Frame, Suite};
 
+use self::suite::{Asked, Asking, KmsSuite};
 use super::{Failure, Kms, answer_grid::AnswerGrid, event, open_hellos::OpenHello};
 use crate::{
+    clock::now_ms,
     flow_end::FlowEnd,
     link::{Link, LinkError},
     slots::{self, MAX_RELEASES, Owner, Stored},
+    suite::{Holder, asked},
 };
+
+mod ec_aes;
+mod suite;
+mod tdes;
 
 /// Stands for the serial of a peer that named none: no serial, which has other characters.
 const UNNAMED: &str = "(none)";
@@ -57,6 +61,23 @@ enum Party {
     Stranger(Reason),
 }
 
+impl Party {
+    fn transport_key(&self) -> Option<&TransportKeyBlocks> {
+        match self {
+            Self::Known(known) => Some(&known.transport_key),
+            Self::Stranger(_) => None,
+        }
+    }
+}
+
+/// A key that is stored and may leave, and what its confirmation is checked with.
+struct Sent<U: KmsSuite> {
+    frame: Frame,
+    expect: ExpectConfirm<U>,
+    key: HeldKey,
+    ticket: Vec<u8>,
+}
+
 impl<S: Store, H: Hsm> Kms<S, H> {
     /// Serves one download whose first message is `hello`.
     pub(crate) async fn download<T: AsyncRead + AsyncWrite + Unpin>(
@@ -65,7 +86,19 @@ impl<S: Store, H: Hsm> Kms<S, H> {
         hello: &Frame,
         source: IpAddr,
     ) -> Result<(), DownloadError> {
-        let hello = match ExpectHello::new().on_frame(hello) {
+        match asked(hello) {
+            Suite::EC_AES => self.download_of::<EcAes, T>(link, hello, source).await,
+            _ => self.download_of::<Tdes, T>(link, hello, source).await,
+        }
+    }
+
+    async fn download_of<U: KmsSuite, T: AsyncRead + AsyncWrite + Unpin>(
+        &self,
+        link: &mut Link<T>,
+        hello: &Frame,
+        source: IpAddr,
+    ) -> Result<(), DownloadError> {
+        let hello = match ExpectHello::new().on_frame_of::<U>(hello) {
             Ok(hello) => hello,
             Err(fault) => {
                 self.count_unnamed(source);
@@ -89,57 +122,62 @@ impl<S: Store, H: Hsm> Kms<S, H> {
         self.strangers.count(source, UNNAMED, PROTOCOL);
     }
 
-    async fn serve<T: AsyncRead + AsyncWrite + Unpin>(
+    async fn serve<U: KmsSuite, T: AsyncRead + AsyncWrite + Unpin>(
         &self,
         link: &mut Link<T>,
-        hello: Hello,
+        hello: Hello<U>,
         open: &OpenHello,
     ) -> Result<(), DownloadError> {
         let grid = AnswerGrid::new();
-        let (party, suite) = (self.look_up(&hello).await?, hello.suite());
+        let (party, suite) = (self.look_up::<U>(hello.device()).await?, hello.suite());
         let told = hello.refusals().to_vec();
-        let challenge = self.challenge(&hello, &party).await?;
-        let (frame, expect) = hello.challenge(challenge.crnd1, challenge.rnd2)?;
+        let asking =
+            Asking { hsm: &self.hsm, owner: &self.acquirer.id, transport_key: party.transport_key() };
+        let (frame, expect, ticket) = U::challenge(&asking, hello).await?;
         grid.next().await;
         link.send(&frame).await?;
         let reply = receive_reply(link, expect, open).await?;
         let grid = AnswerGrid::new();
 
-        let known = match party {
+        let known = match &party {
             Party::Known(known) => known,
             Party::Stranger(reason) => {
                 // The same question to the HSM as for a known terminal; it always refuses.
-                let refused = self.hsm.call(release(&reply, &challenge, None, self.owner())).await;
+                let refused = U::release(&asking, &ticket, &reply, None).await;
                 grid.next().await;
                 return Err(match refused {
-                    Ok(_) | Err(HsmError::Refused(_)) => reason.into(),
-                    Err(unreachable) => unreachable.into(),
+                    Ok(_) | Err(Asked::Hsm(HsmError::Refused(_))) => reason.clone().into(),
+                    Err(Asked::Hsm(unreachable)) => unreachable.into(),
+                    Err(Asked::Role(fault)) => fault.into(),
                 });
             }
         };
-        let delivered = self.deliver(reply, suite, &challenge, &known, open).await;
+        let delivered = self.deliver(&asking, &ticket, reply, suite, known, open).await;
         if is_proven(&delivered) {
             self.keep_refusals(&known.record.sn, "TK_HELLO", &told).await?;
-        } else if let Err(DownloadError::Fault(Fault { reason: Reason::WrongCrnd2, .. })) = &delivered {
+        } else if let Err(DownloadError::Fault(_)) = &delivered {
             grid.next().await;
         }
-        let (frame, expect, key) = delivered?;
+        let Sent { frame, expect, key, ticket } = delivered?;
         link.send(&frame).await?;
         let frame = link.receive().await?;
-        let confirmed = self.confirm(expect, &frame, &known.record, &key).await?;
+        let confirmed = self.confirm(expect, &frame, &known.record, (&key, &ticket)).await?;
         link.send(&confirmed.done()?).await?;
         tracing::info!(sn = %known.record.sn, kcv = %key.kcv, "TMK confirmed");
         Ok(())
     }
 
-    async fn look_up(&self, hello: &Hello) -> Result<Party, DownloadError> {
-        let device = hello.device();
+    async fn look_up<U: KmsSuite>(&self, device: &Device) -> Result<Party, DownloadError> {
         let Some(record) = self.store.terminal(device.sn()).await? else {
             return Ok(Party::Stranger(Reason::UnknownTerminal { sn: device.sn().clone() }));
         };
         if record.pin_pad.as_ref() != device.external_pin_pad() || record.acquirer != self.acquirer.id {
             let (sn, pin_pad) = (device.sn().clone(), device.pin_pad().clone());
             return Ok(Party::Stranger(Reason::WrongPinPad { sn, pin_pad }));
+        }
+        // It can prove nothing in this suite: as if nobody knew it. Which suite it has is nobody's to ask about.
+        if record.suite != U::ID {
+            return Ok(Party::Stranger(Reason::OtherSuite { sn: record.sn, suite: U::ID }));
         }
         let transport_key = match &record.tk {
             TkRecord::Blocks { tek, auk } => blocks(tek, auk),
@@ -181,126 +219,112 @@ impl<S: Store, H: Hsm> Kms<S, H> {
         Ok(opened)
     }
 
-    async fn challenge(&self, hello: &Hello, party: &Party) -> Result<Challenge, HsmError> {
-        let device = hello.device();
-        let (pin_pad, rnd1) = (device.pin_pad().to_string(), hello.rnd1());
-        match party {
-            Party::Known(known) => {
-                let transport_key = known.transport_key.clone();
-                self.hsm.call(AnswerChallenge { transport_key, pin_pad, owner: self.owner(), rnd1 }).await
-            }
-            Party::Stranger(_) => {
-                self.hsm.call(AnswerStranger { sn: device.sn().to_string(), pin_pad, rnd1 }).await
-            }
-        }
-    }
-
     /// Has the HSM check the proof and give the key, and stores the key before it may leave.
-    async fn deliver(
+    async fn deliver<U: KmsSuite>(
         &self,
-        reply: Reply,
+        asking: &Asking<'_, H>,
+        ticket: &U::Ticket,
+        reply: Reply<U>,
         suite: Suite,
-        challenge: &Challenge,
         known: &Known,
         open: &OpenHello,
-    ) -> Result<(Frame, ExpectConfirm, HeldKey), DownloadError> {
-        let mut slot = self.store.slot(&known.record.sn, reply.slot()).await?;
-        if let Some(refusal) = self.not_permitted(&reply, suite, &slot) {
-            self.prove_only(&reply, challenge, known).await?;
-            self.audit_refusal(&known.record, &reply, &refusal).await?;
-            return Err(refusal.into());
+    ) -> Result<Sent<U>, DownloadError> {
+        let record = &known.record;
+        let mut slot = self.store.slot(&record.sn, reply.slot()).await?;
+        if let Some(refusal) = self.not_permitted(&reply, suite, record, &slot).await? {
+            U::prove(asking, ticket, &reply).await.map_err(not_proven)?;
+            return Err(self.refuse_download(record, &reply, refusal).await?);
         }
         for round in 0..MAX_RELEASES {
-            let command = release(&reply, challenge, Some((known, &slot)), self.owner());
-            let released = self.hsm.call(command).await.map_err(not_proven)?;
+            let released = U::release(asking, ticket, &reply, Some(&slot)).await.map_err(not_proven)?;
             // Nothing was stored or sent so far: a download that lost leaves no trace but its end.
             if round == 0 && !open.win() {
                 return Err(Reason::AnotherWon.into());
             }
             let owner = Owner {
-                sn: &known.record.sn,
-                key_serial: known.record.key_serial(),
-                tk_generation: known.record.tk_generation,
+                sn: &record.sn,
+                key_serial: record.key_serial(),
+                tk_generation: record.tk_generation,
                 slot: reply.slot(),
             };
-            let kcv = released.kcv.into();
-            match slots::make_pending(&*self.store, &owner, &slot, &released.tmk, kcv).await? {
-                Stored::Held(held) => {
-                    let (frame, expect) = reply.deliver(&released.under_tek, held.kcv)?;
-                    return Ok((frame, expect, held));
+            match slots::make_pending::<U, S>(&*self.store, &owner, &slot, &released.key).await? {
+                Stored::Held(key) => {
+                    let (frame, expect) = reply.deliver(&released.key.wrapped, key.kcv)?;
+                    return Ok(Sent { frame, expect, key, ticket: released.ticket });
                 }
                 Stored::TryWith(newer) => slot = newer,
                 Stored::Again => {}
                 Stored::StaleTk => break,
+                Stored::LowerSuite => {
+                    return Err(self.refuse_download(record, &reply, Refused::LowerSuite(suite)).await?);
+                }
             }
         }
         Err(Reason::AnotherWon.into())
     }
 
-    async fn confirm(
+    async fn confirm<U: KmsSuite>(
         &self,
-        expect: ExpectConfirm,
+        expect: ExpectConfirm<U>,
         frame: &Frame,
         record: &TerminalRecord,
-        key: &HeldKey,
-    ) -> Result<Confirmed, DownloadError> {
-        let detail = json!({ "key": key.id, "kcv": key.kcv.to_string() });
-        match expect.on_frame(frame)?.compare() {
-            Confirm::Opened(confirmed) => {
-                let event = event("tmk.confirmed", record.sn.as_str(), record.sn.as_str(), detail);
-                match self.store.confirm(key.id, event).await? {
-                    ConfirmOutcome::Activated | ConfirmOutcome::AlreadyActive => Ok(confirmed),
-                    ConfirmOutcome::Gone => Err(Reason::AnotherWon.into()),
-                }
-            }
-            Confirm::WrongCheckValue(fault) => {
-                tracing::warn!(sn = %record.sn, "KEY_CONFIRM has a wrong check value; the key stays pending");
-                let alarm = event("alarm.wrong-check-value", record.sn.as_str(), record.sn.as_str(), detail);
-                self.store.audit_append(alarm).await?;
-                Err(fault.into())
-            }
+        (key, ticket): (&HeldKey, &[u8]),
+    ) -> Result<Confirmed<U>, DownloadError> {
+        let detail = json!({ "key": key.id, "kcv": key.kcv.to_string(), "suite": U::ID.byte() });
+        let told = expect.on_frame(frame)?;
+        let holder = Holder { pin_pad: record.key_serial().as_str(), owner: &self.acquirer.id };
+        let Some(done) = U::acknowledge(&self.hsm, ticket, &told, holder).await? else {
+            tracing::warn!(sn = %record.sn, "KEY_CONFIRM is wrong; the key stays pending");
+            let alarm = event("alarm.wrong-check-value", record.sn.as_str(), record.sn.as_str(), detail);
+            self.store.audit_append(alarm).await?;
+            return Err(told.wrong().into());
+        };
+        let event = event("tmk.confirmed", record.sn.as_str(), record.sn.as_str(), detail);
+        match self.store.confirm(key.id, event).await? {
+            ConfirmOutcome::Activated | ConfirmOutcome::AlreadyActive => Ok(told.acknowledged(done)),
+            ConfirmOutcome::Gone => Err(Reason::AnotherWon.into()),
         }
     }
 
-    /// What the acquirer's policy says against this request. Told to a proven terminal only.
-    fn not_permitted(&self, reply: &Reply, suite: Suite, slot: &SlotRecord) -> Option<Refused> {
+    /// What the acquirer's policy and the terminal's record say against this request. Told to a proven terminal only.
+    async fn not_permitted<U: KmsSuite>(
+        &self,
+        reply: &Reply<U>,
+        suite: Suite,
+        record: &TerminalRecord,
+        slot: &SlotRecord,
+    ) -> Result<Option<Refused>, DownloadError> {
         // Asked first: no key may be made for a suite in which it cannot be sent.
-        if suite != Suite::TDES {
-            return Some(Refused::Suite(suite));
+        if suite != U::ID {
+            return Ok(Some(Refused::Suite(suite)));
+        }
+        let (suites, now) = (self.store.suite_records(&record.sn).await?, now_ms());
+        let keys = [KeyName::Tk, KeyName::Slot(reply.slot())];
+        if !keys.into_iter().all(|key| suites.permits(key, suite, now)) {
+            return Ok(Some(Refused::LowerSuite(suite)));
         }
         let [first, last] = self.acquirer.slots;
         if !(first..=last).contains(&reply.slot().index()) {
-            return Some(Refused::NoKeyForSlot);
+            return Ok(Some(Refused::NoKeyForSlot));
         }
-        slots::keeps_active(&self.acquirer, slot).then_some(Refused::ActiveStays)
+        Ok(slots::keeps_active(&self.acquirer, slot).then_some(Refused::ActiveStays))
     }
 
-    async fn prove_only(
-        &self,
-        reply: &Reply,
-        challenge: &Challenge,
-        known: &Known,
-    ) -> Result<(), DownloadError> {
-        let command = CheckAnswer {
-            ticket: challenge.ticket.clone(),
-            crnd2: reply.crnd2(),
-            transport_key: known.transport_key.clone(),
-            pin_pad: known.record.key_serial().to_string(),
-            owner: self.owner(),
-        };
-        self.hsm.call(command).await.map_err(not_proven)
-    }
-
-    async fn audit_refusal(
+    /// Writes to the audit why a proven terminal gets nothing, and gives what it is told.
+    async fn refuse_download<U: KmsSuite>(
         &self,
         record: &TerminalRecord,
-        reply: &Reply,
-        refusal: &Refused,
-    ) -> Result<(), DownloadError> {
+        reply: &Reply<U>,
+        refusal: Refused,
+    ) -> Result<DownloadError, DownloadError> {
+        let kind = match refusal {
+            Refused::Suite(_) | Refused::LowerSuite(_) => "suite.refused",
+            Refused::NoKeyForSlot | Refused::ActiveStays => "tmk.refused",
+        };
         let detail = json!({ "slot": reply.slot().index(), "reason": refusal.to_string() });
-        let refused = event("tmk.refused", record.sn.as_str(), record.sn.as_str(), detail);
+        let refused = event(kind, record.sn.as_str(), record.sn.as_str(), detail);
         self.store.audit_append(refused).await?;
-        Ok(())
+        Ok(refusal.into())
     }
 
     /// Only reasons of peers that proved nothing; what a proven terminal is refused for has its own event.
@@ -308,6 +332,7 @@ impl<S: Store, H: Hsm> Kms<S, H> {
         let reason = match &fault.reason {
             Reason::UnknownTerminal { .. } => "unknown serial",
             Reason::WrongPinPad { .. } => "wrong PIN pad serial",
+            Reason::OtherSuite { .. } => "another suite than its transport key's",
             Reason::WrongCrnd2 => "wrong answer to the challenge",
             Reason::TooMany => "too many open downloads for the serial",
             Reason::Protocol(_) => PROTOCOL,
@@ -326,6 +351,8 @@ impl<S: Store, H: Hsm> Kms<S, H> {
 enum Refused {
     #[error("suite {0} is not supported")]
     Suite(Suite),
+    #[error("the terminal has moved up from suite {0}, and nobody allowed it to go down")]
+    LowerSuite(Suite),
     #[error("the acquirer has no key for this slot")]
     NoKeyForSlot,
     #[error("the slot's key is active and the acquirer's policy keeps it")]
@@ -338,7 +365,7 @@ impl From<Refused> for DownloadError {
             Refused::NoKeyForSlot => {
                 Self::Fault(Fault { code: ErrorCode::NoKeyForSlot, reason: not_permitted(&refused) })
             }
-            Refused::Suite(suite) => Reason::SuiteNotSupported { suite }.into(),
+            Refused::Suite(suite) | Refused::LowerSuite(suite) => Reason::SuiteNotSupported { suite }.into(),
             Refused::ActiveStays => not_permitted(&refused).into(),
         }
     }
@@ -360,11 +387,11 @@ fn not_permitted(refused: &Refused) -> Reason {
 }
 
 /// The next message, unless this download is put out by others of the same serial first.
-async fn receive_reply<T: AsyncRead + AsyncWrite + Unpin>(
+async fn receive_reply<U: KmsSuite, T: AsyncRead + AsyncWrite + Unpin>(
     link: &mut Link<T>,
-    expect: ExpectReply,
+    expect: ExpectReply<U>,
     open: &OpenHello,
-) -> Result<Reply, DownloadError> {
+) -> Result<Reply<U>, DownloadError> {
     tokio::select! {
         biased;
         frame = link.receive() => Ok(expect.on_frame(&frame?)?),
@@ -372,30 +399,11 @@ async fn receive_reply<T: AsyncRead + AsyncWrite + Unpin>(
     }
 }
 
-fn release(
-    reply: &Reply,
-    challenge: &Challenge,
-    known: Option<(&Known, &SlotRecord)>,
-    owner: String,
-) -> ReleaseTmk {
-    let held = known.map(|(_, slot)| slot);
-    ReleaseTmk {
-        ticket: challenge.ticket.clone(),
-        crnd2: reply.crnd2(),
-        transport_key: known.map(|(known, _)| known.transport_key.clone()),
-        pin_pad: reply.device().pin_pad().to_string(),
-        owner,
-        slot: reply.slot().index(),
-        context: *reply.context().as_bytes(),
-        pending: held.and_then(slots::pending_block),
-        avoid: held.map(slots::avoid).unwrap_or_default(),
-    }
-}
-
-fn not_proven(error: HsmError) -> DownloadError {
-    match error {
-        HsmError::Refused(Refusal::NotProven | Refusal::TicketExpired) => Reason::WrongCrnd2.into(),
-        other => other.into(),
+fn not_proven(asked: Asked) -> DownloadError {
+    match asked {
+        Asked::Hsm(HsmError::Refused(refusal)) if refusal.is_not_proven() => Reason::WrongCrnd2.into(),
+        Asked::Hsm(other) => other.into(),
+        Asked::Role(fault) => fault.into(),
     }
 }
 

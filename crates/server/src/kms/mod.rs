@@ -1,8 +1,10 @@
 //! The KMS: takes collected transport keys in, gives TMKs out (1-systems.md A).
 
+mod allowances;
 pub(crate) mod answer_grid;
 mod approvals;
-mod collections;
+mod ceremonies;
+pub(crate) mod collections;
 mod download;
 pub(crate) mod open_hellos;
 pub(crate) mod package;
@@ -13,6 +15,7 @@ use std::sync::Arc;
 use hsm::{Hsm, HsmError};
 use store::{Event, Store, StoreError};
 
+pub(crate) use allowances::AllowanceRefusal;
 pub(crate) use approvals::ApprovalRefusal;
 pub(crate) use package::UploadRefusal;
 
@@ -42,6 +45,8 @@ pub(crate) enum Failure {
     Store(#[from] StoreError),
     #[error("a certificate in the store cannot be read: {0}")]
     Certificate(#[from] pki::Error),
+    #[error("the system gives no random numbers")]
+    Random,
     #[error("no work key {0} is in the store: install one first")]
     NoWorkKey(String),
 }
@@ -73,7 +78,7 @@ impl<S: Store, H: Hsm> Kms<S, H> {
 
     /// Whether store and HSM answer.
     pub(crate) async fn healthy(&self) -> Result<(), Failure> {
-        self.store.active_work_key().await?;
+        self.store.active_work_key(wire::Suite::TDES).await?;
         self.hsm.call(hsm::commands::Status {}).await?;
         Ok(())
     }

@@ -3,13 +3,16 @@
 use std::{fmt::Write as _, net::IpAddr};
 
 use hsm::Hsm;
-use pki::{Certificate, CertificateRefusal, Role, cms};
+use pki::{
+    Certificate, CertificateRefusal, Role, Verified,
+    cms::{self, SignedPackage},
+};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use store::{Person, Store};
 
-use super::{Kms, event};
+use super::{Kms, ceremonies::CeremonyRefusal, event};
 use crate::trust::Trust;
 
 /// Characters of a reason that go to the audit: it may quote what came.
@@ -27,6 +30,14 @@ pub(crate) enum UploadRefusal {
     /// The content is signed well, and is not what it should be.
     #[error("the signed content cannot be used: {0}")]
     Content(String),
+    /// Both signatures may be one person's.
+    #[error(
+        "both signatures may be one person's: an operator and an administrator sign, each with a card of their own"
+    )]
+    SamePerson,
+    /// The ceremony that it names is none of this station's, or over.
+    #[error("{0}")]
+    Ceremony(#[from] CeremonyRefusal),
     /// The same bytes came before.
     #[error("this package was received before; nothing was stored twice")]
     Duplicate,
@@ -48,16 +59,21 @@ impl UploadRefusal {
             Self::Certificate(CertificateRefusal::Revoked { .. }) => "card-revoked",
             Self::Certificate(_) => "card-refused",
             Self::Content(_) => "bad-content",
+            Self::SamePerson => "same-person",
+            Self::Ceremony(refusal) => refusal.code(),
             Self::Duplicate => "received-before",
             Self::Failure(_) => "internal",
         }
     }
 }
 
-/// A package whose signer holds the role that may sign it. Its content was not read yet.
+/// A package whose signers hold the roles that may sign it. Its content was not read yet.
 pub(crate) struct Authentic {
     content: Vec<u8>,
+    /// The one signer; of two, the operator.
     pub(crate) signer: Person,
+    /// The administrator, where two must sign.
+    pub(crate) second: Option<Person>,
     /// What the package is known by: see [`digest`].
     pub(crate) digest: [u8; 32],
 }
@@ -81,11 +97,49 @@ impl Authentic {
     }
 
     pub(crate) fn digest_hex(&self) -> String {
-        self.digest.iter().fold(String::new(), |mut text, byte| {
-            let _ = write!(text, "{byte:02x}"); // writing to a String cannot fail
-            text
-        })
+        hex(&self.digest)
     }
+
+    /// Believes a package that one card holder signed.
+    pub(crate) fn of_one(trust: &Trust, package: SignedPackage, role: Role) -> Result<Self, UploadRefusal> {
+        let signer = package.only_signer()?;
+        let verified = trust.verify(&signer.certificate, &signer.intermediates, role)?;
+        let signer = person(verified.certificate());
+        let digest = digest(&[&verified], &package.content);
+        Ok(Self { content: package.content, signer, second: None, digest })
+    }
+
+    /// Believes a package that an operator and an administrator signed: two people, each with a card of their own (R12).
+    pub(crate) fn of_both(trust: &Trust, package: SignedPackage) -> Result<Self, UploadRefusal> {
+        let check = |signer: &cms::CheckedSigner, role| {
+            trust.verify(&signer.certificate, &signer.intermediates, role)
+        };
+        let [operator, administrator] =
+            cms::verify_both(&package, [Role::Operator, Role::Administrator], check).map_err(both)?;
+        let digest = digest(&[&operator, &administrator], &package.content);
+        let (signer, second) = (person(operator.certificate()), person(administrator.certificate()));
+        if signer.may_be(&second) {
+            return Err(UploadRefusal::SamePerson);
+        }
+        Ok(Self { content: package.content, signer, second: Some(second), digest })
+    }
+}
+
+fn both(refusal: cms::BothRefusal) -> UploadRefusal {
+    match refusal {
+        cms::BothRefusal::Package(refusal) => refusal.into(),
+        cms::BothRefusal::Certificate(refusal) => refusal.into(),
+        // What comes later is refused as what it is nearest to.
+        _ => UploadRefusal::SamePerson,
+    }
+}
+
+/// Lower-case hex digits.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}"); // writing to a String cannot fail
+        text
+    })
 }
 
 impl<S: Store, H: Hsm> Kms<S, H> {
@@ -98,9 +152,31 @@ impl<S: Store, H: Hsm> Kms<S, H> {
         role: Role,
         source: IpAddr,
     ) -> Result<Authentic, UploadRefusal> {
-        authenticate(&self.trust, package, role).inspect_err(|refusal| {
-            self.refused_uploads.count(source, what, refusal.code());
-        })
+        let believed = cms::open(package).map_err(UploadRefusal::from);
+        let believed = believed.and_then(|package| Authentic::of_one(&self.trust, package, role));
+        self.count_refused(what, source, believed)
+    }
+
+    /// The same for a package that an operator and an administrator sign.
+    pub(crate) fn authenticate_both(
+        &self,
+        what: &'static str,
+        package: &[u8],
+        source: IpAddr,
+    ) -> Result<Authentic, UploadRefusal> {
+        let believed = cms::open(package).map_err(UploadRefusal::from);
+        let believed = believed.and_then(|package| Authentic::of_both(&self.trust, package));
+        self.count_refused(what, source, believed)
+    }
+
+    /// Counts whom nobody believes.
+    pub(crate) fn count_refused<T>(
+        &self,
+        what: &'static str,
+        source: IpAddr,
+        believed: Result<T, UploadRefusal>,
+    ) -> Result<T, UploadRefusal> {
+        believed.inspect_err(|refusal| self.refused_uploads.count(source, what, refusal.code()))
     }
 
     /// Writes to the audit that a card holder's package is refused, and why.
@@ -113,26 +189,20 @@ impl<S: Store, H: Hsm> Kms<S, H> {
     ) -> Result<(), UploadRefusal> {
         let reason: String = reason.chars().take(MAX_REASON).collect();
         let detail = json!({ "code": code, "reason": reason, "package": package.digest_hex(),
-                             "card": package.signer.certificate_serial });
+                             "card": package.signer.certificate_serial,
+                             "second_card": package.second.as_ref().map(|person| &person.certificate_serial) });
         let refused = event(kind, package.signer.subject.as_str(), subject, detail);
         self.store.audit_append(refused).await.map_err(super::Failure::from)?;
         Ok(())
     }
 }
 
-fn authenticate(trust: &Trust, package: &[u8], role: Role) -> Result<Authentic, UploadRefusal> {
-    let opened = cms::open(package)?;
-    let signer = opened.only_signer()?;
-    let verified = trust.verify(&signer.certificate, &signer.intermediates, role)?;
-    let signer = person(verified.certificate());
-    let digest = digest(verified.certificate(), &opened.content);
-    Ok(Authentic { content: opened.content, signer, digest })
-}
-
-/// SHA-256 over the signer's certificate and the content. Not over the package's bytes: CMS has parts that no signature
+/// SHA-256 over the signers' certificates and the content. Not over the package's bytes: CMS has parts that no signature
 /// covers, and a package re-wrapped by somebody else must still be the one that came before.
-fn digest(signer: &Certificate, content: &[u8]) -> [u8; 32] {
-    Sha256::new().chain_update(Sha256::digest(signer.der())).chain_update(content).finalize().into()
+fn digest(signers: &[&Verified], content: &[u8]) -> [u8; 32] {
+    let certificates = signers.iter().map(|signer| Sha256::digest(signer.certificate().der()));
+    let hash = certificates.fold(Sha256::new(), |hash, certificate| hash.chain_update(certificate));
+    hash.chain_update(content).finalize().into()
 }
 
 /// A card holder as the audit names them.

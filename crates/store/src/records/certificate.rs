@@ -44,6 +44,8 @@ pub struct NewWorkKey {
     pub private_block: String,
     /// SubjectPublicKeyInfo, DER.
     pub spki: Vec<u8>,
+    /// The certificates between it and its root, which COLLECT brings along: DER, one behind the other, nearest first.
+    pub intermediates: Vec<u8>,
     /// Active or opening-only.
     pub state: WorkKeyState,
     /// The suite that it collects in.
@@ -59,6 +61,8 @@ pub struct WorkKeyRecord {
     pub private_block: String,
     /// SubjectPublicKeyInfo, DER.
     pub spki: Vec<u8>,
+    /// The certificates between it and its root, which COLLECT brings along: DER, one behind the other, nearest first.
+    pub intermediates: Vec<u8>,
     /// Active or opening-only.
     pub state: WorkKeyState,
     /// The suite that it collects in.

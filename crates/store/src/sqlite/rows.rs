@@ -148,6 +148,7 @@ pub(super) fn work_key(row: &Row<'_>) -> rusqlite::Result<WorkKeyRecord> {
         certificate_sha256: row.get("certificate_sha256")?,
         private_block: row.get("private_block")?,
         spki: row.get("spki")?,
+        intermediates: row.get("intermediates")?,
         state: if active { WorkKeyState::Active } else { WorkKeyState::OpeningOnly },
         suite: row.get("suite").map(Suite::new)?,
         created_at: row.get("created_at")?,

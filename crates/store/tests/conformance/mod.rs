@@ -241,6 +241,7 @@ pub fn work_key(certificate_sha256: &str) -> NewWorkKey {
         spki: vec![0x30, 2],
         state: WorkKeyState::Active,
         suite: Suite::TDES,
+        intermediates: vec![],
     }
 }
 

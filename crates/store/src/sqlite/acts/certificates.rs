@@ -32,6 +32,7 @@ pub(in crate::sqlite) fn put_work_key(
 ) -> Result<(), StoreError> {
     at_most("a work key's block", key.private_block.len(), limits::KEY_BLOCK)?;
     at_most("a public key", key.spki.len(), limits::DER)?;
+    at_most("intermediate certificates", key.intermediates.len(), limits::DER)?;
     let known =
         tx.prepare("SELECT 1 FROM certificates WHERE sha256 = ?1")?.exists([&key.certificate_sha256]).db()?;
     if !known {
@@ -47,8 +48,8 @@ pub(in crate::sqlite) fn put_work_key(
     }
     let entered = tx
         .prepare(
-            "INSERT INTO work_keys (certificate_sha256, private_block, spki, state, created_at, suite)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT (certificate_sha256) DO NOTHING",
+            "INSERT INTO work_keys (certificate_sha256, private_block, spki, state, created_at, suite, intermediates)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT (certificate_sha256) DO NOTHING",
         )?
         .execute(params![
             key.certificate_sha256,
@@ -56,7 +57,8 @@ pub(in crate::sqlite) fn put_work_key(
             key.spki,
             rows::work_key_state_text(key.state),
             event.at,
-            key.suite.byte()
+            key.suite.byte(),
+            key.intermediates
         ])
         .db()?;
     if entered == 0 {

@@ -66,6 +66,7 @@ async fn a_file_of_the_first_layout_keeps_its_data_and_takes_what_is_new() {
         spki: vec![2],
         state: WorkKeyState::Active,
         suite: Suite::TDES,
+        intermediates: vec![],
     };
     store.put_work_key(key, event("work-key")).await.unwrap();
     assert_eq!(store.work_key("cd").await.unwrap().unwrap().state, WorkKeyState::OpeningOnly);
