@@ -14,7 +14,7 @@ impl Suite {
     pub const EC_AES: Suite = Suite(0x02);
 
     /// The suite with this byte.
-    pub fn new(byte: u8) -> Suite {
+    pub const fn new(byte: u8) -> Suite {
         Suite(byte)
     }
 
