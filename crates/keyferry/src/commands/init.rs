@@ -62,6 +62,17 @@ pub(crate) struct Init {
 
 /// RSA bits of work and TLS keys.
 const WORK_KEY_BITS: u32 = 2048;
+/// What the acquirer's root may issue. In suite 02 that is device certificates too; vendors have roots of their own.
+const OF_THE_ROOT_01: [Role; 5] =
+    [Role::KmsWork, Role::RksWork, Role::Operator, Role::Administrator, Role::PackageSigning];
+const OF_THE_ROOT_02: [Role; 6] = [
+    Role::KmsWork,
+    Role::RksSigning,
+    Role::Operator,
+    Role::Administrator,
+    Role::PackageSigning,
+    Role::Device,
+];
 const WORK_CERTIFICATE_DAYS: u32 = 2 * 365;
 const CARD_DAYS: u32 = 365;
 const TLS_DAYS: u32 = 397;
@@ -176,9 +187,20 @@ impl Init {
         Source::file(self.secrets.as_ref().map(|folder| folder.join(name)))
     }
 
+    /// What the root may issue, as the configuration has it.
+    fn roles(&self) -> String {
+        let wanted = match self.suite {
+            SuiteName::Tdes => &OF_THE_ROOT_01[..],
+            SuiteName::EcAes => &OF_THE_ROOT_02,
+        };
+        let words: Vec<_> = wanted.iter().map(|role| format!("\"{}\"", role.word())).collect();
+        format!("[{}]", words.join(", "))
+    }
+
     fn config(&self) -> String {
         include_str!("keyferry.toml.in")
             .replace("@ACQUIRER@", &self.acquirer)
+            .replace("@ROLES@", &self.roles())
             .replace("@NAME@", &self.name.replace('\\', "\\\\").replace('"', "\\\""))
             .replace("@TERMINAL_PORT@", &self.terminal_port.to_string())
             .replace("@HTTPS@", &self.https.to_string())

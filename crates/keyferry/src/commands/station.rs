@@ -7,20 +7,21 @@ use std::{
 
 use anyhow::{Context, Result, bail};
 use clap::{Args, Subcommand};
+use flows::EcAes;
 use pki::{Certificate, CrlSet, Role, TrustList};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use station::{
-    AdministratorCard, Bar, BothCards, Checks, CollectSettings, CollectedTerminal, CollectionRun, Delivery,
+    AdministratorCard, Bar, BothCards, Ceremony, Checks, CollectSettings, CollectedTerminal, CollectionRun, Delivery,
     FileCard, FingerprintCheck, PackSettings, Package, Progress, Quiet, RevocationFile, Server,
-    ServerSettings, Spool, Target, Upload as Answer, WorkCertificate,
+    ServerSettings, Spool, StationSuite, Target, Upload as Answer, WorkCertificate,
     approve::{self, Decision},
     collect, upload_waiting,
 };
 use wire::Serial;
 
-use super::{repair::Repair, window::Window};
-use crate::{secret::Source, show};
+use super::{repair::Repair, suite::SuiteName, window::Window};
+use crate::{secret::Source, show, time};
 
 /// The operator station: collect transport keys under two cards, upload them.
 #[derive(Subcommand)]
@@ -129,6 +130,8 @@ struct Cards {
 #[serde(deny_unknown_fields)]
 struct Trust {
     root: PathBuf,
+    #[serde(default)]
+    device_roots: Vec<PathBuf>,
     crl: PathBuf,
     crl_max_age_hours: u32,
 }
@@ -145,6 +148,8 @@ struct Kms {
 #[serde(deny_unknown_fields)]
 struct Collecting {
     spool: PathBuf,
+    #[serde(default = "kept_ceremony")]
+    ceremony: PathBuf,
     parallel: usize,
 }
 
@@ -173,7 +178,6 @@ impl Collect {
         let targets = self.targets()?;
         let spool = settings.spool()?;
         let checks = settings.checks()?;
-        let work = settings.work_certificate(&checks)?;
         let cards = BothCards::open(
             Box::new(settings.operator_card()?),
             &Source::file(self.operator_pin_file.clone()).read("operator card PIN")?,
@@ -181,26 +185,49 @@ impl Collect {
             &Source::file(self.administrator_pin_file.clone()).read("administrator card PIN")?,
             &checks,
         )?;
+        // The work certificate's key says which suite the terminals are collected in.
+        let work = settings.work_certificate()?;
+        match SuiteName::of_key(Certificate::from_pem(&work)?.spki_der())? {
+            SuiteName::Tdes => {
+                let work = WorkCertificate::from_pem(&work, &checks)?;
+                self.collect_under(&settings, &cards, &work, &targets, &spool)
+            }
+            SuiteName::EcAes => {
+                let ceremony = settings.ceremony(&cards)?;
+                let work = WorkCertificate::<EcAes>::from_pem_under(ceremony, &work, &checks)?;
+                self.collect_under(&settings, &cards, &work, &targets, &spool)
+            }
+        }
+    }
+
+    fn collect_under<S: StationSuite>(
+        &self,
+        settings: &Settings,
+        cards: &BothCards,
+        work: &WorkCertificate<S>,
+        targets: &[Target],
+        spool: &Spool,
+    ) -> Result<ExitCode> {
         let how = CollectSettings {
             parallel: settings.collect.parallel,
             allowed: self.serials.as_deref().map(read_serials).transpose()?,
             ..CollectSettings::default()
         };
         let bar: &dyn Progress = if self.json { &Quiet } else { &Bar::new() };
-        let run = collect(&cards, &work, &targets, &how, bar)?;
+        let run = collect(cards, work, targets, &how, bar)?;
         if !self.json {
-            self.show_run(&cards, &run);
+            self.show_run(cards, &run);
         }
         let mut complete = run.failed.is_empty() && run.missing.is_empty() && !run.collected.is_empty();
         let mut deliveries = Vec::new();
         if !run.collected.is_empty() {
             let pack = PackSettings { station: settings.name.clone(), replaces: self.replace };
-            let spooled = spool.keep(&Package::sign(&cards, &run.collected, &pack)?)?;
+            let spooled = spool.keep(&Package::sign(cards, &run.collected, &pack)?)?;
             if !self.json {
                 say!("package {}", spool.waiting_path(&spooled).display());
             }
             if !self.offline {
-                deliveries = deliver(&settings, &spool)?;
+                deliveries = deliver(settings, spool)?;
                 complete &= deliveries.iter().all(is_good);
             } else if !self.json {
                 say!(
@@ -225,11 +252,11 @@ impl Collect {
         Ok(exit(complete))
     }
 
-    fn show_run(&self, cards: &BothCards, run: &CollectionRun) {
+    fn show_run<S: StationSuite>(&self, cards: &BothCards, run: &CollectionRun<S>) {
         say!("operator       {}", cards.operator().subject());
         say!("administrator  {}", cards.administrator().subject());
         let row =
-            |terminal: &CollectedTerminal| vec![terminal.device().sn().to_string(), terminal.fingerprint()];
+            |terminal: &CollectedTerminal<S>| vec![terminal.device().sn().to_string(), terminal.fingerprint()];
         show::table(&["serial", "fingerprint"], &run.collected.iter().map(row).collect::<Vec<_>>());
         say!("{} collected, {} failed, {} missing", run.collected.len(), run.failed.len(), run.missing.len());
         for failed in &run.failed {
@@ -375,6 +402,9 @@ impl Settings {
     pub(super) fn checks(&self) -> Result<Checks> {
         let mut trust = TrustList::new();
         trust.add(read_certificate(&self.path(&self.trust.root))?, &Role::ALL);
+        for root in &self.trust.device_roots {
+            trust.add(read_certificate(&self.path(root))?, &[Role::Device]);
+        }
         Ok(Checks::new(trust, self.revocation_lists()?))
     }
 
@@ -395,15 +425,38 @@ impl Settings {
         }
     }
 
-    fn work_certificate(&self, checks: &Checks) -> Result<WorkCertificate> {
+    /// The KMS's work certificate and its chain, PEM.
+    fn work_certificate(&self) -> Result<String> {
         let path = self.path(&self.kms.work_certificate);
-        let text = fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
-        Ok(WorkCertificate::from_pem(&text, checks)?)
+        fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))
+    }
+
+    /// Today's ceremony: the one kept, or else a new one, for which the server must be reached.
+    fn ceremony(&self, cards: &BothCards) -> Result<Ceremony> {
+        let path = self.path(&self.collect.ceremony);
+        if path.exists() {
+            let kept = Ceremony::load(&path)?;
+            if kept.station() == self.name && kept.expires_at() > time::now_seconds() {
+                return Ok(kept);
+            }
+        }
+        let new = Ceremony::ask(&self.server()?, cards, &self.name)
+            .context("a new ceremony is needed: collect where the server can be reached, once a day")?;
+        if let Some(folder) = path.parent() {
+            fs::create_dir_all(folder)?;
+        }
+        new.save(&path)?;
+        Ok(new)
     }
 
     fn spool(&self) -> Result<Spool> {
         Ok(Spool::open(&self.path(&self.collect.spool))?)
     }
+}
+
+/// Where the day's ceremony is kept when nothing else is said.
+fn kept_ceremony() -> PathBuf {
+    "station/ceremony.json".into()
 }
 
 fn read_certificate(path: &Path) -> Result<Certificate> {
