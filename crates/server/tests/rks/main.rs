@@ -17,4 +17,5 @@ mod order;
 mod product;
 mod reports;
 mod strangers;
+mod suite_02;
 mod windows;

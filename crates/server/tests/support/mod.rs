@@ -5,6 +5,7 @@
 
 pub(crate) mod audit;
 pub(crate) mod canary;
+pub(crate) mod ec;
 pub(crate) mod estate;
 pub(crate) mod https;
 pub(crate) mod kld;
@@ -13,8 +14,10 @@ pub(crate) mod package;
 pub(crate) mod posp;
 pub(crate) mod raw;
 pub(crate) mod rks;
+pub(crate) mod rks_ec;
 pub(crate) mod shop;
 pub(crate) mod sign_in;
+pub(crate) mod switch;
 pub(crate) mod tlv;
 pub(crate) mod tms;
 pub(crate) mod world;

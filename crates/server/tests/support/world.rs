@@ -9,6 +9,7 @@ use std::{
     time::Duration,
 };
 
+use hsm::Hsm;
 use keyferry_server::{Config, Running, StartError, start};
 use rusqlite::Connection;
 use serde_json::{Value, json};
@@ -24,6 +25,8 @@ use super::{
     https::{self, Answer, CMS},
     package::{entry, package, signed},
     raw::Raw,
+    rks_ec::{self, RKS_EC},
+    switch::Switch,
 };
 
 /// What tests set otherwise than most.
@@ -38,6 +41,8 @@ pub(crate) struct Options {
     pub(crate) tls: bool,
     /// `[rks]`, if there is one: slots, whether working keys come along, keys per message.
     pub(crate) rks: Option<(Vec<u8>, bool, usize)>,
+    /// Whether keys of suite 02 come from KLDs, under an exchange key of their own.
+    pub(crate) suite_02: bool,
     /// More sections of the configuration.
     pub(crate) more: String,
 }
@@ -53,6 +58,7 @@ impl Default for Options {
             max_connections_per_address: 0,
             tls: false,
             rks: Some((vec![0, 1, 5], false, 8)),
+            suite_02: false,
             more: String::new(),
         }
     }
@@ -129,17 +135,37 @@ impl World {
         self.try_start_with_hsm(options, &ESTATE.socket())
     }
 
+    /// With an HSM that can be started anew behind the server's back.
+    pub(crate) fn start_switched(&self, options: &Options) -> (Server, Switch) {
+        let switch = Switch::new();
+        let over = switch.clone();
+        (self.try_start_over(options, async move || over).unwrap(), switch)
+    }
+
     fn try_start_with_hsm(&self, options: &Options, socket: &Path) -> Result<Server, StartError> {
+        self.try_start_over(options, async || hsm::Client::connect(socket).await.unwrap())
+    }
+
+    fn try_start_over<H: Hsm + Clone>(
+        &self,
+        options: &Options,
+        hsm: impl AsyncFnOnce() -> H,
+    ) -> Result<Server, StartError> {
         let path = self.folder.path().join("keyferry.toml");
         fs::write(&path, configuration(options)).unwrap();
+        if options.suite_02 {
+            self.write(
+                "exchange-aes.json",
+                &json!({ "name": rks_ec::EXCHANGE, "for": "exchange-aes", "kcv": "0000000000",
+                "block": RKS_EC.exchange_block })
+                .to_string(),
+            );
+        }
         let config = Config::read(&path).unwrap();
         let runtime =
             tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
         let store = Arc::new(SqliteStore::open(&self.database(), SqliteOptions::default()).unwrap());
-        let running = runtime.block_on(async {
-            let hsm = hsm::Client::connect(socket).await.unwrap();
-            start(&config, Arc::clone(&store), hsm).await
-        })?;
+        let running = runtime.block_on(async { start(&config, Arc::clone(&store), hsm().await).await })?;
         let (terminals, https, posp) = (running.terminal_port, running.https, running.posp);
         Ok(Server { runtime: Some(runtime), running: Some(running), terminals, https, posp, store })
     }
@@ -256,6 +282,8 @@ async fn fill(database: &Path) {
         private_block: ESTATE.work.private_block.clone(),
         spki: certificate.spki_der().to_vec(),
         state: WorkKeyState::Active,
+        suite: wire::Suite::TDES,
+        intermediates: vec![],
     };
     store.put_work_key(key, event("work-key.installed")).await.unwrap();
     ESTATE.rks.install(&store, event).await;
@@ -265,10 +293,11 @@ fn configuration(options: &Options) -> String {
     let Options { acquirer, slots: [first, last], replace_active, idle_seconds, tls, more, .. } = options;
     let (most, most_per_address) = (options.max_connections, options.max_connections_per_address);
     let socket = ESTATE.socket();
+    let aes = if options.suite_02 { ", KLD-7-aes = \"exchange-aes.json\"" } else { "" };
     let rks = options.rks.as_ref().map_or(String::new(), |(slots, working_keys, keys_per_message)| {
         format!(
             "[rks]\nslots = {slots:?}\nworking_keys = {working_keys}\nkeys_per_message = {keys_per_message}\n\
-             exchange_keys = {{ KLD-7 = \"exchange.json\" }}\n"
+             exchange_keys = {{ KLD-7 = \"exchange.json\"{aes} }}\n"
         )
     });
     format!(
