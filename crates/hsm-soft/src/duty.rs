@@ -101,7 +101,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_command_has_its_duty() {
+    fn r26_the_command_list_equals_the_policy() {
         let table: Vec<_> = Request::NAMES
             .iter()
             .map(|name| {

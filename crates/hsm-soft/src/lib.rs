@@ -19,6 +19,8 @@ mod policy_tests;
 mod process;
 mod process_seal;
 mod purpose;
+#[cfg(test)]
+mod requirement_tests;
 mod rks_tickets;
 mod sealed;
 mod self_test;

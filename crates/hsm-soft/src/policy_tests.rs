@@ -19,8 +19,8 @@ use paycrypto::{AesKey, TdesKey, keys::Rnd1, rks::AtTk1, rsa::PrivateKey, rsa::P
 
 use crate::{Duty, SoftHsm, create, hex, lmk::Binding, purpose::Purpose, rks_tickets::Token, tickets::Party};
 
-const OWNER: &str = "ACQ";
-const PAD: &str = "SN-1";
+pub(crate) const OWNER: &str = "ACQ";
+pub(crate) const PAD: &str = "SN-1";
 const EXCHANGE: &[Purpose; 2] = &[Purpose::Exchange, Purpose::ExchangeAes];
 
 /// The table, so that a change to it is seen.
@@ -77,17 +77,17 @@ fn every_purpose_has_its_line() {
 }
 
 /// A key block in some field of a command.
-struct Field {
-    name: &'static str,
+pub(crate) struct Field {
+    pub(crate) name: &'static str,
     /// One purpose, or the two of a key that may be of either cipher.
-    takes: &'static [Purpose],
+    pub(crate) takes: &'static [Purpose],
     /// The place of the key that the field takes.
-    place: Option<&'static str>,
-    request: Box<dyn Fn(KeyBlock) -> Request>,
+    pub(crate) place: Option<&'static str>,
+    pub(crate) request: Box<dyn Fn(KeyBlock) -> Request>,
 }
 
 #[test]
-fn every_field_of_every_command_takes_one_purpose_only() {
+fn r8_every_usage_by_every_operation() {
     let room = Room::new();
     for field in room.fields() {
         for purpose in Purpose::ALL {
@@ -119,20 +119,20 @@ fn every_field_of_every_command_is_bound_to_its_owner_and_place() {
 }
 
 /// An HSM with one good key of each purpose.
-struct Room {
-    hsm: SoftHsm,
+pub(crate) struct Room {
+    pub(crate) hsm: SoftHsm,
     pair: PrivateKey,
-    tek: TdesKey,
+    pub(crate) tek: TdesKey,
     auk: TdesKey,
     mak: TdesKey,
-    aes: AesKey,
-    aes16: AesKey,
-    tk_hash: String,
+    pub(crate) aes: AesKey,
+    pub(crate) aes16: AesKey,
+    pub(crate) tk_hash: String,
     _folder: tempfile::TempDir,
 }
 
 impl Room {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         create(folder.path(), "only for this test").unwrap();
         let hsm =
@@ -146,7 +146,7 @@ impl Room {
     }
 
     /// Why a command is refused, or its one item.
-    fn refusal(&self, request: Request) -> Option<Refusal> {
+    pub(crate) fn refusal(&self, request: Request) -> Option<Refusal> {
         match self.hsm.handle(request) {
             Err(refusal) => Some(refusal),
             Ok(Reply::TerminalMacs(mut outcomes)) => outcomes.remove(0).err(),
@@ -158,7 +158,7 @@ impl Room {
         }
     }
 
-    fn wrap(&self, purpose: Purpose, bound: Binding<'_>) -> KeyBlock {
+    pub(crate) fn wrap(&self, purpose: Purpose, bound: Binding<'_>) -> KeyBlock {
         let pkcs8 = self.pair.to_pkcs8();
         let key = match purpose {
             Purpose::KmsWork | Purpose::RksWork | Purpose::KldWork | Purpose::TlsServer => pkcs8.as_slice(),
@@ -183,15 +183,15 @@ impl Room {
         self.hsm.lmk.wrap_noted(purpose, bound, KeyVersion::UNUSED, &notes, key).unwrap()
     }
 
-    fn block(&self, purpose: Purpose, place: Option<&str>) -> KeyBlock {
+    pub(crate) fn block(&self, purpose: Purpose, place: Option<&str>) -> KeyBlock {
         self.wrap(purpose, Binding { place, owner: OWNER, tk_hash: Some(&self.tk_hash) })
     }
 
-    fn encrypt(&self, clear: &[u8]) -> Vec<u8> {
+    pub(crate) fn encrypt(&self, clear: &[u8]) -> Vec<u8> {
         PublicKey::from_spki(self.pair.spki_der()).unwrap().oaep_encrypt(clear).unwrap()
     }
 
-    fn fields(&self) -> Vec<Field> {
+    pub(crate) fn fields(&self) -> Vec<Field> {
         let mut fields = self.pairs();
         fields.extend(self.transport_keys());
         fields.extend(self.exchange_keys());
@@ -331,7 +331,7 @@ impl Room {
         }
     }
 
-    fn seal_rks_token(&self) -> SealRksToken {
+    pub(crate) fn seal_rks_token(&self) -> SealRksToken {
         SealRksToken {
             work_key: self.block(Purpose::RksWork, None),
             df20: self.encrypt(b"factor"),
@@ -344,7 +344,7 @@ impl Room {
         }
     }
 
-    fn release_rks_keys(&self) -> ReleaseRksKeys {
+    pub(crate) fn release_rks_keys(&self) -> ReleaseRksKeys {
         let at_tk1 = AtTk1::generate().unwrap();
         let proof = at_tk1.prove().unwrap();
         let token = Token { at_tk1, counts: true };

@@ -246,7 +246,7 @@ impl TdesKey {
     /// # Errors
     /// See [`TdesKey::generate_from`].
     pub fn generate16() -> Result<Self, Error> {
-        Self::generate_from(TdesLength::Double, random::os())
+        Self::generate_with(TdesLength::Double, random::fill)
     }
 
     /// Makes a key of 24 bytes: odd parity, never weak, semi-weak or with equal parts.
@@ -254,7 +254,7 @@ impl TdesKey {
     /// # Errors
     /// See [`TdesKey::generate_from`].
     pub fn generate24() -> Result<Self, Error> {
-        Self::generate_from(TdesLength::Triple, random::os())
+        Self::generate_with(TdesLength::Triple, random::fill)
     }
 
     /// Makes a key from a tested random source: odd parity, never weak, semi-weak or with equal parts
@@ -263,9 +263,16 @@ impl TdesKey {
     /// # Errors
     /// [`Error::RandomStuck`], [`Error::RandomUnavailable`], [`Error::RandomPoor`]: then there is no key.
     pub fn generate_from<S: Source>(length: TdesLength, source: &Tested<S>) -> Result<Self, Error> {
+        Self::generate_with(length, |bytes| source.fill(bytes))
+    }
+
+    fn generate_with(
+        length: TdesLength,
+        fill: impl Fn(&mut [u8]) -> Result<(), Error>,
+    ) -> Result<Self, Error> {
         let mut bytes = Zeroizing::new(vec![0; length.bytes()]);
         for _ in 0..MAX_TRIES {
-            source.fill(&mut bytes)?;
+            fill(&mut bytes)?;
             set_odd_parity(&mut bytes);
             let key = Self(Inner::new(&bytes));
             if !key.quality().is_poor() {

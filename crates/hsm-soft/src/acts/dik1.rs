@@ -29,7 +29,9 @@ pub(crate) fn make_dik1(hsm: &SoftHsm, command: &MakeDik1) -> Result<HeldKey, Re
 
 pub(crate) fn export_dik1(hsm: &SoftHsm, command: &ExportDik1) -> Result<String, Refusal> {
     let under = Exchange::open(hsm, &command.under, &command.owner, &Cipher::BOTH)?;
-    let opened = hsm.lmk.open("DIK1", &command.dik1, under.cipher().dik1(), bound(&command.owner))?;
+    let purpose = under.cipher().dik1();
+    let opened = hsm.lmk.open("DIK1", &command.dik1, purpose, bound(&command.owner))?;
+    exchange::check_leaving(purpose, &opened.key)?;
     let label = opened.note(NAME).unwrap_or_default();
     under.wrap(&Travels::dik1(label), &opened.key)
 }

@@ -183,6 +183,15 @@ pub(super) fn refused(defect: &dyn std::fmt::Display) -> Refusal {
     Refusal::Import { defect: defect.to_string() }
 }
 
+/// Refuses to give away a poor key, however it came under the LMK. A factor is no key.
+pub(super) fn check_leaving(purpose: Purpose, key: &[u8]) -> Result<(), Refusal> {
+    if purpose.rule().algorithm != Algorithm::TDES || purpose == Purpose::Factor {
+        return Ok(());
+    }
+    let checked = TdesKey::from_bytes_strict(key).map(drop);
+    checked.map_err(|e| Refusal::WrongUse { what: "the key to export".into(), found: e.to_string() })
+}
+
 /// Checks a TDES key that came from elsewhere: 24 bytes, good parts. Gives its check value.
 pub(super) fn check_triple(key: &[u8]) -> Result<[u8; 3], Refusal> {
     if key.len() != TRIPLE {

@@ -9,5 +9,6 @@ pub(crate) fn export_held(hsm: &SoftHsm, command: &ExportHeld) -> Result<String,
     let bound = Binding { place: Some(&place), owner: &command.owner, tk_hash: None };
     let purpose = under.cipher().held(command.what);
     let opened = hsm.lmk.open("the key to export", &command.key, purpose, bound)?;
+    exchange::check_leaving(purpose, &opened.key)?;
     under.wrap(&Travels::held(command.what, &place), &opened.key)
 }
