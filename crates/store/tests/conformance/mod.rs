@@ -21,6 +21,7 @@ pub mod operators;
 pub mod replacements;
 pub mod sign_ins;
 pub mod slots;
+pub mod suites;
 pub mod tks;
 pub mod windows;
 pub mod zones;
@@ -166,6 +167,25 @@ macro_rules! suite {
                 pending_then_active_then_retired,
                 retired_keys_are_shown_newest_first_up_to_the_limit,
                 slots_are_apart,
+            },
+            suites::{
+                a_ceremony_is_given_and_found,
+                a_confirmed_key_moves_its_slot_up,
+                a_counter_is_taken_once,
+                a_device_key_and_a_generation_come_once,
+                a_key_has_a_counter_as_its_suite_wants,
+                a_lower_suite_is_refused,
+                a_pending_key_of_another_suite_gives_way,
+                a_tk_goes_down_only_by_an_allowance,
+                a_tk_goes_up_by_a_replacement,
+                a_tk_of_suite_02_is_kept_as_blocks_at_once,
+                a_window_has_one_nonce,
+                a_work_key_of_each_suite_is_active,
+                an_allowance_is_ended_by_two_people,
+                an_allowance_runs_until_its_end,
+                load_counters_rise_with_each_sending,
+                terminals_on_a_lower_suite_are_listed,
+                two_people_allow,
             },
             tks::{
                 blocks_take_the_place_of_the_ciphertext,

@@ -4,8 +4,8 @@ use wire::Suite;
 
 use super::*;
 use crate::{
-    DeviceStore, HostStore, LoadedKey, NewCertificate, NewRksWorkKey, NewWorkKey, PutPending, PutWorking,
-    TkRecord, WorkKeyState, WorkingKind, WorkingOutcome,
+    DeviceStore, HostStore, KeySuite, LoadedKey, NewCertificate, NewRksWorkKey, NewWorkKey, PutPending,
+    PutWorking, SuiteStore, TkRecord, WorkKeyState, WorkingKind, WorkingOutcome,
 };
 
 /// The second layout has two more columns with defaults.
@@ -155,6 +155,146 @@ async fn a_file_of_the_second_layout_keeps_its_devices_and_working_keys() {
         )
         .unwrap();
     assert_eq!((broken, left), (0, 1));
+}
+
+/// What flows E and F left: a sign-in that waits, a zone, and a replacement that waits for a second person.
+const THIRD_DATA: &str = "
+INSERT INTO acquirers VALUES ('acq', 'First', 1);
+INSERT INTO certificates VALUES ('ab', 'kms-work', x'3001', 1);
+INSERT INTO work_keys (certificate_sha256, private_block, spki, state, created_at)
+    VALUES ('ab', 'D0016OLD', x'3003', 'active', 1);
+INSERT INTO collections VALUES (1, zeroblob(32), x'30', 'CN=Olga', '0A', 'acq', 'bench', 1, 2);
+INSERT INTO terminals VALUES
+    ('SN-1', 'SN-1', 'acq', NULL, NULL, 1, NULL, NULL, 'TEK', 'AUK', 2, '00', 1, 1, 2),
+    ('SN-2', 'PP-2', 'acq', NULL, NULL, 1, NULL, NULL, NULL, NULL, 1, '', 1, 1, 2);
+INSERT INTO tmks VALUES (1, 'SN-1', 3, 'pending', 'SN-1', 'D0096ONE', x'000001', 2, 1, 5, 1);
+UPDATE tmks SET state = 'active' WHERE id = 1;
+INSERT INTO tmks VALUES (2, 'SN-1', 4, 'pending', 'SN-1', 'D0096TWO', x'000002', 2, 1, 1, 1);
+INSERT INTO estate_imports VALUES (1, 'legacy');
+INSERT INTO devices VALUES ('SN-2', 'PP-2', NULL, NULL, NULL, NULL, 'D0096DMK', x'000009', NULL, 1, 9, 0, 3, 4);
+INSERT INTO working_keys VALUES (5, 'SN-1', 3, 'pik', 'pending', 'SN-1', 'D0080PIK', x'00000A', 0, 6, 6);
+INSERT INTO sign_ins VALUES ('SN-1', 3, 1, x'0102030405060708', 6);
+INSERT INTO replacements VALUES
+    (6, 'SN-1', 'SN-1', NULL, NULL, 1, x'0A', 'ab', 'AA', 1, 'waiting', NULL, NULL, NULL),
+    (9, 'SN-2', 'PP-2', NULL, NULL, 1, x'0B', 'ab', 'BB', 1, 'waiting', NULL, NULL, NULL);
+DELETE FROM replacements WHERE id = 9;
+";
+
+/// Everything of it is of suite 01, and stays usable as such.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_of_the_third_layout_is_on_suite_01() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("store.sqlite");
+    open::earlier_layout(&path, 3).execute_batch(THIRD_DATA).unwrap();
+    let (first, second): (Serial, Serial) = ("SN-1".parse().unwrap(), "SN-2".parse().unwrap());
+    let slot = Slot::new(3).unwrap();
+    for _ in 0..2 {
+        let store = SqliteStore::open(&path, SqliteOptions::default()).unwrap();
+        let keys = async |sn: &Serial| {
+            let records = store.suite_records(sn).await.unwrap();
+            let told = |key: &KeySuite| (key.key.to_string(), key.proved, key.in_use, key.since);
+            records.keys.iter().map(told).collect::<Vec<_>>()
+        };
+        let on_01 = |key: &str, since| (key.to_owned(), Suite::TDES, Suite::TDES, since);
+        // A key that is only pending has proved nothing.
+        assert_eq!(keys(&first).await, [on_01("slot/03", 5), on_01("tk", 2)]);
+        assert_eq!(keys(&second).await, [on_01("dmk", 9)]);
+        assert_eq!(store.estate_suites(Suite::EC_AES, None, 10).await.unwrap().len(), 2);
+        let work = store.active_work_key(Suite::TDES).await.unwrap().unwrap();
+        assert_eq!((work.suite, work.intermediates), (Suite::TDES, vec![]));
+        assert_eq!(store.active_work_key(Suite::EC_AES).await.unwrap(), None);
+        let waits = store.pending_sign_in(&first, slot).await.unwrap().unwrap();
+        assert_eq!((waits.rnd1, waits.keys.len()), (vec![1, 2, 3, 4, 5, 6, 7, 8], 1));
+        assert_eq!(store.slot(&first, slot).await.unwrap().load_counter, 0);
+        assert_eq!(store.replacements_waiting().await.unwrap().len(), 1);
+    }
+    let store = SqliteStore::open(&path, SqliteOptions::default()).unwrap();
+    let approver = crate::Person { subject: "CN=Adam".into(), certificate_serial: "0B".into() };
+    let approval = crate::Approval { id: 6, fingerprint: "AA".into(), approver };
+    let approved = store.approve_replacement(approval, event("tk.replaced")).await.unwrap();
+    assert!(matches!(approved, crate::ApprovalOutcome::Approved { tk_generation: 3, .. }), "{approved:?}");
+    let terminal = store.terminal(&first).await.unwrap().unwrap();
+    let work_certificate_sha256 = "ab".to_owned();
+    assert_eq!(terminal.tk, TkRecord::Ciphertext { ctk_pu: vec![0x0A], work_certificate_sha256 });
+    drop(store);
+    let raw = Connection::open(&path).unwrap();
+    let broken: i64 =
+        raw.query_row("SELECT count(*) FROM pragma_foreign_key_check", [], |row| row.get(0)).unwrap();
+    let last: i64 = raw
+        .query_row("SELECT seq FROM sqlite_sequence WHERE name = 'replacements'", [], |row| row.get(0))
+        .unwrap();
+    // The id of a replacement that is gone is not used again.
+    assert_eq!((broken, last), (0, 9));
+}
+
+/// What the layout itself refuses of suites: nothing goes down or back, whatever the program does.
+#[test]
+fn the_layouts_own_rules_of_suites_hold() {
+    let Bench { store, path, _folder } = bench();
+    let raw = Connection::open(&path).unwrap();
+    raw.execute_batch("PRAGMA foreign_keys = OFF").unwrap();
+    raw.execute_batch(
+        "INSERT INTO key_suites VALUES ('SN', 'tk', 2, 2, 5);
+         INSERT INTO load_counters VALUES ('SN', 3, 7);
+         INSERT INTO ceremonies VALUES (zeroblob(32), 'bench', 'A', '1', NULL, 1, 9);
+         INSERT INTO device_certificates VALUES ('k1', 'c1', 'SN', 'SN', x'30', 4, 1, 1);
+         INSERT INTO certificates VALUES ('ab', 'kms-work', x'3001', 1), ('cd', 'kms-work', x'3002', 1);
+         INSERT INTO work_keys (certificate_sha256, private_block, spki, state, created_at, suite)
+            VALUES ('ab', 'D', x'30', 'active', 1, 2);
+         INSERT INTO replacements (id, sn, key_serial, suite, tek, auk, device_generation, work_certificate_sha256,
+            fingerprint, collection, state) VALUES (1, 'SN', 'SN', 2, 'T', 'A', 4, 'ab', 'F', 1, 'waiting');",
+    )
+    .unwrap();
+    let allowance = |suite: u8, until: i64, digest: u8| {
+        format!(
+            "INSERT INTO suite_allowances (digest, sn, suite, reason, asked_by, asked_by_serial, approved_by,
+                approved_by_serial, allowed_at, until)
+             VALUES (x'{}', 'SN', {suite}, 'why', 'A', '1', 'B', '2', 1, {until});",
+            format!("{digest:02x}").repeat(32)
+        )
+    };
+    let refused = |sql: &str, why: &str| {
+        let error = raw.execute_batch(sql).unwrap_err().to_string();
+        assert!(error.contains(why), "{sql}: {error}");
+    };
+    refused("UPDATE key_suites SET suite = 1, in_use = 1", "while an allowance runs");
+    refused("UPDATE key_suites SET key = 'dmk'", "only rises");
+    refused("DELETE FROM key_suites", "only rises");
+    refused("UPDATE key_suites SET in_use = 1, since = 6", "while an allowance runs");
+    refused("UPDATE key_suites SET in_use = 3", "CHECK");
+    refused("INSERT INTO key_suites VALUES ('SN', 'slot/3', 1, 1, 1)", "CHECK");
+    refused("UPDATE load_counters SET counter = 7", "only rises");
+    refused("UPDATE load_counters SET counter = 6", "only rises");
+    refused("DELETE FROM load_counters", "only rises");
+    refused("UPDATE ceremonies SET expires_at = 99", "never altered");
+    refused("INSERT INTO ceremonies VALUES (x'00', 'bench', 'A', '1', NULL, 1, 9)", "CHECK");
+    refused("UPDATE device_certificates SET key_serial = 'OTHER', generation = 5", "stays in its PIN pad");
+    refused("UPDATE device_certificates SET generation = 4", "only rises");
+    refused("INSERT INTO device_certificates VALUES ('k2', 'c2', 'SN', 'SN', x'30', 4, 1, 1)", "only rises");
+    refused("UPDATE work_keys SET suite = 1", "keeps its suite");
+    refused(
+        "INSERT INTO work_keys (certificate_sha256, private_block, spki, state, created_at, suite)
+         VALUES ('cd', 'D', x'30', 'active', 1, 2)",
+        "UNIQUE",
+    );
+    refused("UPDATE replacements SET tek = 'OTHER'", "never altered");
+    refused("UPDATE replacements SET state = 'approved', suite = 1", "never altered");
+    refused(&allowance(1, 10, 1).replace("'B', '2'", "'A', '2'"), "CHECK");
+    refused(&allowance(1, 10, 1).replace("'why'", "''"), "CHECK");
+
+    raw.execute_batch(&allowance(1, 10, 1)).unwrap();
+    refused(&allowance(1, 20, 2), "UNIQUE");
+    refused("UPDATE suite_allowances SET until = 99, ended_at = 3", "never altered");
+    refused("UPDATE suite_allowances SET reason = 'other'", "never altered");
+    refused("DELETE FROM suite_allowances", "not deleted");
+    refused("UPDATE key_suites SET suite = 1, in_use = 1, since = 9", "only rises");
+    raw.execute_batch("UPDATE key_suites SET in_use = 1, since = 9").unwrap();
+    refused("UPDATE key_suites SET in_use = 1, since = 10", "while an allowance runs");
+    raw.execute_batch("UPDATE suite_allowances SET ended_at = 9").unwrap();
+    refused("UPDATE key_suites SET in_use = 1, since = 9", "while an allowance runs");
+    refused("UPDATE suite_allowances SET ended_at = NULL", "never altered");
+    raw.execute_batch("UPDATE key_suites SET in_use = 2, since = 11").unwrap();
+    drop(store);
 }
 
 /// What the layout itself refuses, whatever a later version of this program does.

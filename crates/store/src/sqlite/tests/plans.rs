@@ -24,6 +24,15 @@ const HOT: &[&str] = &[
      ORDER BY ends_at LIMIT 1000",
     "SELECT state FROM offers WHERE sn = 'S' ORDER BY deployment DESC LIMIT 256",
     "SELECT name FROM terminal_groups WHERE sn = 'S' ORDER BY name",
+    "SELECT suite FROM key_suites WHERE sn = 'S' AND key = 'tk'",
+    "SELECT key, suite FROM key_suites WHERE sn = 'S' ORDER BY key",
+    "SELECT id FROM suite_allowances WHERE sn = 'S' AND ended_at IS NULL",
+    "SELECT c.counter FROM terminals t JOIN load_counters c ON c.key_serial = t.key_serial
+     WHERE t.sn = 'S' AND c.slot = 3",
+    "SELECT station FROM ceremonies WHERE nonce = zeroblob(32)",
+    "SELECT nonce FROM ceremonies WHERE collection_window = 1",
+    "SELECT key_serial FROM device_certificates WHERE spki_sha256 = 'K'",
+    "SELECT max(generation) FROM device_certificates WHERE key_serial = 'P'",
     "SELECT data FROM file_chunks WHERE vendor = 'V' AND path = 'p' AND position = 0",
 ];
 
