@@ -8,6 +8,11 @@ use zeroize::Zeroizing;
 use super::{Secret32, secret};
 use crate::{AesKey, Error, mac, random};
 
+/// Bytes of a block.
+const BLOCK: usize = 16;
+/// First byte of padding (ISO 9797-1 method 2).
+const PAD: u8 = 0x80;
+
 macro_rules! secrets {
     ($($(#[$doc:meta])* $name:ident;)*) => {$(
         $(#[$doc])*
@@ -118,6 +123,55 @@ aes128! {
     Tdk;
 }
 
+impl Tdk {
+    /// Track data encrypted: `IV (16, random) ‖ AES-CBC`, padded by ISO 9797-1 method 2. Nothing authenticates it; the
+    /// message that carries it has a MAC.
+    ///
+    /// # Errors
+    /// [`Error::RandomStuck`], [`Error::RandomUnavailable`].
+    pub fn encrypt_track(&self, track: &[u8]) -> Result<Vec<u8>, Error> {
+        let mut chain = [0; BLOCK];
+        random::fill(&mut chain)?;
+        let mut out = Vec::with_capacity(track.len() + 2 * BLOCK);
+        out.extend_from_slice(&chain);
+        let mut padded = Zeroizing::new(Vec::with_capacity(track.len() + BLOCK));
+        padded.extend_from_slice(track);
+        padded.push(PAD);
+        let whole = padded.len().next_multiple_of(BLOCK);
+        padded.resize(whole, 0);
+        for piece in padded.chunks(BLOCK) {
+            for (to, from) in chain.iter_mut().zip(piece) {
+                *to ^= from;
+            }
+            chain = self.0.encrypt_block(chain);
+            out.extend_from_slice(&chain);
+        }
+        Ok(out)
+    }
+
+    /// The track data that [`Tdk::encrypt_track`] encrypted.
+    ///
+    /// # Errors
+    /// [`Error::Open`], whatever is wrong.
+    pub fn decrypt_track(&self, encrypted: &[u8]) -> Result<Zeroizing<Vec<u8>>, Error> {
+        let (pieces, []) = encrypted.as_chunks::<BLOCK>() else { return Err(Error::Open) };
+        let mut track = Zeroizing::new(Vec::with_capacity(encrypted.len()));
+        for (before, piece) in pieces.iter().zip(pieces.iter().skip(1)) {
+            let mut clear = Zeroizing::new(self.0.decrypt_block(*piece));
+            for (to, from) in clear.iter_mut().zip(before) {
+                *to ^= from;
+            }
+            track.extend_from_slice(&*clear);
+        }
+        let end = track.iter().rposition(|byte| *byte != 0).ok_or(Error::Open)?;
+        if track.get(end) != Some(&PAD) || track.len() - end > BLOCK {
+            return Err(Error::Open);
+        }
+        track.truncate(end);
+        Ok(track)
+    }
+}
+
 impl Mak {
     /// MAC of flow F's messages: CMAC, all 16 bytes (3-hardened.md, flow F).
     pub fn mac(&self, data: &[u8]) -> [u8; 16] {
@@ -127,5 +181,35 @@ impl Mak {
     /// Whether `mac` is the MAC of `data`, all 16 bytes, in constant time.
     pub fn verifies(&self, data: &[u8], mac: &[u8]) -> bool {
         mac::matches(&self.mac(data), mac)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_track_opens_as_it_was_and_no_two_are_alike() {
+        let tdk = Tdk::generate().unwrap();
+        for length in [0, 1, 15, 16, 17, 31, 32, 512] {
+            let track = vec![b'7'; length];
+            let [a, b] = [(); 2].map(|()| tdk.encrypt_track(&track).unwrap());
+            assert_eq!(a.len(), 16 + (length / 16 + 1) * 16);
+            assert_ne!(a, b, "the IV is random");
+            assert_eq!(tdk.decrypt_track(&a).unwrap().as_slice(), track);
+        }
+    }
+
+    #[test]
+    fn what_is_no_track_does_not_open() {
+        let tdk = Tdk::generate().unwrap();
+        let track = tdk.encrypt_track(b"1234").unwrap();
+        for wrong in [&track[..0], &track[..16], &track[..31], &track[1..]] {
+            assert_eq!(tdk.decrypt_track(wrong).unwrap_err(), Error::Open);
+        }
+        // AES-CBC by another hand: one block under a zero IV is the block cipher itself.
+        let clear = *b"1234\x80\0\0\0\0\0\0\0\0\0\0\0";
+        let by_hand = [[0; 16], AesKey::of16(tdk.expose().try_into().unwrap()).encrypt_block(clear)].concat();
+        assert_eq!(tdk.decrypt_track(&by_hand).unwrap().as_slice(), b"1234");
     }
 }
