@@ -5,13 +5,14 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use hsm::commands::MakeDownloaderKey;
-use pki::{Certificate, Role};
-use wire::Serial;
+use custody::keyfile::KeyKind;
+use hsm::commands::{EcKeyKind, MakeDownloaderKey, MakeEcKey};
+use pki::{Certificate, KeyFamily, Role};
+use wire::{Serial, Suite};
 
 use super::{
     KldError, KldHsm,
-    state::{Pair, State},
+    state::{Pair, Pairs, State},
 };
 use crate::{Checks, Error, clock, files};
 
@@ -115,17 +116,29 @@ impl Kld {
         self.state.write(&self.folder.join(STATE))
     }
 
-    /// Makes a key pair in the HSM and gives the request for its certificate, PKCS #10 in PEM. A pair whose certificate
-    /// is installed goes on working until the new one's is.
+    /// Makes a key pair in the HSM and gives the request for its certificate, PKCS #10 in PEM: an RSA pair is for suite 01,
+    /// a P-256 pair for suite 02, where it signs alone. A pair of the same suite whose certificate is installed goes on
+    /// working until the new one's is.
     ///
     /// # Errors
-    /// [`KldError::Hsm`], [`Error::File`].
-    pub fn request(&mut self, bits: u32) -> Result<String, KldError> {
+    /// [`KldError::Hsm`], also for a size of RSA keys that is not made; [`Error::File`].
+    pub fn request(&mut self, kind: KeyKind) -> Result<String, KldError> {
         let (subject, owner) = (self.state.name.clone(), self.state.owner.clone());
-        let made = self.hsm()?.call(MakeDownloaderKey { bits, subject, owner })?;
+        let (suite, made) = match kind {
+            KeyKind::Rsa(bits) => {
+                let bits = u32::try_from(bits).unwrap_or(u32::MAX);
+                (Suite::TDES, self.hsm()?.call(MakeDownloaderKey { bits, subject, owner })?)
+            }
+            KeyKind::P256 => {
+                let kind = EcKeyKind::KldSigning;
+                (Suite::EC_AES, self.hsm()?.call(MakeEcKey { kind, subject, owner })?)
+            }
+        };
         let request = pki::csr::to_pem(&made.request);
-        self.state.next_pair =
-            Some(Pair { private: made.private, request: request.clone(), certificates: String::new() });
+        let pair = Pair { private: made.private, request: request.clone(), certificates: String::new() };
+        let mut pairs = self.state.pairs(suite);
+        pairs.next = Some(pair);
+        self.state.keep_pairs(pairs);
         self.save()?;
         Ok(request)
     }
@@ -137,26 +150,32 @@ impl Kld {
     /// [`KldError::NoKeyPair`], [`KldError::CertificateUnreadable`], [`KldError::CertificateRefused`],
     /// [`KldError::OtherKey`], [`Error::File`].
     pub fn install(&mut self, pem: &str, checks: &Checks) -> Result<Certificate, KldError> {
-        let newest = self.state.next_pair.clone().into_iter();
-        let pairs: Vec<Pair> = newest.chain(self.state.pair.clone()).collect();
-        if pairs.is_empty() {
-            return Err(KldError::NoKeyPair);
-        }
         let (leaf, above) = read_chain(pem)?;
         checks.verify(&leaf, &above, Role::Downloader, clock::now()).map_err(KldError::CertificateRefused)?;
-        let mut own = pairs.into_iter().filter(|pair| is_of(&leaf, pair));
-        let pair = own.next().ok_or(KldError::OtherKey)?;
-        if self.state.next_pair.as_ref().is_some_and(|next| next.private == pair.private) {
-            self.state.next_pair = None;
+        let suite = match KeyFamily::of(leaf.spki_der()) {
+            Ok(KeyFamily::P256) => Suite::EC_AES,
+            // Another key than these two was refused with the chain.
+            Ok(KeyFamily::Rsa) | Err(_) => Suite::TDES,
+        };
+        let mut pairs = self.state.pairs(suite);
+        let newest_first = || pairs.next.iter().chain(&pairs.serving);
+        if newest_first().next().is_none() {
+            return Err(KldError::NoKeyPair);
         }
-        self.state.pair = Some(Pair { certificates: pem.to_owned(), ..pair });
+        let pair = newest_first().find(|pair| is_of(&leaf, pair)).ok_or(KldError::OtherKey)?.clone();
+        if pairs.next.as_ref().is_some_and(|next| next.private == pair.private) {
+            pairs.next = None;
+        }
+        pairs.serving = Some(Pair { certificates: pem.to_owned(), ..pair });
+        self.state.keep_pairs(pairs);
         self.save()?;
         Ok(leaf)
     }
 
-    /// The certificate to serve with, checked as it is now.
-    pub(super) fn downloader(&self, checks: &Checks) -> Result<Downloader, KldError> {
-        let pair = match (&self.state.pair, &self.state.next_pair) {
+    /// The certificate to serve with in this suite, checked as it is now.
+    pub(super) fn downloader(&self, suite: Suite, checks: &Checks) -> Result<Downloader, KldError> {
+        let Pairs { serving, next, .. } = self.state.pairs(suite);
+        let pair = match (serving, next) {
             (Some(pair), _) => pair,
             (None, Some(_)) => return Err(KldError::NoCertificate),
             (None, None) => return Err(KldError::NoKeyPair),
@@ -166,13 +185,20 @@ impl Kld {
         Ok(Downloader { leaf, above, private: pair.private.clone() })
     }
 
-    /// The certificate that is installed, whatever it is worth now.
+    /// The suite to load in where nobody says which: the best that a certificate is installed for, suite 02 where there is
+    /// none.
+    pub fn best_suite(&self) -> Suite {
+        let serves = |suite| self.state.pairs(suite).serving.is_some();
+        if serves(Suite::TDES) && !serves(Suite::EC_AES) { Suite::TDES } else { Suite::EC_AES }
+    }
+
+    /// The certificate that is installed for this suite, whatever it is worth now.
     ///
     /// # Errors
     /// [`KldError::CertificateUnreadable`].
-    pub fn certificate(&self) -> Result<Option<Certificate>, KldError> {
-        let read = |pair: &Pair| read_chain(&pair.certificates).map(|(leaf, _)| leaf);
-        self.state.pair.as_ref().map(read).transpose()
+    pub fn certificate(&self, suite: Suite) -> Result<Option<Certificate>, KldError> {
+        let read = |pair: Pair| read_chain(&pair.certificates).map(|(leaf, _)| leaf);
+        self.state.pairs(suite).serving.map(read).transpose()
     }
 }
 

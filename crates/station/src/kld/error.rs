@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use pki::CertificateRefusal;
-use wire::Serial;
+use wire::{Serial, Suite};
 
 use crate::Error;
 
@@ -77,11 +77,20 @@ pub enum KldError {
     /// The certificate is refused.
     #[error("the downloader certificate is refused: {0}")]
     CertificateRefused(#[source] CertificateRefusal),
-    /// No exchange key.
+    /// No exchange key of this suite.
     #[error(
-        "this KLD has no exchange key, under which the KMS takes its report: agree one by components and import it first"
+        "this KLD has no exchange key of suite {suite}, under which the KMS takes its report: agree one by components and import it first"
     )]
-    NoExchangeKey,
+    NoExchangeKey {
+        /// The suite.
+        suite: Suite,
+    },
+    /// A suite that this KLD has not.
+    #[error("suite {suite} is none that this KLD loads in: 01 and 02 are")]
+    Suite {
+        /// The suite asked for.
+        suite: Suite,
+    },
     /// No such DIK1.
     #[error("no DIK1 {} is here: import it first", label.as_deref().unwrap_or("at all"))]
     NoDik1 {

@@ -4,6 +4,8 @@ use std::collections::HashSet;
 
 use serde::{Deserialize, Serialize};
 
+use wire::Suite;
+
 use super::{Listed, What};
 
 /// An event of a run. It is on disk before what it says happens.
@@ -41,6 +43,9 @@ pub(super) struct Opened {
     pub(super) at: i64,
     pub(super) what: Vec<What>,
     pub(super) terminals: Vec<Listed>,
+    /// DF01 of its loadings; a journal that does not say is of suite 01.
+    #[serde(default = "suite_01", skip_serializing_if = "is_suite_01")]
+    pub(super) suite: u8,
     /// The name of the exchange key that the report's blocks are under.
     pub(super) exchange_key: String,
     /// The two people.
@@ -53,10 +58,24 @@ pub(super) struct Opened {
 #[serde(deny_unknown_fields)]
 pub(super) struct Handed {
     pub(super) what: What,
-    /// 6 hex digits.
+    /// Hex digits: 6 of suite 01, 10 of suite 02.
     pub(super) kcv: String,
     /// For the report: X9.143 under the exchange key.
     pub(super) escrow: String,
+    /// The load counter of a TMK of suite 02.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) counter: Option<u64>,
+    /// The device key that it left for, in suite 02: SHA-256, lower-case hex.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) device: Option<String>,
+}
+
+fn suite_01() -> u8 {
+    Suite::TDES.byte()
+}
+
+fn is_suite_01(suite: &u8) -> bool {
+    *suite == suite_01()
 }
 
 /// What became of a key that left.
@@ -147,6 +166,12 @@ impl Tally {
         self.served.iter().any(|served| share(&served.terminal, terminal))
     }
 
+    /// Whether every key that left for this terminal or its PIN pad left for this very device key.
+    pub(super) fn is_served_device(&self, terminal: &Listed, device: &str) -> bool {
+        let served = self.served.iter().filter(|served| share(&served.terminal, terminal));
+        served.flat_map(|served| &served.keys).all(|(key, _)| key.device.as_deref() == Some(device))
+    }
+
     /// Whether the list has exactly this pair.
     pub(super) fn is_listed(&self, terminal: &Listed) -> bool {
         self.opened.terminals.contains(terminal)
@@ -199,6 +224,7 @@ mod tests {
             at: 1,
             what: vec![What::Tmk { slot: 1 }, What::Dmk],
             terminals: vec![listed("SN-1", None), listed("SN-2", Some("PP-2"))],
+            suite: 1,
             exchange_key: "KLD-7".to_owned(),
             operator: "O".to_owned(),
             administrator: "A".to_owned(),
@@ -206,7 +232,8 @@ mod tests {
     }
 
     fn handed(terminal: &Listed, what: What) -> Event {
-        let key = Handed { what, kcv: "AABBCC".to_owned(), escrow: "B0".to_owned() };
+        let (kcv, escrow) = ("AABBCC".to_owned(), "B0".to_owned());
+        let key = Handed { what, kcv, escrow, counter: None, device: None };
         Event::HandedOut { at: 2, terminal: terminal.clone(), key }
     }
 

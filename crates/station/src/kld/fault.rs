@@ -35,6 +35,12 @@ pub enum LoadFault {
         /// The one that answered.
         found: Serial,
     },
+    /// A device that proved itself came again: its keys went to it, and nowhere else.
+    #[error("the terminal {sn} was served already, and came again with the same device key")]
+    CameAgain {
+        /// Its serial.
+        sn: Serial,
+    },
     /// The serial is of another terminal than the one that this connection began with.
     #[error("{found} answered in the middle of loading {expected}")]
     Changed {
@@ -52,7 +58,7 @@ impl LoadFault {
         let code = match self {
             Self::Flow(reason) => reason.code(),
             Self::OtherSerial { .. } => ErrorCode::UnknownTerminal,
-            Self::Changed { .. } => ErrorCode::NotPermittedNow,
+            Self::Changed { .. } | Self::CameAgain { .. } => ErrorCode::NotPermittedNow,
             Self::Link(LinkError::Timeout) => ErrorCode::Timeout,
             Self::Link(LinkError::Malformed(malformed)) => malformed.code(),
             Self::Link(_) => return "link".to_owned(),
@@ -67,6 +73,13 @@ impl LoadFault {
             Self::Cards(_) => "insert both cards again and go on with this terminal",
             Self::Kld(KldError::RunStopped { .. }) | Self::Flow(Reason::AlreadyServed { .. }) => {
                 "close the run; one of two terminals with this serial is false: find out which, deploy neither"
+            }
+            Self::CameAgain { .. } => "it goes into another run, if it has not all of its keys",
+            Self::Flow(Reason::CertificateRefused { .. }) => {
+                "check the KLD's device root and revocation list; if they are right, have the device certified again"
+            }
+            Self::Flow(Reason::DeviceNotProven) => {
+                "do not deploy it: it shows a device certificate and has not its key"
             }
             Self::Kld(_) | Self::Hsm(_) => "nothing may be loaded until this is put right",
             Self::Link(LinkError::Unreachable(_)) => "check that it is on, listens, and is at this address",
@@ -106,7 +119,9 @@ fn refused(code: Option<ErrorCode>) -> &'static str {
         Some(ErrorCode::ServerAuthenticationFailed | ErrorCode::KeyRefused) => {
             "what arrived is not what was sent: look for somebody in between, then load it in another run"
         }
-        Some(ErrorCode::SuiteNotSupported) => "its software lacks the TDES suite: update it",
+        Some(ErrorCode::SuiteNotSupported) => {
+            "its software lacks this suite, or this key is bound to a better one: look at its status"
+        }
         Some(ErrorCode::Busy | ErrorCode::Timeout) => "wait a minute and load it again",
         _ => "see the terminal's own display or log",
     }

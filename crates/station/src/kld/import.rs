@@ -2,13 +2,14 @@
 
 use hsm::{
     KeyBlock,
-    commands::{Held, HeldKey, HeldKeyEc, ImportDik1, ImportLoaded, Imported as Reply},
+    commands::{Held, HeldKey, HeldKeyEc, ImportDik1, ImportDik1Ec, ImportLoaded, Imported as Reply},
 };
-use wire::{Kcv, Serial};
+use wire::{Kcv, Serial, Suite};
 
 use super::{
     Kld, KldError, What,
     state::{Imported, Kept},
+    suite::{of_block, of_kcv},
 };
 use crate::BothCards;
 
@@ -39,8 +40,9 @@ pub struct Combined {
 }
 
 impl Kld {
-    /// Takes the exchange key that two or three people entered as components. It replaces the one before, and not while a
-    /// run is open: all of a report is under one key.
+    /// Takes the exchange key that two or three people entered as components: a TDES key for suite 01, an AES key for suite
+    /// 02, since TDES carries no AES key. It replaces the one before of its suite, and not while a run is open: all of a
+    /// report is under one key.
     ///
     /// # Errors
     /// What [`BothCards::check`] says; [`KldError::RunOpen`]; [`Error::File`](crate::Error::File).
@@ -52,24 +54,35 @@ impl Kld {
             Err(error) => return Err(error),
         }
         let Combined { name, block, kcv } = key;
-        self.state.exchange = Some(Kept { name, block: KeyBlock::from_text(block), kcv: kcv.to_string() });
+        self.state.exchange.retain(|kept| !kept.is_of(of_kcv(kcv)));
+        self.state.exchange.push(Kept { name, block: KeyBlock::from_text(block), kcv: kcv.to_string() });
         self.save()
     }
 
-    /// Imports a DIK1 that the RKS exported, X9.143 under the exchange key. Gives its check value. One of the same label
-    /// is replaced.
+    /// Imports a DIK1 that the RKS exported, X9.143 under the exchange key of its suite: version B for suite 01, D for 02.
+    /// Gives its check value. One of the same label and suite is replaced.
     ///
     /// # Errors
     /// What [`BothCards::check`] says; [`KldError::NoExchangeKey`]; [`KldError::Hsm`] for a block that does not open, has
     /// another label, or holds a key that must not be used.
     pub fn import_dik1(&mut self, cards: &BothCards, block: &str, label: &str) -> Result<Kcv, KldError> {
         cards.check()?;
-        let ((_, under), owner) = (self.exchange()?, self.state.owner.clone());
+        let suite = of_block(block.trim());
+        let ((_, under), owner) = (self.exchange(suite)?, self.state.owner.clone());
         let (block, label) = (block.trim().to_owned(), label.to_owned());
-        let HeldKey { block, kcv } =
-            self.hsm()?.call(ImportDik1 { block, under, owner, label: label.clone() })?;
-        let kcv = Kcv::Tdes(kcv);
-        self.state.dik1.retain(|kept| kept.name != label);
+        let (block, kcv) = match suite {
+            Suite::EC_AES => {
+                let command = ImportDik1Ec { block, under, owner, label: label.clone() };
+                let HeldKeyEc { block, kcv } = self.hsm()?.call(command)?;
+                (block, Kcv::Aes(kcv))
+            }
+            _ => {
+                let command = ImportDik1 { block, under, owner, label: label.clone() };
+                let HeldKey { block, kcv } = self.hsm()?.call(command)?;
+                (block, Kcv::Tdes(kcv))
+            }
+        };
+        self.state.dik1.retain(|kept| kept.name != label || !kept.is_of(suite));
         self.state.dik1.push(Kept { name: label, block, kcv: kcv.to_string() });
         self.save()?;
         Ok(kcv)
@@ -83,7 +96,7 @@ impl Kld {
     pub fn import_key(&mut self, cards: &BothCards, place: &Place, block: &str) -> Result<Kcv, KldError> {
         cards.check()?;
         let command = ImportLoaded {
-            under: self.exchange()?.1,
+            under: self.exchange(of_block(block.trim()))?.1,
             block: block.trim().to_owned(),
             pin_pad: place.pin_pad.to_string(),
             what: place.what(),
@@ -109,42 +122,49 @@ impl Kld {
     fn keep(&mut self, place: &Place, block: KeyBlock, kcv: Kcv) -> Result<Kcv, KldError> {
         let slot = place.slot.map(wire::Slot::index);
         let pin_pad = place.pin_pad.to_string();
-        self.state.imported.retain(|key| key.pin_pad != pin_pad || key.slot != slot);
+        let suite = of_kcv(kcv);
+        self.state.imported.retain(|key| key.pin_pad != pin_pad || key.slot != slot || !key.is_of(suite));
         self.state.imported.push(Imported { pin_pad, slot, block, kcv: kcv.to_string() });
         self.save()?;
         Ok(kcv)
     }
 
-    /// The exchange key, and its name.
-    pub(super) fn exchange(&self) -> Result<(&str, KeyBlock), KldError> {
-        let kept = self.state.exchange.as_ref().ok_or(KldError::NoExchangeKey)?;
+    /// The exchange key of this suite, and its name.
+    pub(super) fn exchange(&self, suite: Suite) -> Result<(&str, KeyBlock), KldError> {
+        let kept = self.state.exchange.iter().find(|kept| kept.is_of(suite));
+        let kept = kept.ok_or(KldError::NoExchangeKey { suite })?;
         Ok((&kept.name, kept.block.clone()))
     }
 
-    /// The DIK1 of this label, or the only one.
-    pub(super) fn dik1(&self, label: Option<&str>) -> Result<(&str, &KeyBlock), KldError> {
-        let found = match (label, self.state.dik1.as_slice()) {
-            (Some(label), all) => all.iter().find(|kept| kept.name == label),
-            (None, [only]) => Some(only),
-            (None, []) => None,
-            (None, _) => return Err(KldError::WhichDik1),
+    /// The DIK1 of this suite and label, or the only one of this suite.
+    pub(super) fn dik1(&self, suite: Suite, label: Option<&str>) -> Result<(&str, &KeyBlock), KldError> {
+        let mut all = self.state.dik1.iter().filter(|kept| kept.is_of(suite));
+        let found = match label {
+            Some(label) => all.find(|kept| kept.name == label),
+            None => match (all.next(), all.next()) {
+                (Some(_), Some(_)) => return Err(KldError::WhichDik1),
+                (only, _) => only,
+            },
         };
         let found = found.ok_or_else(|| KldError::NoDik1 { label: label.map(str::to_owned) })?;
         Ok((&found.name, &found.block))
     }
 
-    /// The key that was given for this place, if there is one.
-    pub(super) fn given(&self, pin_pad: &str, slot: Option<u8>) -> Option<KeyBlock> {
-        let given = self.state.imported.iter().find(|key| key.pin_pad == pin_pad && key.slot == slot);
+    /// The key of this suite that was given for this place, if there is one.
+    pub(super) fn given(&self, pin_pad: &str, slot: Option<u8>, suite: Suite) -> Option<KeyBlock> {
+        let mut of_suite = self.state.imported.iter().filter(|key| key.is_of(suite));
+        let given = of_suite.find(|key| key.pin_pad == pin_pad && key.slot == slot);
         given.map(|key| key.block.clone())
     }
 
-    /// Forgets the key that was given for this place, if there is one.
-    pub(super) fn forget(&mut self, pin_pad: &str, what: &What) -> Result<(), KldError> {
-        if matches!(what, What::Dik2 { .. }) || self.given(pin_pad, what.slot()).is_none() {
+    /// Forgets the key of this suite that was given for this place, if there is one.
+    pub(super) fn forget(&mut self, pin_pad: &str, what: &What, suite: Suite) -> Result<(), KldError> {
+        if matches!(what, What::Dik2 { .. }) || self.given(pin_pad, what.slot(), suite).is_none() {
             return Ok(());
         }
-        self.state.imported.retain(|key| key.pin_pad != pin_pad || key.slot != what.slot());
+        self.state
+            .imported
+            .retain(|key| key.pin_pad != pin_pad || key.slot != what.slot() || !key.is_of(suite));
         self.save()
     }
 

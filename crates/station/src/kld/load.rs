@@ -2,21 +2,21 @@
 
 use std::sync::Arc;
 
-use flows::local_load::{
-    Reason,
-    kld::{Accept, Confirm, ExpectConfirm, Start},
+use flows::{
+    Chain, EcAes, Tdes,
+    local_load::{
+        Reason,
+        kld::{Accept, Start},
+    },
 };
-use hsm::{
-    HsmError, Refusal,
-    commands::{Load, LoadTerminal, Loaded},
-};
-use wire::{Device, ErrorCode, Frame, Kcv, Serial};
+use wire::{Device, ErrorCode, Frame, Kcv, Serial, Suite};
 
 use super::{
     Kld, KldError, Listed, LoadFault, Run, What,
     device::Downloader,
     event::{Event, Handed},
     run::History,
+    suite::{KldSuite, Made, Order, known},
 };
 use crate::{BothCards, Checks, clock, link::Link, text::printable};
 
@@ -64,13 +64,31 @@ impl Kld {
         expected: Option<&Serial>,
         connect: impl FnOnce() -> Result<Link, LoadFault>,
     ) -> Result<LoadedTerminal, LoadFailure> {
+        match run.suite() {
+            Suite::TDES => self.load_in::<Tdes>(run, cards, checks, expected, connect),
+            Suite::EC_AES => self.load_in::<EcAes>(run, cards, checks, expected, connect),
+            other => {
+                let fault = LoadFault::Kld(KldError::Suite { suite: other });
+                Err(LoadFailure { terminal: None, served: false, fault: Box::new(fault) })
+            }
+        }
+    }
+
+    fn load_in<S: KldSuite>(
+        &mut self,
+        run: &mut Run,
+        cards: &BothCards,
+        checks: &Checks,
+        expected: Option<&Serial>,
+        connect: impl FnOnce() -> Result<Link, LoadFault>,
+    ) -> Result<LoadedTerminal, LoadFailure> {
         let early = |fault: LoadFault| LoadFailure { terminal: None, served: false, fault: Box::new(fault) };
         let mut ready = || -> Result<_, LoadFault> {
             run.check_open()?;
             cards.check().map_err(LoadFault::Cards)?;
             self.hsm()?;
-            let (downloader, history) = (self.downloader(checks)?, self.history(run)?);
-            Ok((downloader, history, self.exchange()?.1))
+            let (downloader, history) = (self.downloader(known(S::ID)?, checks)?, self.history(run)?);
+            Ok((downloader, history, self.exchange(S::ID)?.1))
         };
         // What the KLD itself lacks is no failure of a terminal: nothing of it goes into the journal.
         let (downloader, history, exchange) = ready().map_err(early)?;
@@ -82,15 +100,17 @@ impl Kld {
             kld: self,
             run,
             cards,
+            checks,
             downloader,
             history,
             exchange,
             expected,
             link,
             device: None,
+            device_key: None,
             handed: None,
         };
-        match session.serve() {
+        match session.serve::<S>() {
             Ok(loaded) => Ok(loaded),
             Err(fault) => {
                 let Session { run, link, device, handed, .. } = session;
@@ -116,6 +136,7 @@ struct Session<'a> {
     kld: &'a mut Kld,
     run: &'a mut Run,
     cards: &'a BothCards,
+    checks: &'a Checks,
     downloader: Downloader,
     history: Arc<History>,
     exchange: hsm::KeyBlock,
@@ -123,125 +144,106 @@ struct Session<'a> {
     link: Link,
     /// Who is at the other end, once it said so.
     device: Option<Device>,
+    /// The device key that it proved to have, where the suite has one.
+    device_key: Option<String>,
     /// The key that left and is not settled yet.
     handed: Option<What>,
 }
 
 impl Session<'_> {
-    fn serve(&mut self) -> Result<LoadedTerminal, LoadFault> {
+    fn serve<S: KldSuite>(&mut self) -> Result<LoadedTerminal, LoadFault> {
         let mut keys = Vec::new();
         let mut terminal = None;
         for what in self.run.tally.opened.what.clone() {
             self.cards.check().map_err(LoadFault::Cards)?;
             let above = self.downloader.above.iter().map(|certificate| certificate.der().to_vec());
-            let start = Start::new(self.downloader.leaf.der().to_vec(), above.collect());
-            let (connect, expect_accept) = start.begin().map_err(flow)?;
+            let chain = Chain { leaf: self.downloader.leaf.der().to_vec(), intermediates: above.collect() };
+            let (opening, ticket) = S::open(self.kld)?;
+            let (connect, expect_accept) = Start::<S>::of(chain, opening).begin().map_err(flow)?;
             let frame = self.ask(&connect)?;
-            let accept = self.admit(expect_accept.on_frame(&frame).map_err(flow)?)?;
+            let accept = expect_accept.on_frame(&frame).map_err(flow)?;
+            let device_key = self.admit(&accept)?;
             let device = accept.device().clone();
-            let kcv = self.one_key(accept, &device, &what)?;
+            let kcv = self.one_key(accept, ticket, device_key, &device, &what)?;
             keys.push((what, kcv));
             terminal = Some(Listed::from(&device));
         }
         terminal.map(|terminal| LoadedTerminal { terminal, keys }).ok_or(KldError::NothingToLoad.into())
     }
 
-    /// Whether this terminal may be served.
-    fn admit(&mut self, accept: Accept) -> Result<Accept, LoadFault> {
-        let found = accept.device().sn().clone();
+    /// Whether this terminal may be served. Gives the device key that it proved to have, where the suite has one.
+    fn admit<S: KldSuite>(&mut self, accept: &Accept<S>) -> Result<Option<String>, LoadFault> {
+        let sn = || accept.device().sn().clone();
         match &self.device {
-            Some(first) if first == accept.device() => return Ok(accept),
-            Some(first) => return Err(LoadFault::Changed { expected: first.sn().clone(), found }),
+            Some(first) if first == accept.device() => {
+                let device_key = S::check_device(accept, self.checks)?;
+                let same = device_key == self.device_key;
+                return if same { Ok(device_key) } else { Err(Reason::DeviceNotProven.into()) };
+            }
+            Some(first) => return Err(LoadFault::Changed { expected: first.sn().clone(), found: sn() }),
             None => self.device = Some(accept.device().clone()),
         }
+        // Before anything that its serial would do: whoever has not proved a serial stops no run with it.
+        let device_key = S::check_device(accept, self.checks)?;
+        self.device_key.clone_from(&device_key);
         let terminal = Listed::from(accept.device());
         if self.run.tally.is_served(&terminal) {
+            if device_key.as_ref().is_some_and(|key| self.run.tally.is_served_device(&terminal, key)) {
+                return Err(LoadFault::CameAgain { sn: sn() });
+            }
             let why = format!("{terminal} came, whose serial had been served");
             self.run.say(&Event::Stopped { at: clock::now(), terminal, why })?;
-            return Err(accept.already_served().reason.into());
+            return Err(Reason::AlreadyServed { sn: sn() }.into());
         }
         match self.expected {
-            Some(expected) if *expected != found => {
-                return Err(LoadFault::OtherSerial { expected: expected.clone(), found });
+            Some(expected) if expected != accept.device().sn() => {
+                return Err(LoadFault::OtherSerial { expected: expected.clone(), found: sn() });
             }
             _ => {}
         }
         if self.run.tally.is_listed(&terminal) {
-            return Ok(accept);
+            return Ok(device_key);
         }
         // 0008, as 2-wire.md section 8 has it for a serial that is not in the run, known from elsewhere or not.
-        Err(accept.not_in_run().reason.into())
+        Err(Reason::NotInRun { sn: sn() }.into())
     }
 
     /// From KLD_ACCEPT to DONE.
-    fn one_key(&mut self, accept: Accept, device: &Device, what: &What) -> Result<Kcv, LoadFault> {
+    fn one_key<S: KldSuite>(
+        &mut self,
+        accept: Accept<S>,
+        ticket: S::Ticket,
+        device_key: Option<String>,
+        device: &Device,
+        what: &What,
+    ) -> Result<Kcv, LoadFault> {
         let terminal = Listed::from(device);
-        let command = self.command(&accept, &terminal, what)?;
         self.cards.check().map_err(LoadFault::Cards)?;
-        let Loaded { c_ctmk_rnd2, kcv, escrow, .. } = match self.kld.hsm()?.call(command) {
-            Ok(loaded) => loaded,
-            Err(HsmError::Refused(Refusal::FromTerminal { defect })) => {
-                return Err(accept.randoms_refused(defect).reason.into());
-            }
-            Err(error) => return Err(LoadFault::Hsm(error)),
+        let order = Order {
+            downloader: &self.downloader,
+            terminal: &terminal,
+            what,
+            history: &self.history,
+            exchange: &self.exchange,
         };
-        let kcv = Kcv::Tdes(kcv);
-        let escrow = escrow.ok_or(LoadFault::Hsm(HsmError::WrongReply("LoadTerminal")))?;
-        let (key, expect_confirm) = accept.deliver(&c_ctmk_rnd2, kcv).map_err(flow)?;
+        let Made { key, kcv, escrow, counter, check } = S::make(self.kld, &order, ticket, &accept)?;
+        let (key, expect_confirm) = accept.give(&key, kcv).map_err(flow)?;
 
-        let handed = Handed { what: what.clone(), kcv: kcv.to_string(), escrow };
+        let handed = Handed { what: what.clone(), kcv: kcv.to_string(), escrow, counter, device: device_key };
         self.run.say(&Event::HandedOut { at: clock::now(), terminal: terminal.clone(), key: handed })?;
         self.handed = Some(what.clone());
         // Nothing is left of a key that was given for this place: the KMS has it, and gets it back with the report.
-        self.kld.forget(terminal.pin_pad(), what)?;
+        self.kld.forget(terminal.pin_pad(), what, S::ID)?;
 
         let frame = self.ask(&key)?;
-        let done = self.confirmed(expect_confirm, &frame, &terminal, what)?;
-        self.link.send(&done)?;
+        let told = expect_confirm.on_frame(&frame).map_err(flow)?;
+        let confirmed = S::confirm(self.kld, &terminal, check, told)?;
+        // The journal has it before DONE leaves.
+        let (sn, what) = (terminal.sn, what.clone());
+        self.run.say(&Event::Confirmed { at: clock::now(), sn, what })?;
+        self.handed = None;
+        self.link.send(&confirmed.done().map_err(flow)?)?;
         Ok(kcv)
-    }
-
-    /// KEY_CONFIRM came. The journal has it before DONE leaves.
-    fn confirmed(
-        &mut self,
-        state: ExpectConfirm,
-        frame: &Frame,
-        terminal: &Listed,
-        what: &What,
-    ) -> Result<Frame, LoadFault> {
-        match state.on_frame(frame).map_err(flow)?.compare() {
-            Confirm::Opened(confirmed) => {
-                let (sn, what) = (terminal.sn.clone(), what.clone());
-                self.run.say(&Event::Confirmed { at: clock::now(), sn, what })?;
-                self.handed = None;
-                confirmed.done().map_err(flow)
-            }
-            Confirm::WrongCheckValue(fault) => Err(fault.reason.into()),
-        }
-    }
-
-    fn command(&self, accept: &Accept, terminal: &Listed, what: &What) -> Result<LoadTerminal, LoadFault> {
-        let given = || self.kld.given(terminal.pin_pad(), what.slot());
-        let load = match what {
-            What::Tmk { slot } => {
-                let avoid = self.history.check_values(terminal.pin_pad(), what);
-                Load::Tmk { slot: *slot, held: given(), avoid }
-            }
-            What::Dmk => Load::Dmk { held: given() },
-            What::Dik2 { label } => {
-                let (_, dik1) = self.kld.dik1(label.as_deref())?;
-                Load::Dik2 { dik1: dik1.clone(), dsn: terminal.sn.clone(), factor: None }
-            }
-        };
-        Ok(LoadTerminal {
-            work_key: self.downloader.private.clone(),
-            c_rnd1_rnd2: accept.c_rnd1_rnd2().to_vec(),
-            pin_pad: terminal.pin_pad().to_owned(),
-            owner: self.kld.owner().to_owned(),
-            context: *accept.context().as_bytes(),
-            load,
-            escrow_under: Some(self.exchange.clone()),
-        })
     }
 
     fn ask(&mut self, frame: &Frame) -> Result<Frame, LoadFault> {
@@ -263,7 +265,9 @@ fn code_for_peer(fault: &LoadFault) -> Option<ErrorCode> {
         _ if fault.is_the_terminals() => None,
         LoadFault::Flow(reason) => Some(reason.code()),
         LoadFault::OtherSerial { .. } => Some(ErrorCode::UnknownTerminal),
-        LoadFault::Changed { .. } | LoadFault::Cards(_) => Some(ErrorCode::NotPermittedNow),
+        LoadFault::Changed { .. } | LoadFault::CameAgain { .. } | LoadFault::Cards(_) => {
+            Some(ErrorCode::NotPermittedNow)
+        }
         LoadFault::Kld(_) | LoadFault::Hsm(_) => Some(ErrorCode::Internal),
         LoadFault::Link(LinkError::Timeout) => Some(ErrorCode::Timeout),
         LoadFault::Link(LinkError::Malformed(malformed)) => Some(malformed.code()),
@@ -274,7 +278,8 @@ fn code_for_peer(fault: &LoadFault) -> Option<ErrorCode> {
 /// Writes the failure down.
 fn failed(run: &mut Run, terminal: Option<Listed>, fault: LoadFault) -> LoadFailure {
     let served = terminal.as_ref().is_some_and(|terminal| run.tally.is_served(terminal));
-    if !matches!(fault, LoadFault::Flow(Reason::AlreadyServed { .. })) {
+    // Of a terminal that was served already nothing is to be added: the run was stopped, or it only came again.
+    if !matches!(fault, LoadFault::Flow(Reason::AlreadyServed { .. }) | LoadFault::CameAgain { .. }) {
         let why = printable(&fault.to_string());
         let event = Event::Failed { at: clock::now(), terminal: terminal.clone(), code: fault.code(), why };
         // A journal that takes no more lines has told so at the key, or will at the next.

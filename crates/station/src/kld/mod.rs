@@ -16,14 +16,16 @@
 //! | `what.rs`, `list.rs` | what a run loads, and into which terminals |
 //! | `run.rs`, `event.rs`, `journal.rs` | runs, and the journal that a crash does not lose |
 //! | `load.rs`, `fault.rs` | one terminal |
+//! | `suite.rs`, `tdes.rs`, `ec_aes.rs` | what differs from suite to suite |
 //! | `serial_line.rs` | serial lines and pseudo-terminals |
 //! | `report.rs` | what the KMS imports |
 //!
-//! A serial is served from the moment that a key leaves for it, and the journal says so before. The KLD cannot tell a true
-//! terminal from a false one: so a second terminal with that serial stops the run and marks its keys as compromised, even
+//! A serial is served from the moment that a key leaves for it, and the journal says so before. In suite 02 the KLD answers
+//! a device certificate and its signature alone. In suite 01 it cannot tell a true terminal from a false one: so a second terminal with that serial stops the run and marks its keys as compromised, even
 //! when the cable only broke and the same terminal came again. Such a terminal goes into another run.
 
 mod device;
+mod ec_aes;
 mod error;
 mod event;
 mod fault;
@@ -36,6 +38,8 @@ mod report;
 mod run;
 mod serial_line;
 mod state;
+mod suite;
+mod tdes;
 mod what;
 
 pub use device::Kld;

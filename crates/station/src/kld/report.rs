@@ -5,7 +5,8 @@
 //! ```text
 //! {"version":1,"kld":"…","run":"…","opened_at":"RFC 3339","closed_at":"RFC 3339","exchange_key":"…",
 //!  "terminals":[{"sn":"…","pin_pad_sn":"…","ok":true|false,"code":"…",
-//!                "keys":[{"kind":"tmk|dmk|dik2","slot":0,"label":"…","kcv":"…","block":"…","factor":"…","unconfirmed":true}]}],
+//!                "keys":[{"kind":"tmk|dmk|dik2","slot":0,"label":"…","kcv":"…","load_counter":0,"block":"…","factor":"…",
+//!                          "unconfirmed":true}]}],
 //!  "compromised":[{"sn":"…","kind":"…","slot":0,"kcv":"…"}],
 //!  "missing":[{"sn":"…"}],"refused":[{"sn":"…","code":"…","at":"RFC 3339"}],"stopped":"…"}
 //! ```
@@ -14,7 +15,8 @@
 //! `code` is the wire's, or `compromised`, `unconfirmed`, `incomplete`, `link` or `kld`. A key is listed when the
 //! terminal confirmed it, and with `unconfirmed` when nobody knows whether it has it; one that it refused is not listed.
 //! `exchange_key` is the name under which both sides keep it. `block` is the TMK or DMK, `factor` the factor of a DIK2,
-//! `label` that of its DIK1; both are X9.143 version B under the exchange key, bound to their place. What is empty or does
+//! `label` that of its DIK1; both are X9.143 under the exchange key, bound to their place: version B in suite 01, in suite 02
+//! version D under an AES exchange key, and `load_counter` is the one that a TMK left with. What is empty or does
 //! not apply is left out, but the first eight are always there.
 
 use std::{
@@ -76,6 +78,8 @@ struct Key<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     label: Option<&'a str>,
     kcv: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    load_counter: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     block: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -293,7 +297,16 @@ fn entry(key: &Handed, unconfirmed: bool) -> Key<'_> {
         What::Dik2 { label } => (label.as_deref(), None, escrow),
         What::Tmk { .. } | What::Dmk => (None, escrow, None),
     };
-    Key { kind: key.what.kind(), slot: key.what.slot(), label, kcv: &key.kcv, block, factor, unconfirmed }
+    Key {
+        kind: key.what.kind(),
+        slot: key.what.slot(),
+        label,
+        kcv: &key.kcv,
+        load_counter: key.counter,
+        block,
+        factor,
+        unconfirmed,
+    }
 }
 
 /// Every key that left for a terminal whose serial came twice, loaded or not: the false one may have any of them.

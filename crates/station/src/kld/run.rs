@@ -1,15 +1,19 @@
 //! Runs: each against a list of terminals, each terminal once, everything in a journal.
 
 use std::{
+    collections::HashMap,
     fs,
     path::{Path, PathBuf},
     sync::Arc,
 };
 
+use wire::{Kcv, Suite};
+
 use super::{
     Kld, KldError, Listed, What,
     event::{Event, Opened, Tally},
     journal::Journal,
+    suite::known,
     what,
 };
 use crate::{BothCards, Checks, Error, clock, files};
@@ -52,14 +56,15 @@ pub struct RunStatus {
 }
 
 impl Kld {
-    /// Opens a run under both cards.
+    /// Opens a run in this suite under both cards.
     ///
     /// # Errors
-    /// What [`BothCards::check`] says; [`KldError::RunOpen`]; what is missing for it: [`KldError::NoKeyPair`],
+    /// What [`BothCards::check`] says; [`KldError::Suite`]; [`KldError::RunOpen`]; what is missing for it: [`KldError::NoKeyPair`],
     /// [`KldError::NoCertificate`], [`KldError::CertificateRefused`], [`KldError::NoExchangeKey`], [`KldError::NoDik1`],
     /// [`KldError::WhichDik1`]; [`KldError::NothingToLoad`], [`KldError::PlaceTwice`], [`KldError::EmptyList`].
     pub fn open_run(
         &self,
+        suite: Suite,
         cards: &BothCards,
         checks: &Checks,
         terminals: &[Listed],
@@ -73,9 +78,9 @@ impl Kld {
         if terminals.is_empty() {
             return Err(KldError::EmptyList);
         }
-        self.downloader(checks)?;
-        let (exchange_key, _) = self.exchange()?;
-        let what = wanted.iter().map(|what| self.named(what)).collect::<Result<Vec<_>, _>>()?;
+        self.downloader(known(suite)?, checks)?;
+        let (exchange_key, _) = self.exchange(suite)?;
+        let what = wanted.iter().map(|what| self.named(suite, what)).collect::<Result<Vec<_>, _>>()?;
         let folder = self.runs();
         files::make_folder(&folder)?;
         let (at, run) = self.new_name()?;
@@ -85,6 +90,7 @@ impl Kld {
             at,
             what,
             terminals: terminals.to_vec(),
+            suite: suite.byte(),
             exchange_key: exchange_key.to_owned(),
             operator: cards.operator().subject().to_string(),
             administrator: cards.administrator().subject().to_string(),
@@ -154,10 +160,10 @@ impl Kld {
     }
 
     /// A DIK2 with the label of the DIK1 that it is derived from.
-    fn named(&self, what: &What) -> Result<What, KldError> {
+    fn named(&self, suite: Suite, what: &What) -> Result<What, KldError> {
         match what {
             What::Dik2 { label } => {
-                let (label, _) = self.dik1(label.as_deref())?;
+                let (label, _) = self.dik1(suite, label.as_deref())?;
                 Ok(What::Dik2 { label: Some(label.to_owned()) })
             }
             other => Ok(other.clone()),
@@ -190,6 +196,11 @@ impl Run {
     /// Its name.
     pub fn name(&self) -> &str {
         &self.tally.opened.run
+    }
+
+    /// The suite that it loads in.
+    pub fn suite(&self) -> Suite {
+        Suite::new(self.tally.opened.suite)
     }
 
     /// How far it is.
@@ -241,26 +252,55 @@ fn read(path: &Path) -> Result<Run, KldError> {
     Ok(Run { journal, tally, history: None })
 }
 
-/// Earlier runs: the check values that a place had.
+/// Earlier runs: the check values that a place had, and how far its load counter went.
 #[derive(Debug, Default)]
 pub(super) struct History {
-    kcvs: Vec<(String, What, [u8; 3])>,
+    kcvs: Vec<(String, What, Kcv)>,
+    counters: HashMap<(String, u8), u64>,
 }
+
+/// How far a KLD goes with a slot's load counter at each loading (3-hardened.md, "Transcript and keys"). A terminal takes a
+/// counter that is higher than the one it stored, by at most 65 536. Between two visits the KMS counts on from what the
+/// report says: with half of that as its step, the KLD is above the KMS after as many as 32 767 sendings, and a terminal
+/// that refuses takes one of the next.
+const COUNTER_STEP: u64 = 32_768;
 
 impl History {
     fn add(&mut self, tally: Tally) {
         for served in tally.served {
             for (key, _) in served.keys {
-                if let Ok(wire::Kcv::Tdes(kcv)) = key.kcv.parse() {
-                    self.kcvs.push((served.terminal.pin_pad().to_owned(), key.what, kcv));
+                let pin_pad = served.terminal.pin_pad().to_owned();
+                if let (Some(slot), Some(counter)) = (key.what.slot(), key.counter) {
+                    let highest = self.counters.entry((pin_pad.clone(), slot)).or_default();
+                    *highest = counter.max(*highest);
+                }
+                if let Ok(kcv) = key.kcv.parse() {
+                    self.kcvs.push((pin_pad, key.what, kcv));
                 }
             }
         }
     }
 
-    /// Check values of keys that left for this place: no two TMKs of a slot may share one.
-    pub(super) fn check_values(&self, pin_pad: &str, what: &What) -> Vec<[u8; 3]> {
-        let same = self.kcvs.iter().filter(|(pad, of, _)| pad == pin_pad && of == what);
-        same.map(|(_, _, kcv)| *kcv).collect()
+    /// Check values of keys of suite 01 that left for this place: no two TMKs of a slot may share one.
+    pub(super) fn tdes_check_values(&self, pin_pad: &str, what: &What) -> Vec<[u8; 3]> {
+        let tdes = |kcv| if let Kcv::Tdes(kcv) = kcv { Some(kcv) } else { None };
+        self.of(pin_pad, what).filter_map(tdes).collect()
+    }
+
+    /// The same of suite 02.
+    pub(super) fn aes_check_values(&self, pin_pad: &str, what: &What) -> Vec<[u8; 5]> {
+        let aes = |kcv| if let Kcv::Aes(kcv) = kcv { Some(kcv) } else { None };
+        self.of(pin_pad, what).filter_map(aes).collect()
+    }
+
+    /// The load counter for the next TMK of this slot.
+    pub(super) fn next_counter(&self, pin_pad: &str, slot: u8) -> u64 {
+        let last = self.counters.get(&(pin_pad.to_owned(), slot)).copied().unwrap_or_default();
+        last.saturating_add(COUNTER_STEP)
+    }
+
+    fn of<'a>(&'a self, pin_pad: &'a str, what: &'a What) -> impl Iterator<Item = Kcv> + 'a {
+        let same = self.kcvs.iter().filter(move |(pad, of, _)| pad == pin_pad && of == what);
+        same.map(|(_, _, kcv)| *kcv)
     }
 }

@@ -180,7 +180,7 @@ where
 }
 
 /// Reads one frame, its two length bytes included; nothing when the KLD closed.
-fn frame(stream: &mut impl Read) -> Option<Vec<u8>> {
+pub(crate) fn frame(stream: &mut impl Read) -> Option<Vec<u8>> {
     let mut frame = vec![0; 2];
     read(stream, &mut frame)?;
     let length = usize::from(u16::from_be_bytes([frame[0], frame[1]]));
@@ -199,7 +199,7 @@ fn read(stream: &mut impl Read, bytes: &mut [u8]) -> Option<()> {
     }
 }
 
-fn send(stream: &mut impl Write, kind: u8, fields: &[u8]) -> Vec<u8> {
+pub(crate) fn send(stream: &mut impl Write, kind: u8, fields: &[u8]) -> Vec<u8> {
     let mut frame = u16::try_from(2 + fields.len()).unwrap().to_be_bytes().to_vec();
     frame.extend([1, kind]);
     frame.extend(fields);
@@ -207,14 +207,14 @@ fn send(stream: &mut impl Write, kind: u8, fields: &[u8]) -> Vec<u8> {
     frame
 }
 
-fn error(frame: &[u8]) -> Option<u16> {
+pub(crate) fn error(frame: &[u8]) -> Option<u16> {
     (frame[3] == 0x7F).then(|| {
         let fields = fields(&frame[4..]);
         u16::from_be_bytes(value(&fields, 0xDF60).try_into().unwrap())
     })
 }
 
-fn field(tag: u16, value: &[u8]) -> Vec<u8> {
+pub(crate) fn field(tag: u16, value: &[u8]) -> Vec<u8> {
     let mut field = tag.to_be_bytes().to_vec();
     match value.len() {
         length @ ..=127 => field.push(length as u8),
@@ -228,7 +228,7 @@ fn field(tag: u16, value: &[u8]) -> Vec<u8> {
     field
 }
 
-fn fields(mut bytes: &[u8]) -> Vec<(u16, Vec<u8>)> {
+pub(crate) fn fields(mut bytes: &[u8]) -> Vec<(u16, Vec<u8>)> {
     let mut fields = Vec::new();
     while let [high, low, length, rest @ ..] = bytes {
         let (length, rest) = match (length, rest) {
@@ -243,7 +243,7 @@ fn fields(mut bytes: &[u8]) -> Vec<(u16, Vec<u8>)> {
     fields
 }
 
-fn value(fields: &[(u16, Vec<u8>)], tag: u16) -> &[u8] {
+pub(crate) fn value(fields: &[(u16, Vec<u8>)], tag: u16) -> &[u8] {
     &fields.iter().find(|(found, _)| *found == tag).unwrap().1
 }
 

@@ -20,10 +20,10 @@ use rustix::{
 
 use crate::estate::{BOTH, ESTATE};
 use crate::independent::{self, Got, Quirk};
-use crate::world::{Listening, World, new_terminal, open_run};
+use crate::world::{World, open_run};
 
 /// Both ends of a line: the terminal's, and the path that the KLD opens.
-fn line() -> (File, PathBuf) {
+pub(crate) fn line() -> (File, PathBuf) {
     let end = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
     grantpt(&end).unwrap();
     unlockpt(&end).unwrap();
@@ -49,30 +49,6 @@ fn a_terminal_at_a_line_is_loaded() {
         .unwrap();
     let got = terminal.join().unwrap();
     assert_eq!((loaded.keys.len(), got.kcvs.len(), got.done), (2, 2, 2));
-}
-
-#[test]
-fn the_products_terminal_is_loaded_through_a_line() {
-    let world = World::ready();
-    let mut kld = world.kld();
-    let mut run = open_run(&kld, "SN-1", &["tmk:0"]);
-    let (end, path) = line();
-    let open = SerialLine::open(&path, 9600).unwrap();
-    let listening = Listening::start(new_terminal("SN-1", None));
-    let socket = std::net::TcpStream::connect(listening.address).unwrap();
-    let (mut from, mut to) = (end.try_clone().unwrap(), socket.try_clone().unwrap());
-    let up = thread::spawn(move || {
-        // Ends with EIO when the KLD closes the line.
-        let _ = std::io::copy(&mut from, &mut to);
-        let _ = to.shutdown(std::net::Shutdown::Both);
-    });
-    let down = thread::spawn(move || drop(std::io::copy(&mut &socket, &mut &end)));
-    let loaded = kld
-        .load(&mut run, &BOTH.1, &ESTATE.checks(), None, || Ok(Link::over(open, LinkLimits::default())))
-        .unwrap();
-    up.join().unwrap();
-    down.join().unwrap();
-    assert_eq!(listening.take().status().slots[0].kcv, loaded.keys[0].1.to_string());
 }
 
 #[test]

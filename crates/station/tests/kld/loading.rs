@@ -1,14 +1,13 @@
-//! Whole runs with the product's terminal over TCP, and with the independent one.
+//! Whole runs with the independent terminal over TCP.
 
 use hsm_soft::components::Target;
 use keyblock::{Algorithm, Exportability, Header, Kbpk, Mode, Usage, Version};
 use paycrypto::TdesKey;
-use terminal::LifeCycle;
 use wire::{Kcv, Serial, Slot};
 
 use crate::estate::BOTH;
 use crate::independent::{self, Quirk, derive};
-use crate::world::{Listening, World, files, load, new_terminal, open_run};
+use crate::world::{World, files, load, open_run};
 
 /// A DIK1 as an RKS exports it.
 pub(crate) fn exported_dik1(exchange: &TdesKey, label: &str) -> (TdesKey, String) {
@@ -24,29 +23,6 @@ pub(crate) fn exported_dik1(exchange: &TdesKey, label: &str) -> (TdesKey, String
     let dik1 = TdesKey::generate24().unwrap();
     let block = Kbpk::new(Version::B, exchange.expose()).unwrap().wrap(&header, dik1.expose()).unwrap();
     (dik1, block)
-}
-
-#[test]
-fn tmks_a_dmk_and_a_dik2_are_loaded_and_both_sides_have_their_check_values() {
-    let world = World::ready();
-    let mut kld = world.kld();
-    let (key, exchange) = world.combine(&Target::Exchange, "KLD-7");
-    kld.take_exchange_key(&BOTH.1, key).unwrap();
-    let (_, block) = exported_dik1(&exchange, "B042");
-    kld.import_dik1(&BOTH.1, &block, "B042").unwrap();
-    let mut run = open_run(&kld, "SN-1001", &["tmk:3", "tmk:4", "dmk", "dik2"]);
-    let listening = Listening::start(new_terminal("SN-1001", None));
-    let loaded = load(&mut kld, &mut run, listening.address).unwrap();
-    let status = listening.take().status();
-
-    assert_eq!(status.life_cycle, LifeCycle::Deployed, "the first key whose DONE arrived");
-    let ours: Vec<String> = loaded.keys.iter().map(|(_, kcv)| kcv.to_string()).collect();
-    let (dmk, dik2) = (status.dmk.unwrap(), status.dik2.unwrap());
-    assert!(dmk.done && dik2.done && status.slots.iter().all(|slot| slot.done));
-    assert_eq!((status.slots[0].slot, status.slots[1].slot), (3, 4));
-    let theirs = [&status.slots[0].kcv, &status.slots[1].kcv, &dmk.kcv, &dik2.kcv];
-    assert_eq!(ours.iter().collect::<Vec<_>>(), theirs);
-    assert_eq!((run.status().loaded, run.status().missing.len()), (1, 0));
 }
 
 #[test]

@@ -9,10 +9,14 @@ mod estate;
 #[path = "../station/fake_server.rs"]
 mod fake_server;
 mod independent;
+mod independent_02;
 mod lines;
 mod loading;
+mod loading_02;
+mod product;
 mod refusals;
 mod reports;
 mod runs;
 mod setup;
 mod world;
+mod world_02;

@@ -2,6 +2,7 @@
 
 use std::net::TcpListener;
 
+use custody::keyfile::KeyKind;
 use flows::{ProtocolError, local_load::Reason};
 use keyferry_station::{
     Checks, LinkLimits,
@@ -11,11 +12,9 @@ use keyferry_station::{
 use pki::{CertificateRefusal, Role};
 use wire::{ErrorCode, Serial};
 
-use crate::estate::{BOTH, Cards, ESTATE, Key, now, valid};
+use crate::estate::{BOTH, Cards, ESTATE, now};
 use crate::independent::{self, Got, Quirk};
-use crate::world::{
-    Listening, World, believing, certify_within, load, load_expecting, new_terminal, open_run,
-};
+use crate::world::{World, certify_within, load, load_expecting, open_run};
 
 /// Loads the independent terminal SN-1 with this quirk.
 fn quirky(kld: &mut Kld, run: &mut Run, quirk: Quirk) -> (LoadFailure, Got) {
@@ -25,14 +24,14 @@ fn quirky(kld: &mut Kld, run: &mut Run, quirk: Quirk) -> (LoadFailure, Got) {
 }
 
 /// A KLD with a run that loads a TMK and a DMK into SN-1, and SN-2 with an external PIN pad.
-fn with_run() -> (World, Kld, Run) {
+pub(crate) fn with_run() -> (World, Kld, Run) {
     let world = World::ready();
     let kld = world.kld();
     let run = open_run(&kld, "SN-1\nSN-2 PP-2", &["tmk:1", "dmk"]);
     (world, kld, run)
 }
 
-fn nothing_left(run: &Run, failure: &LoadFailure) {
+pub(crate) fn nothing_left(run: &Run, failure: &LoadFailure) {
     assert!(!failure.served, "{failure}");
     assert_eq!((run.status().failed.len(), run.status().missing.len()), (0, 2));
 }
@@ -186,32 +185,6 @@ fn another_serial_than_the_one_expected_there_is_0004() {
 }
 
 #[test]
-fn a_terminal_of_another_acquirer_refuses_this_kld_and_keeps_what_it_has() {
-    let (_world, mut kld, mut run) = with_run();
-    let other = Key::new("another root");
-    let root = pki::issue::root(&crate::estate::name("Other acquirer"), &other.signer, valid(), 1).unwrap();
-    let listening = Listening::start(believing("SN-1", None, root));
-    let failure = load(&mut kld, &mut run, listening.address).unwrap_err();
-    assert_eq!(failure.fault.code(), "000D");
-    assert!(failure.to_string().contains("another acquirer"), "{failure}");
-    nothing_left(&run, &failure);
-    let status = listening.take().status();
-    assert!(status.slots.is_empty() && status.dmk.is_none());
-}
-
-#[test]
-fn a_retired_terminal_refuses_with_0008() {
-    let (_world, mut kld, mut run) = with_run();
-    let mut terminal = new_terminal("SN-1", None);
-    terminal.retire().unwrap();
-    let listening = Listening::start(terminal);
-    let failure = load(&mut kld, &mut run, listening.address).unwrap_err();
-    assert_eq!(failure.fault.code(), "0008");
-    nothing_left(&run, &failure);
-    listening.take();
-}
-
-#[test]
 fn nothing_is_loaded_when_a_card_is_out() {
     for file in ["operator.pem", "administrator.pem"] {
         let (_world, mut kld, mut run) = with_run();
@@ -240,7 +213,7 @@ fn nothing_is_loaded_when_a_card_is_out() {
 fn nothing_is_loaded_under_a_certificate_that_ended_or_was_revoked() {
     let world = World::ready();
     let mut kld = world.kld();
-    let request = kld.request(2048).unwrap();
+    let request = kld.request(KeyKind::Rsa(2048)).unwrap();
     let brief = pki::issue::Validity { not_before: now() - 60, not_after: now() + 2 };
     let leaf = kld.install(&certify_within(&request, Role::Downloader, brief), &ESTATE.checks()).unwrap();
     let mut run = open_run(&kld, "SN-1", &["dmk"]);

@@ -8,6 +8,7 @@ use keyferry_station::{
     kld::{KldError, LoadFault},
 };
 use pki::{CrlSet, Role, TrustList};
+use wire::Suite;
 
 use crate::estate::{BOTH, Cards, ESTATE};
 use crate::independent::{self, Quirk};
@@ -126,7 +127,9 @@ fn a_run_needs_both_cards_to_open_and_to_close() {
             Err(KldError::Station(Error::CardMissing { card })) => assert!(card.ends_with(file), "{card}"),
             other => panic!("{other:?}"),
         };
-        taken_out(kld.open_run(&both, &ESTATE.checks(), &listed("SN-1"), &what(&["dmk"])).map(drop));
+        taken_out(
+            kld.open_run(Suite::TDES, &both, &ESTATE.checks(), &listed("SN-1"), &what(&["dmk"])).map(drop),
+        );
         assert!(matches!(kld.current_run(), Err(KldError::NoRun)));
         open_run(&kld, "SN-1", &["dmk"]);
         taken_out(kld.close_run(&both).map(drop));

@@ -1,5 +1,6 @@
 //! Key pair, certificate, keys that a KLD is given, and its folder.
 
+use custody::keyfile::KeyKind;
 use hsm::{HsmError, Refusal};
 use hsm_soft::{Duty, components::Target};
 use keyferry_station::{
@@ -7,6 +8,7 @@ use keyferry_station::{
     kld::{Combined, Kld, KldError},
 };
 use pki::{CertificateRefusal, Role};
+use wire::Suite;
 
 use crate::estate::{BOTH, Cards, ESTATE, expired, valid};
 use crate::loading::exported_dik1;
@@ -17,13 +19,13 @@ fn a_run_opens_only_when_everything_is_there() {
     let world = World::empty();
     let mut kld = world.kld();
     let open = |kld: &Kld, wanted: &[&str]| {
-        kld.open_run(&BOTH.1, &ESTATE.checks(), &listed("SN-1"), &what(wanted)).map(drop)
+        kld.open_run(Suite::TDES, &BOTH.1, &ESTATE.checks(), &listed("SN-1"), &what(wanted)).map(drop)
     };
     assert!(matches!(open(&kld, &["dmk"]), Err(KldError::NoKeyPair)));
-    let request = kld.request(2048).unwrap();
+    let request = kld.request(KeyKind::Rsa(2048)).unwrap();
     assert!(matches!(open(&kld, &["dmk"]), Err(KldError::NoCertificate)));
     kld.install(&certify(&request, Role::Downloader), &ESTATE.checks()).unwrap();
-    assert!(matches!(open(&kld, &["dmk"]), Err(KldError::NoExchangeKey)));
+    assert!(matches!(open(&kld, &["dmk"]), Err(KldError::NoExchangeKey { suite: Suite::TDES })));
     let (key, exchange) = world.combine(&Target::Exchange, "KLD-7");
     kld.take_exchange_key(&BOTH.1, key).unwrap();
     assert!(matches!(open(&kld, &["dik2"]), Err(KldError::NoDik1 { .. })));
@@ -41,7 +43,7 @@ fn a_run_opens_only_when_everything_is_there() {
 fn only_a_good_downloader_certificate_of_the_klds_own_key_is_installed() {
     let world = World::empty();
     let mut kld = world.kld();
-    let request = kld.request(2048).unwrap();
+    let request = kld.request(KeyKind::Rsa(2048)).unwrap();
     let refused = |kld: &mut Kld, pem: &str| match kld.install(pem, &ESTATE.checks()) {
         Err(KldError::CertificateRefused(reason)) => reason,
         other => panic!("{other:?}"),
@@ -57,7 +59,7 @@ fn only_a_good_downloader_certificate_of_the_klds_own_key_is_installed() {
     assert!(matches!(kld.install(&other, &ESTATE.checks()), Err(KldError::OtherKey)));
     let garbage = kld.install("no certificate", &ESTATE.checks());
     assert!(matches!(garbage, Err(KldError::CertificateUnreadable { .. })), "{garbage:?}");
-    assert!(kld.certificate().unwrap().is_none());
+    assert!(kld.certificate(Suite::TDES).unwrap().is_none());
     kld.install(&certify(&request, Role::Downloader), &ESTATE.checks()).unwrap();
 }
 
@@ -65,15 +67,15 @@ fn only_a_good_downloader_certificate_of_the_klds_own_key_is_installed() {
 fn a_new_pair_replaces_the_old_one_when_its_certificate_is_installed() {
     let world = World::empty();
     let mut kld = world.kld();
-    let first = kld.request(2048).unwrap();
+    let first = kld.request(KeyKind::Rsa(2048)).unwrap();
     let old = kld.install(&certify(&first, Role::Downloader), &ESTATE.checks()).unwrap();
-    let second = kld.request(2048).unwrap();
-    assert_eq!(kld.certificate().unwrap().unwrap(), old, "works on until the new one's is there");
+    let second = kld.request(KeyKind::Rsa(2048)).unwrap();
+    assert_eq!(kld.certificate(Suite::TDES).unwrap().unwrap(), old, "works on until the new one's is there");
     let new = kld.install(&certify(&second, Role::Downloader), &ESTATE.checks()).unwrap();
     assert_ne!(old.spki_der(), new.spki_der());
-    assert_eq!(kld.certificate().unwrap().unwrap(), new);
+    assert_eq!(kld.certificate(Suite::TDES).unwrap().unwrap(), new);
     drop(kld);
-    assert_eq!(world.kld().certificate().unwrap().unwrap(), new);
+    assert_eq!(world.kld().certificate(Suite::TDES).unwrap().unwrap(), new);
     let again = world.kld().install(&certify(&first, Role::Downloader), &ESTATE.checks());
     assert!(matches!(again, Err(KldError::OtherKey)), "the old pair is gone: {again:?}");
 }
@@ -126,7 +128,7 @@ fn the_exchange_key_stays_while_a_run_is_open() {
 #[test]
 fn a_servers_hsm_is_none_of_a_kld() {
     let world = World::empty_on(Duty::Server);
-    let refused = world.kld().request(2048);
+    let refused = world.kld().request(KeyKind::Rsa(2048));
     let Err(KldError::Hsm(HsmError::Refused(Refusal::NotOnDuty { .. }))) = refused else {
         panic!("{refused:?}")
     };
@@ -145,7 +147,7 @@ fn a_folder_is_one_kld_of_one_process() {
     assert!(matches!(Kld::open_without_hsm(&world.path()), Err(KldError::InUse { .. })));
     drop(kld);
     let mut without = Kld::open_without_hsm(&world.path()).unwrap();
-    assert!(matches!(without.request(2048), Err(KldError::NoHsm)));
+    assert!(matches!(without.request(KeyKind::Rsa(2048)), Err(KldError::NoHsm)));
     drop(without);
     std::fs::write(world.path().join("kld.json"), b"{}").unwrap();
     assert!(matches!(Kld::open_without_hsm(&world.path()), Err(KldError::Damaged { .. })));

@@ -1,15 +1,13 @@
 //! A KLD with its HSM process's socket, an exchange key that three people typed, and a certificate.
 
 use std::{
-    net::{SocketAddr, TcpListener},
+    net::SocketAddr,
     path::{Path, PathBuf},
-    sync::{
-        Arc, LazyLock,
-        atomic::{AtomicBool, Ordering},
-    },
-    thread::{self, JoinHandle},
+    sync::{Arc, LazyLock},
+    thread,
 };
 
+use custody::keyfile::KeyKind;
 use hsm::Client;
 use hsm_soft::{
     Duty, Offline, SoftHsm,
@@ -21,10 +19,9 @@ use keyferry_station::{
     link::Link,
 };
 use paycrypto::TdesKey;
-use pki::{Certificate, Role, csr};
-use terminal::{NewTerminal, Terminal, TrustedRoot, listen};
+use pki::{Role, csr};
 use tokio::runtime::Runtime;
-use wire::{Device, Kcv, Serial};
+use wire::{Kcv, Serial, Suite};
 use zeroize::Zeroizing;
 
 use crate::estate::{BOTH, ESTATE, valid};
@@ -64,7 +61,7 @@ impl World {
     pub(crate) fn ready() -> World {
         let world = World::empty();
         let mut kld = world.kld();
-        let request = kld.request(2048).unwrap();
+        let request = kld.request(KeyKind::Rsa(2048)).unwrap();
         kld.install(&certify(&request, Role::Downloader), &ESTATE.checks()).unwrap();
         let key = world.combined(&Target::Exchange, "KLD-7");
         kld.take_exchange_key(&BOTH.1, key).unwrap();
@@ -135,7 +132,7 @@ pub(crate) fn listed(text: &str) -> Vec<Listed> {
 
 /// Opens a run under the good cards.
 pub(crate) fn open_run(kld: &Kld, serials: &str, wanted: &[&str]) -> Run {
-    kld.open_run(&BOTH.1, &ESTATE.checks(), &listed(serials), &what(wanted)).unwrap()
+    kld.open_run(Suite::TDES, &BOTH.1, &ESTATE.checks(), &listed(serials), &what(wanted)).unwrap()
 }
 
 /// Loads what listens there, under the good cards.
@@ -152,52 +149,6 @@ pub(crate) fn load_expecting(
     kld.load(run, &BOTH.1, &ESTATE.checks(), expected, || {
         Link::connect(&address.to_string(), LinkLimits::default()).map_err(LoadFault::Link)
     })
-}
-
-/// The product's terminal, listening until it is taken back.
-pub(crate) struct Listening {
-    pub(crate) address: SocketAddr,
-    stop: Arc<AtomicBool>,
-    thread: JoinHandle<Terminal>,
-}
-
-/// A terminal of this acquirer, in production.
-pub(crate) fn new_terminal(sn: &str, pin_pad: Option<&str>) -> Terminal {
-    believing(sn, pin_pad, ESTATE.root.clone())
-}
-
-/// A terminal that believes this root.
-pub(crate) fn believing(sn: &str, pin_pad: Option<&str>, root: Certificate) -> Terminal {
-    let device =
-        Device::new(Serial::parse(sn).unwrap(), pin_pad.map(|sn| Serial::parse(sn).unwrap())).unwrap();
-    let new = NewTerminal {
-        pin_pad: device.external_pin_pad().cloned(),
-        roots: vec![TrustedRoot::of_acquirer(root)],
-        ..NewTerminal::named(device.sn().clone())
-    };
-    Terminal::in_memory(new).unwrap()
-}
-
-impl Listening {
-    pub(crate) fn start(mut terminal: Terminal) -> Listening {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let address = listener.local_addr().unwrap();
-        let stop = Arc::new(AtomicBool::new(false));
-        let stopped = Arc::clone(&stop);
-        let thread = thread::spawn(move || {
-            listen::serve(&listener, &mut terminal, &|| stopped.load(Ordering::Relaxed), &mut |_| {})
-                .unwrap();
-            terminal
-        });
-        Listening { address, stop, thread }
-    }
-
-    pub(crate) fn take(self) -> Terminal {
-        // What the KLD said last may still be on its way: the terminal reads until the KLD closes.
-        thread::sleep(std::time::Duration::from_millis(50));
-        self.stop.store(true, Ordering::Relaxed);
-        self.thread.join().unwrap()
-    }
 }
 
 /// The files under a folder, and what is in them.

@@ -117,7 +117,7 @@ impl Import {
 impl Exchange {
     fn run(self) -> Result<()> {
         let combined = read(&self.combined)?;
-        if combined.kind != Kind::Exchange {
+        if !matches!(combined.kind, Kind::Exchange | Kind::ExchangeAes) {
             bail!("{} holds no exchange key", self.combined.display());
         }
         let settings = self.how.folder.settings()?;

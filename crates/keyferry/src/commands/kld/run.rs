@@ -11,6 +11,7 @@ use station::{
 use wire::Serial;
 
 use super::{Folder, Pins, Unseal};
+use crate::commands::suite::SuiteName;
 
 /// Runs.
 #[derive(Subcommand)]
@@ -35,6 +36,9 @@ pub(crate) struct Open {
     /// A file of the terminals that may be served, a serial on each line, an external PIN pad's behind it.
     #[arg(long, value_name = "FILE")]
     serials: PathBuf,
+    /// The suite to load in; the best that this KLD has a certificate for, unless given.
+    #[arg(long)]
+    suite: Option<SuiteName>,
     /// What each terminal gets: tmk:SLOT, dmk, dik2 or dik2:LABEL.
     #[arg(long = "what", value_name = "KEY", required = true, num_args = 1..)]
     what: Vec<What>,
@@ -108,8 +112,10 @@ impl Open {
         let settings = self.folder.settings()?;
         let checks = settings.checks()?;
         let cards = self.pins.open(&settings, &checks)?;
-        let run = self.folder.open()?.open_run(&cards, &checks, &listed, &self.what)?;
-        say!("run {} is open for {} terminals", run.name(), listed.len());
+        let kld = self.folder.open()?;
+        let suite = self.suite.map_or_else(|| kld.best_suite(), SuiteName::suite);
+        let run = kld.open_run(suite, &cards, &checks, &listed, &self.what)?;
+        say!("run {} is open in suite {suite} for {} terminals", run.name(), listed.len());
         Ok(())
     }
 }

@@ -5,11 +5,15 @@ use std::{
 
 use anyhow::{Context, Result, bail};
 use clap::Args;
+use custody::keyfile::KeyKind;
 use pki::Certificate;
 use station::kld::Kld as Device;
 
 use super::{Folder, Unseal, settings};
-use crate::{files::write, hsm_child, secret::Source, show, time};
+use crate::{commands::suite::SuiteName, files::write, hsm_child, secret::Source, show, time};
+
+/// Bits of a KLD's RSA pair unless told otherwise.
+const PAIR_BITS: usize = 2048;
 
 /// Make a KLD.
 #[derive(Args)]
@@ -48,9 +52,12 @@ pub(crate) struct Request {
     folder: Folder,
     #[command(flatten)]
     unseal: Unseal,
-    /// RSA bits: 2048, 3072 or 4096.
-    #[arg(long, default_value_t = 2048)]
-    bits: u32,
+    /// For which suite: 2 has P-256 keys, 1 has RSA keys.
+    #[arg(long, default_value_t = SuiteName::EcAes)]
+    suite: SuiteName,
+    /// RSA bits with --suite 1: 2048, 3072 or 4096.
+    #[arg(long)]
+    bits: Option<usize>,
     /// Where the request goes, PKCS #10 in PEM.
     #[arg(long)]
     out: PathBuf,
@@ -118,8 +125,13 @@ impl Init {
 
 impl Request {
     pub(super) fn run(self) -> Result<()> {
+        let kind = match (self.suite, self.bits) {
+            (SuiteName::Tdes, bits) => KeyKind::Rsa(bits.unwrap_or(PAIR_BITS)),
+            (SuiteName::EcAes, None) => KeyKind::P256,
+            (SuiteName::EcAes, Some(_)) => bail!("--bits is for RSA; keys of suite 2 are P-256"),
+        };
         let mut running = self.folder.open_with_hsm(&self.unseal)?;
-        let request = running.kld.request(self.bits)?;
+        let request = running.kld.request(kind)?;
         write(&self.out, &request, 0o644)?;
         say!("request {}; have it issued for the role downloader", self.out.display());
         Ok(())
@@ -152,11 +164,14 @@ impl Status {
         let kld = self.folder.open()?;
         say!("KLD          {}", kld.name());
         say!("acquirer     {}", kld.owner());
-        match kld.certificate()? {
-            Some(certificate) => {
-                say!("certificate  {}, until {}", certificate.subject(), time::text(certificate.not_after()));
-            }
-            None => say!("certificate  none"),
+        for name in [SuiteName::EcAes, SuiteName::Tdes] {
+            let shown = match kld.certificate(name.suite())? {
+                Some(certificate) => {
+                    format!("{}, until {}", certificate.subject(), time::text(certificate.not_after()))
+                }
+                None => "none".to_owned(),
+            };
+            say!("suite {name}      {shown}");
         }
         let rows: Vec<_> = kld.keys().into_iter().map(|(what, kcv)| vec![what, kcv]).collect();
         show::table(&["key", "KCV"], &rows);

@@ -1,0 +1,145 @@
+//! With the product's own terminal, over TCP and through a line.
+
+use std::{
+    net::{SocketAddr, TcpListener},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread::{self, JoinHandle},
+};
+
+use hsm_soft::components::Target;
+use keyferry_station::{
+    LinkLimits,
+    kld::{DEFAULT_SPEED, SerialLine},
+    link::Link,
+};
+use pki::Certificate;
+use terminal::{LifeCycle, NewTerminal, Terminal, TrustedRoot, listen};
+use wire::{Device, Serial};
+
+use crate::estate::{BOTH, ESTATE, Key, valid};
+use crate::lines::line;
+use crate::loading::exported_dik1;
+use crate::refusals::{nothing_left, with_run};
+use crate::world::{World, load, open_run};
+
+/// The product's terminal, listening until it is taken back.
+pub(crate) struct Listening {
+    pub(crate) address: SocketAddr,
+    stop: Arc<AtomicBool>,
+    thread: JoinHandle<Terminal>,
+}
+
+/// A terminal of this acquirer, in production.
+pub(crate) fn new_terminal(sn: &str, pin_pad: Option<&str>) -> Terminal {
+    believing(sn, pin_pad, ESTATE.root.clone())
+}
+
+/// A terminal that believes this root.
+pub(crate) fn believing(sn: &str, pin_pad: Option<&str>, root: Certificate) -> Terminal {
+    let device =
+        Device::new(Serial::parse(sn).unwrap(), pin_pad.map(|sn| Serial::parse(sn).unwrap())).unwrap();
+    let new = NewTerminal {
+        pin_pad: device.external_pin_pad().cloned(),
+        roots: vec![TrustedRoot::of_acquirer(root)],
+        ..NewTerminal::named(device.sn().clone())
+    };
+    Terminal::in_memory(new).unwrap()
+}
+
+impl Listening {
+    pub(crate) fn start(mut terminal: Terminal) -> Listening {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let stop = Arc::new(AtomicBool::new(false));
+        let stopped = Arc::clone(&stop);
+        let thread = thread::spawn(move || {
+            listen::serve(&listener, &mut terminal, &|| stopped.load(Ordering::Relaxed), &mut |_| {})
+                .unwrap();
+            terminal
+        });
+        Listening { address, stop, thread }
+    }
+
+    pub(crate) fn take(self) -> Terminal {
+        // What the KLD said last may still be on its way: the terminal reads until the KLD closes.
+        thread::sleep(std::time::Duration::from_millis(50));
+        self.stop.store(true, Ordering::Relaxed);
+        self.thread.join().unwrap()
+    }
+}
+
+#[test]
+fn tmks_a_dmk_and_a_dik2_are_loaded_and_both_sides_have_their_check_values() {
+    let world = World::ready();
+    let mut kld = world.kld();
+    let (key, exchange) = world.combine(&Target::Exchange, "KLD-7");
+    kld.take_exchange_key(&BOTH.1, key).unwrap();
+    let (_, block) = exported_dik1(&exchange, "B042");
+    kld.import_dik1(&BOTH.1, &block, "B042").unwrap();
+    let mut run = open_run(&kld, "SN-1001", &["tmk:3", "tmk:4", "dmk", "dik2"]);
+    let listening = Listening::start(new_terminal("SN-1001", None));
+    let loaded = load(&mut kld, &mut run, listening.address).unwrap();
+    let status = listening.take().status();
+
+    assert_eq!(status.life_cycle, LifeCycle::Deployed, "the first key whose DONE arrived");
+    let ours: Vec<String> = loaded.keys.iter().map(|(_, kcv)| kcv.to_string()).collect();
+    let (dmk, dik2) = (status.dmk.unwrap(), status.dik2.unwrap());
+    assert!(dmk.done && dik2.done && status.slots.iter().all(|slot| slot.done));
+    assert_eq!((status.slots[0].slot, status.slots[1].slot), (3, 4));
+    let theirs = [&status.slots[0].kcv, &status.slots[1].kcv, &dmk.kcv, &dik2.kcv];
+    assert_eq!(ours.iter().collect::<Vec<_>>(), theirs);
+    assert_eq!((run.status().loaded, run.status().missing.len()), (1, 0));
+}
+
+#[test]
+fn the_products_terminal_is_loaded_through_a_line() {
+    let world = World::ready();
+    let mut kld = world.kld();
+    let mut run = open_run(&kld, "SN-1", &["tmk:0"]);
+    let (end, path) = line();
+    let open = SerialLine::open(&path, 9600).unwrap();
+    let listening = Listening::start(new_terminal("SN-1", None));
+    let socket = std::net::TcpStream::connect(listening.address).unwrap();
+    let (mut from, mut to) = (end.try_clone().unwrap(), socket.try_clone().unwrap());
+    let up = thread::spawn(move || {
+        // Ends with EIO when the KLD closes the line.
+        let _ = std::io::copy(&mut from, &mut to);
+        let _ = to.shutdown(std::net::Shutdown::Both);
+    });
+    let down = thread::spawn(move || drop(std::io::copy(&mut &socket, &mut &end)));
+    let loaded = kld
+        .load(&mut run, &BOTH.1, &ESTATE.checks(), None, || Ok(Link::over(open, LinkLimits::default())))
+        .unwrap();
+    up.join().unwrap();
+    down.join().unwrap();
+    assert_eq!(listening.take().status().slots[0].kcv, loaded.keys[0].1.to_string());
+}
+
+#[test]
+fn a_terminal_of_another_acquirer_refuses_this_kld_and_keeps_what_it_has() {
+    let (_world, mut kld, mut run) = with_run();
+    let other = Key::new("another root");
+    let root = pki::issue::root(&crate::estate::name("Other acquirer"), &other.signer, valid(), 1).unwrap();
+    let listening = Listening::start(believing("SN-1", None, root));
+    let failure = load(&mut kld, &mut run, listening.address).unwrap_err();
+    assert_eq!(failure.fault.code(), "000D");
+    assert!(failure.to_string().contains("another acquirer"), "{failure}");
+    nothing_left(&run, &failure);
+    let status = listening.take().status();
+    assert!(status.slots.is_empty() && status.dmk.is_none());
+}
+
+#[test]
+fn a_retired_terminal_refuses_with_0008() {
+    let (_world, mut kld, mut run) = with_run();
+    let mut terminal = new_terminal("SN-1", None);
+    terminal.retire().unwrap();
+    let listening = Listening::start(terminal);
+    let failure = load(&mut kld, &mut run, listening.address).unwrap_err();
+    assert_eq!(failure.fault.code(), "0008");
+    nothing_left(&run, &failure);
+    listening.take();
+}
