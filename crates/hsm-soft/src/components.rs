@@ -9,7 +9,7 @@ use hsm::{KeyBlock, commands::ZoneAlgorithm};
 use keyblock::KeyVersion;
 use paycrypto::{
     AesKey, TdesKey,
-    hygiene::{KeyQuality, PoorKey, same_without_parity, set_odd_parity},
+    hygiene::{KeyQuality, PoorKey, refuse_repeated, same_without_parity, set_odd_parity},
 };
 use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
@@ -207,12 +207,15 @@ pub fn enter<const KCV: usize>(
     if clear.len() != wanted {
         return Err(ComponentRefusal::Length { found: clear.len(), wanted }.into());
     }
-    if ceremony.target.algorithm() == ZoneAlgorithm::Tdes {
-        let quality = KeyQuality::of(clear);
-        if !quality.odd_parity {
-            return Err(ComponentRefusal::Parity.into());
+    match ceremony.target.algorithm() {
+        ZoneAlgorithm::Tdes => {
+            let quality = KeyQuality::of(clear);
+            if !quality.odd_parity {
+                return Err(ComponentRefusal::Parity.into());
+            }
+            quality.refuse_poor().map_err(ComponentRefusal::Poor)?;
         }
-        quality.refuse_poor().map_err(ComponentRefusal::Poor)?;
+        ZoneAlgorithm::Aes => refuse_repeated(clear).map_err(ComponentRefusal::Poor)?,
     }
     if check_value::<KCV>(ceremony.target.algorithm(), clear)? != component.check_value {
         return Err(ComponentRefusal::CheckValue.into());
@@ -245,9 +248,12 @@ pub fn combine<const KCV: usize>(
     for part in &parts {
         clear.iter_mut().zip(part.clear.iter()).for_each(|(to, from)| *to ^= from);
     }
-    if algorithm == ZoneAlgorithm::Tdes {
-        set_odd_parity(&mut clear);
-        KeyQuality::of(&clear).refuse_poor().map_err(ComponentRefusal::PoorKey)?;
+    match algorithm {
+        ZoneAlgorithm::Tdes => {
+            set_odd_parity(&mut clear);
+            KeyQuality::of(&clear).refuse_poor().map_err(ComponentRefusal::PoorKey)?;
+        }
+        ZoneAlgorithm::Aes => refuse_repeated(&clear).map_err(ComponentRefusal::PoorKey)?,
     }
     let kcv = check_value::<KCV>(algorithm, &clear)?;
     if kcv != expected {

@@ -347,3 +347,25 @@ fn a_mistyped_aes_component_is_refused() {
     let outcome = combine(&room.hsm, &aes, &[first, second], [0; 5]);
     assert_eq!(refusal(outcome), ComponentRefusal::KeyCheckValue);
 }
+
+#[test]
+fn poor_aes_components_and_a_poor_aes_key_are_refused() {
+    let room = Room::new();
+    let aes = Ceremony { target: Target::ExchangeAes, ..exchange(3) };
+    let key = |bytes: &[u8]| AesKey::from_bytes(bytes).unwrap();
+    for poor in [[0; 32], [0x5A; 32]] {
+        let refused = refusal(enter(&room.hsm, &aes, &aes_component(1, "Ada", &key(&poor))));
+        assert_eq!(refused, ComponentRefusal::Poor(PoorKey::Repeated));
+    }
+    // The third is the sum of the others: together they make a key of zeros.
+    let typed = [(); 2].map(|()| AesKey::generate32().unwrap());
+    let sum: Vec<u8> = typed[0].expose().iter().zip(typed[1].expose()).map(|(a, b)| a ^ b).collect();
+    let third = key(&sum);
+    let people = ["Ada", "Grace", "Mary"].into_iter().zip([&typed[0], &typed[1], &third]);
+    let blocks: Vec<_> = (1..)
+        .zip(people)
+        .map(|(part, (person, key))| enter(&room.hsm, &aes, &aes_component(part, person, key)).unwrap())
+        .collect();
+    let outcome = combine(&room.hsm, &aes, &blocks, key(&[0; 32]).kcv());
+    assert_eq!(refusal(outcome), ComponentRefusal::PoorKey(PoorKey::Repeated));
+}

@@ -4,12 +4,12 @@ use aes::cipher::{BlockCipherDecrypt, BlockCipherEncrypt, KeyInit};
 use aes::{Aes128, Aes192, Aes256};
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
-use crate::{Error, mac, random};
+use crate::{Error, hygiene, mac, random};
 
 /// Block size of AES in bytes.
 const BLOCK: usize = 16;
 
-/// An AES key of 16, 24 or 32 bytes. Has no poor values, so it is never refused.
+/// An AES key of 16, 24 or 32 bytes. Only one part repeated makes a poor one.
 pub struct AesKey(Box<Bytes>);
 
 /// The key bytes by length, so that every use takes the right cipher without a check that can fail.
@@ -45,6 +45,16 @@ impl AesKey {
         };
         place.copy_from_slice(key); // filled in its place on the heap; the lengths are equal
         Ok(Self(bytes))
+    }
+
+    /// As [`AesKey::from_bytes`], for a key that came from elsewhere.
+    ///
+    /// # Errors
+    /// [`Error::KeyLength`]; [`Error::Poor`] for a key that is one part repeated.
+    pub fn from_bytes_strict(key: &[u8]) -> Result<Self, Error> {
+        let key = Self::from_bytes(key)?;
+        hygiene::refuse_repeated(key.expose())?;
+        Ok(key)
     }
 
     /// A key of 16 bytes, whose length is right by its type.

@@ -1,5 +1,5 @@
 //! What is wrong with a DES key: parity, weak and semi-weak parts, equal parts (2-wire.md section 4, "Key
-//! hygiene").
+//! hygiene"); and with an AES key: one part repeated (R6 of 4-requirements.md).
 //!
 //! [`KeyQuality::of`] only reports. [`KeyQuality::refuse_poor`] is the strict check of PIN pads, HSM
 //! commands and imports: it refuses weak and semi-weak parts and equal parts, and never a key for its
@@ -59,6 +59,9 @@ pub enum PoorKey {
     /// Two parts are equal, which makes TDES weaker than its length says.
     #[error("the key has equal parts: make another one")]
     EqualParts,
+    /// An AES key, or a secret that keys are derived from, is one part repeated; all zeros is one.
+    #[error("the key is one part repeated: make another one")]
+    Repeated,
 }
 
 impl KeyQuality {
@@ -100,6 +103,22 @@ impl KeyQuality {
             _ => Ok(()),
         }
     }
+}
+
+/// The strict check of AES keys and of secrets that keys are derived from, which have no weak keys of their own: one part
+/// that is repeated comes from no good generator. Takes the same time whatever the key.
+///
+/// # Errors
+/// [`PoorKey::Repeated`] for equal halves and for equal thirds, a key of zeros among them.
+pub fn refuse_repeated(key: &[u8]) -> Result<(), PoorKey> {
+    let mut repeated = Choice::from(0);
+    for parts in [2, 3] {
+        if key.len().is_multiple_of(parts) {
+            let later = key.iter().skip(key.len() / parts);
+            repeated |= later.zip(key).fold(0, |differ, (a, b)| differ | (a ^ b)).ct_eq(&0);
+        }
+    }
+    if repeated.into() { Err(PoorKey::Repeated) } else { Ok(()) }
 }
 
 /// Sets the parity bit of every byte so that the byte has an odd number of ones.

@@ -5,7 +5,7 @@ use hsm::{
     commands::{HeldKeyEc, ImportDik1Ec, MakeDik1Ec},
 };
 use keyblock::KeyVersion;
-use paycrypto::ec::keys::Dik1;
+use paycrypto::{ec::keys::Dik1, hygiene::refuse_repeated};
 
 use super::{
     dik1::NOBODY,
@@ -32,6 +32,7 @@ pub(crate) fn import_dik1_ec(hsm: &SoftHsm, command: &ImportDik1Ec) -> Result<He
     let under = Exchange::open(hsm, &command.under, &command.owner, &[Cipher::Aes])?;
     let key = under.unwrap(&Travels::dik1(&command.label), &command.block)?;
     let key = of(&key).ok_or_else(|| refused(&format!("a key of {} bytes; such a key has 32", key.len())))?;
+    refuse_repeated(key.expose()).map_err(|e| refused(&e))?;
     keep(&hsm.lmk, &command.owner, &command.label, &key)
 }
 

@@ -205,7 +205,7 @@ pub(super) fn check_aes(key: &[u8], length: usize) -> Result<[u8; 5], Refusal> {
     if key.len() != length {
         return Err(refused(&format!("a key of {} bytes; such a key has {length}", key.len())));
     }
-    AesKey::from_bytes(key).map(|key| key.kcv()).map_err(|e| refused(&e))
+    AesKey::from_bytes_strict(key).map(|key| key.kcv()).map_err(|e| refused(&e))
 }
 
 /// Checks a factor that came from elsewhere.

@@ -65,11 +65,11 @@ impl ZoneMaster {
     }
 }
 
-/// A key's check value as its algorithm has it: 3 bytes for TDES, 5 for AES. Refuses poor TDES keys and wrong lengths.
+/// A key's check value as its algorithm has it: 3 bytes for TDES, 5 for AES. Refuses poor keys and wrong lengths.
 pub(super) fn check_value(algorithm: ZoneAlgorithm, key: &[u8]) -> Result<Vec<u8>, Refusal> {
     match algorithm {
         ZoneAlgorithm::Tdes => TdesKey::from_bytes_strict(key).map(|key| key.kcv().to_vec()),
-        ZoneAlgorithm::Aes => AesKey::from_bytes(key).map(|key| key.kcv().to_vec()),
+        ZoneAlgorithm::Aes => AesKey::from_bytes_strict(key).map(|key| key.kcv().to_vec()),
     }
     .map_err(|e| refused(&e))
 }

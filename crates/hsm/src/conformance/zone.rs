@@ -76,12 +76,17 @@ impl Master {
             }
         }
         if self.version == Version::D {
-            for len in [16, 24, 32] {
-                let key = AesKey::from_bytes(&vec![0x5A; len]).unwrap();
+            for key in [AesKey::generate16(), AesKey::generate24(), AesKey::generate32()] {
+                let key = key.unwrap();
                 let header = self.header("P0", Algorithm::AES, Mode::BOTH);
                 let zone = hsm.call(self.import(self.wrap(&header, key.expose()))).await.unwrap();
                 assert_eq!((zone.algorithm, zone.kcv), (ZoneAlgorithm::Aes, key.kcv().to_vec()));
             }
+        }
+        if self.version == Version::D {
+            let header = self.header("P0", Algorithm::AES, Mode::BOTH);
+            let repeated = hsm.call(self.import(self.wrap(&header, &[0x5A; 16]))).await;
+            refused(repeated, |r| matches!(r, Refusal::Import { .. }));
         }
         // Other systems say more of their keys than this one; what the standard has is no reason to refuse.
         let mut header = self.header("P0", Algorithm::TDES, Mode::BOTH);

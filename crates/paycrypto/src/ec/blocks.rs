@@ -22,6 +22,7 @@ use keyblock::{Exportability, Header, Mode, Usage, Version};
 use super::keys::{Dik2, Dmk, Mak, Pik, Tdk, Tmk};
 use super::purposes::Kbpk;
 use crate::blocks::{self as shared, BlockRule, CONTEXT, CONTEXT_BYTES, Expected, PLACE};
+use crate::hygiene::refuse_repeated;
 
 pub use crate::blocks::{BlockRefusal, WrapError, context_after};
 
@@ -211,7 +212,9 @@ fn checked<K: BlockKey>(
 /// Opens a block whose header was checked.
 fn open<K: BlockKey>(under: &[u8], block: &str) -> Result<K, BlockRefusal> {
     let opened = kbpk(under)?.unwrap(block)?;
-    K::from_clear(&opened.key).ok_or(BlockRefusal::Length)
+    let key = K::from_clear(&opened.key).ok_or(BlockRefusal::Length)?;
+    refuse_repeated(key.clear()).map_err(BlockRefusal::WeakKey)?;
+    Ok(key)
 }
 
 fn kbpk(under: &[u8]) -> Result<keyblock::Kbpk, keyblock::Error> {

@@ -1,6 +1,7 @@
 //! Key blocks of suite 02: the table, and everything that a strict receiver refuses.
 
 use keyblock::{Algorithm, Exportability, Header, Mode, Usage, Version};
+use paycrypto::hygiene::PoorKey;
 use paycrypto::blocks::{BlockRefusal, WrapError};
 use paycrypto::ec::blocks::{self, BlockKey, LoadCounter, Protects};
 use paycrypto::ec::keys::{Dik2, Dmk, Mak, Pik, Tdk, Tmk};
@@ -112,8 +113,9 @@ fn refusal(block: &str) -> Option<BlockRefusal> {
 #[test]
 fn every_header_that_is_not_the_tables_is_refused_by_name() {
     use BlockRefusal as R;
-    let key = [1; 16];
+    let key = *b"no part repeated";
     assert_eq!(refusal(&odd(placed, &key)), None);
+    assert_eq!(refusal(&odd(placed, &[1; 16])), Some(R::WeakKey(PoorKey::Repeated)));
     let with = |change: fn(&mut Header)| {
         odd(
             |mut header| {

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use paycrypto::hygiene::{KeyQuality, PoorKey, SEMI_WEAK, WEAK, same_without_parity, set_odd_parity};
 use paycrypto::keys::Tmk;
-use paycrypto::{Error, SingleDesKey, TdesKey};
+use paycrypto::{AesKey, Error, SingleDesKey, TdesKey};
 
 use crate::support::unhex;
 
@@ -144,4 +144,26 @@ fn sameness_sets_parity_aside_and_minds_the_length() {
     assert!(same_without_parity(&[0x10, 0x21], &[0x11, 0x20]));
     assert!(!same_without_parity(&[0x10, 0x21], &[0x12, 0x21]));
     assert!(!same_without_parity(&[0x10, 0x21], &[0x10]));
+}
+
+#[test]
+fn an_aes_key_that_is_one_part_repeated_is_refused() {
+    let count = |to: u8| (1..=to).collect::<Vec<u8>>();
+    for poor in [
+        vec![0; 16],
+        vec![0xFF; 32],
+        vec![7; 24],
+        count(8).repeat(2),
+        count(16).repeat(2),
+        count(4).repeat(4),
+        count(2).repeat(16),
+        count(8).repeat(3),
+        count(12).repeat(2),
+    ] {
+        let refused = AesKey::from_bytes_strict(&poor).err();
+        assert_eq!(refused, Some(Error::Poor(PoorKey::Repeated)), "{poor:?}");
+        let mut good = poor;
+        *good.last_mut().unwrap() ^= 1;
+        assert!(AesKey::from_bytes_strict(&good).is_ok(), "{good:?}");
+    }
 }

@@ -13,6 +13,9 @@ use crate::{
 };
 
 const TMK: Held = Held::Tmk { slot: 3 };
+/// A DMK in clear, and in its first half a TMK.
+const CLEAR: [u8; 32] = *b"no part of this key comes again!";
+const CLEAR_TMK: &[u8] = CLEAR.split_at(16).0;
 
 pub(super) async fn run(hsm: &impl Hsm, exchange: &ExchangeAes) {
     keys_come_in_and_go_out(hsm, exchange).await;
@@ -27,7 +30,7 @@ pub(in super::super) async fn no_exchange_key_carries_the_other_suites_keys(
     tdes: &Exchange,
     aes: &ExchangeAes,
 ) {
-    let tmk = imported(hsm, aes, TMK, &[7; 16]).await.block;
+    let tmk = imported(hsm, aes, TMK, CLEAR_TMK).await.block;
     refused(hsm.call(export(&tmk, TMK, &tdes.block)).await, |r| matches!(r, Refusal::WrongUse { .. }));
     let key = paycrypto::TdesKey::generate24().unwrap();
     let tmk = suite_01::imported(hsm, tdes, TMK, &key).await.block;
@@ -46,7 +49,7 @@ pub(in super::super) async fn no_exchange_key_carries_the_other_suites_keys(
     let taken = ImportDik1 { block, under: aes.block.clone(), owner: OWNER.into(), label: label() };
     refused(hsm.call(taken).await, |r| matches!(r, Refusal::WrongUse { .. }));
     // A TDES key as a block of version D, and an AES key as one of version B, say what they are.
-    let tdes_key = wrap(aes, &header(Algorithm::TDES, "K1", Mode::BOTH, &place(TMK)), &[7; 16]);
+    let tdes_key = wrap(aes, &header(Algorithm::TDES, "K1", Mode::BOTH, &place(TMK)), CLEAR_TMK);
     refused(hsm.call(import(&aes.block, tdes_key, TMK)).await, |r| matches!(r, Refusal::Import { .. }));
 }
 
@@ -99,7 +102,7 @@ fn export(key: &KeyBlock, what: Held, under: &KeyBlock) -> ExportHeld {
 }
 
 async fn keys_come_in_and_go_out(hsm: &impl Hsm, exchange: &ExchangeAes) {
-    for (what, key) in [(TMK, [7; 16].as_slice()), (Held::Dmk, &[8; 32])] {
+    for (what, key) in [(TMK, CLEAR_TMK), (Held::Dmk, &CLEAR)] {
         let held = imported(hsm, exchange, what, key).await;
         assert_eq!(held.kcv, AesKey::from_bytes(key).unwrap().kcv());
         let out = hsm.call(export(&held.block, what, &exchange.block)).await.unwrap();
@@ -134,24 +137,26 @@ async fn a_block_that_says_anything_else_is_refused(hsm: &impl Hsm, exchange: &E
     let mut exportable = good.clone();
     exportable.exportability = Exportability::EXPORTABLE;
     for (case, header, key) in [
-        ("another usage", header_of(Held::Dmk), [7; 16].as_slice()),
-        ("another mode", header(Algorithm::AES, "K1", Mode::ENCRYPT, &place(TMK)), &[7; 16]),
-        ("another place", header(Algorithm::AES, "K1", Mode::BOTH, "SN-2002/03"), &[7; 16]),
-        ("a context", good.clone().with_optional("11", "00").unwrap(), &[7; 16]),
-        ("exportable", exportable, &[7; 16]),
-        ("32 bytes", good.clone(), &[7; 32]),
-        ("24 bytes", good, &[7; 24]),
+        ("another usage", header_of(Held::Dmk), CLEAR_TMK),
+        ("another mode", header(Algorithm::AES, "K1", Mode::ENCRYPT, &place(TMK)), CLEAR_TMK),
+        ("another place", header(Algorithm::AES, "K1", Mode::BOTH, "SN-2002/03"), CLEAR_TMK),
+        ("a context", good.clone().with_optional("11", "00").unwrap(), CLEAR_TMK),
+        ("exportable", exportable, CLEAR_TMK),
+        ("32 bytes", good.clone(), &CLEAR),
+        ("24 bytes", good.clone(), &CLEAR[..24]),
+        ("zeros", good.clone(), &[0; 16]),
+        ("equal halves", good, b"8 bytes 8 bytes "),
     ] {
         let outcome = hsm.call(import(&exchange.block, wrap(exchange, &header, key), TMK)).await;
         let named = matches!(outcome, Err(crate::HsmError::Refused(Refusal::Import { .. })));
         assert!(named, "{case}: {outcome:?}");
     }
-    let short = wrap(exchange, &header_of(Held::Dmk), &[7; 16]);
+    let short = wrap(exchange, &header_of(Held::Dmk), CLEAR_TMK);
     refused(hsm.call(import(&exchange.block, short, Held::Dmk)).await, |r| {
         matches!(r, Refusal::Import { .. })
     });
     let other = ExchangeAes { block: exchange.block.clone(), key: AesKey::generate32().unwrap() };
-    let foreign = wrap(&other, &header_of(TMK), &[7; 16]);
+    let foreign = wrap(&other, &header_of(TMK), CLEAR_TMK);
     refused(hsm.call(import(&exchange.block, foreign, TMK)).await, |r| matches!(r, Refusal::Import { .. }));
 }
 
@@ -169,6 +174,11 @@ async fn dik1_goes_to_another_hsm_with_its_label(hsm: &impl Hsm, exchange: &Exch
     assert_eq!(hsm.call(import.clone()).await.unwrap().kcv, made.kcv);
     let other_label = ImportDik1Ec { label: "other".into(), ..import.clone() };
     refused(hsm.call(other_label).await, |r| matches!(r, Refusal::Import { .. }));
+    let (usage, exportability) = (Usage::parse("B3").unwrap(), Exportability::NOT_EXPORTABLE);
+    let zeros = Header::new(Version::D, usage, Algorithm::AES, Mode::DERIVE, exportability);
+    let zeros = wrap(exchange, &zeros.with_optional("LB", label).unwrap(), &[0; 32]);
+    let zeros = ImportDik1Ec { block: zeros, ..import.clone() };
+    refused(hsm.call(zeros).await, |r| matches!(r, Refusal::Import { .. }));
     let bad_label = ImportDik1Ec { label: "two words".into(), ..import.clone() };
     refused(hsm.call(bad_label).await, |r| matches!(r, Refusal::Malformed { .. }));
     let foreign = ImportDik1Ec { owner: "ACQ-2".into(), ..import };

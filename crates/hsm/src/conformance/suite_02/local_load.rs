@@ -164,7 +164,7 @@ impl Kld {
         assert_eq!(connection.read(self, &again).tmk(&again, 2), loaded.kcv);
 
         // One that the KMS made.
-        let given = imported(hsm, exchange, TMK, &[9; 16]).await;
+        let given = imported(hsm, exchange, TMK, b"a TMK of the KMS").await;
         let loaded = hsm.call(connection.ask(self, tmk(3, Some(given.block)))).await.unwrap();
         assert_eq!(loaded.kcv, given.kcv);
     }
@@ -257,7 +257,7 @@ impl Kld {
 
     async fn keys_are_refused_out_of_place(&self, hsm: &impl Hsm, exchange: &ExchangeAes) {
         let connection = Connection::open(hsm).await;
-        let given = imported(hsm, exchange, TMK, &[9; 16]).await.block;
+        let given = imported(hsm, exchange, TMK, b"a TMK of the KMS").await.block;
         let load = |load| connection.ask(self, load);
         let other_slot = LoadEc::Tmk { slot: 4, counter: 1, held: Some(given.clone()), avoid: vec![] };
         refused(hsm.call(load(other_slot)).await, |r| matches!(r, Refusal::WrongPlace { .. }));
