@@ -134,7 +134,7 @@ fn a_posp_is_told_what_a_terminal_lacks() {
         (sign_in_frame(&Raw::new("SN-9"), 1, 1, rnd1(), &tmk.kcv), 404, "unknown-terminal"),
         (sign_in_frame(&terminal, 1, 2, rnd1(), &tmk.kcv), 409, "no-tmk"),
         (sign_in_frame(&terminal, 1, 1, rnd1(), &[0; 3]), 409, "no-tmk"),
-        (sign_in_frame(&terminal, 2, 1, rnd1(), &tmk.kcv), 422, "suite-not-supported"),
+        (sign_in_frame(&terminal, 3, 1, rnd1(), &tmk.kcv), 422, "suite-not-supported"),
     ] {
         let answer = posp.post("/v1/working-keys", &json!({ "sign_in": text(&sign_in) }));
         assert_eq!((answer.status, answer.code()), (status, code));

@@ -16,3 +16,4 @@ mod carried;
 mod product;
 mod refusals;
 mod sign_ins;
+mod suite_02;

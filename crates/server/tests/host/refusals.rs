@@ -31,7 +31,7 @@ fn whatever_is_wrong_in_a_sign_in_is_0006_and_makes_no_key() {
         ("a TMK that is retired", sign_in_frame(&terminal, 1, 3, rnd1(), &retired.kcv)),
         ("another PIN pad", sign_in_frame(&Raw::with_pin_pad("SN-2", "PP-3"), 1, 1, rnd1(), &other.kcv)),
         ("no PIN pad", sign_in_frame(&Raw::new("SN-2"), 1, 1, rnd1(), &other.kcv)),
-        ("suite 02", sign_in_frame(&terminal, 2, 1, rnd1(), &tmk.kcv)),
+        ("suite 03", sign_in_frame(&terminal, 3, 1, rnd1(), &tmk.kcv)),
         ("suite 7F", sign_in_frame(&terminal, 0x7F, 1, rnd1(), &tmk.kcv)),
     ];
     for (what, sign_in) in &cases {

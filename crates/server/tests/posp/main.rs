@@ -20,4 +20,5 @@ mod names;
 mod pins;
 mod policy;
 mod setting;
+mod suite_02;
 mod zones;

@@ -176,12 +176,12 @@ fn another_suite_is_0009_to_a_proven_device_only() {
     let device = RawDevice::new("SN-1");
     let (_world, server) = with(&[&device], &Options::default());
     let mut line = connect(server.terminals);
-    assert_eq!(device.fetch_with(&mut line, device.auth(2, 0, &[])).unwrap_err(), End::Code(0x0009));
+    assert_eq!(device.fetch_with(&mut line, device.auth(3, 0, &[])).unwrap_err(), End::Code(0x0009));
     let stranger = RawDevice::new("SN-9");
     let mut line = connect(server.terminals);
     let factor = stranger.factor.clone();
     let asked =
-        stranger.ask_with(&mut line, stranger.auth(2, 0, &[]), |work| work.oaep_encrypt(&factor).unwrap());
+        stranger.ask_with(&mut line, stranger.auth(3, 0, &[]), |work| work.oaep_encrypt(&factor).unwrap());
     RawDevice::prove(&mut line, &asked.unwrap(), &[7; 80]);
     assert_eq!(line.end(), End::Code(0x0006));
 }

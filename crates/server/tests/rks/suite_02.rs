@@ -8,25 +8,12 @@ use crate::support::{
     ec,
     line::{End, connect},
     rks::RawDevice,
-    rks_ec::{self, EcDevice, derive, report},
+    rks_ec::{self, EcDevice, derive, with},
     tlv,
     world::{Options, Server, World, results},
 };
 
 const REFUSED: End = End::Code(0x0006);
-
-/// A server of both suites on which these devices were reported.
-fn with(devices: &[&EcDevice], options: &Options) -> (World, Server) {
-    let world = World::new();
-    let options = Options { suite_02: true, ..options.clone() };
-    let server = world.start(&options);
-    rks_ec::install(&server);
-    let entries: Vec<_> = devices.iter().map(|device| device.entry()).collect();
-    for result in results(&post_report(&server, &report("run-02", &entries))) {
-        assert_eq!((&result["ok"], &result["code"]), (&json!(true), &json!("taken")), "{result}");
-    }
-    (world, server)
-}
 
 fn kcvs(loaded: &rks_ec::Loaded, slot: u8) -> Vec<String> {
     let of_slot = loaded.received.iter().filter(|key| key.slot == slot && key.usage == "K1");

@@ -17,6 +17,7 @@ pub(crate) mod rks;
 pub(crate) mod rks_ec;
 pub(crate) mod shop;
 pub(crate) mod sign_in;
+pub(crate) mod sign_in_ec;
 pub(crate) mod switch;
 pub(crate) mod tlv;
 pub(crate) mod tms;

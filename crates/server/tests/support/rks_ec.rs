@@ -26,10 +26,12 @@ use zeroize::Zeroizing;
 use super::{
     ec::{self, CONFIRMATION, ENCRYPTED, EcKey, EcKeyReceived, Keys, RECEIPT, SIGNATURE, Side, random},
     estate::{ACQUIRER, ESTATE, PASSPHRASE, name, root_valid, valid},
+    https::{self, CMS},
     line::{End, Line},
+    package::signed,
     rks::{KLD, hex},
     tlv::{self, Message, field, frame},
-    world::Server,
+    world::{Options, Server, World, results},
 };
 
 /// The label of suite 02's one DIK1.
@@ -331,4 +333,22 @@ impl Loaded {
 /// What suite 02 needs beside: its keys in the server's store.
 pub(crate) fn install(server: &Server) {
     server.block_on(RKS_EC.install(&server.store));
+}
+
+/// A server of both suites on which these devices were reported.
+pub(crate) fn with(devices: &[&EcDevice], options: &Options) -> (World, Server) {
+    let world = World::new();
+    let server = world.start(&Options { suite_02: true, ..options.clone() });
+    install(&server);
+    let entries: Vec<_> = devices.iter().map(|device| device.entry()).collect();
+    take(&server, &report("run-02", &entries));
+    (world, server)
+}
+
+/// Uploads a report whose terminals must all be taken.
+pub(crate) fn take(server: &Server, report: &Value) {
+    let answer = https::post(server.https, "/v1/kld-reports", CMS, &signed(&ESTATE.operator, report));
+    for result in results(&answer) {
+        assert_eq!((&result["ok"], &result["code"]), (&json!(true), &json!("taken")), "{result}");
+    }
 }

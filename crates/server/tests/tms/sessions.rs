@@ -157,11 +157,11 @@ fn a_replayed_proof_is_06() {
 
 #[test]
 fn another_suite_is_0009_to_a_proven_terminal_only() {
-    let pos = Pos { suite: 2, ..Pos::new("SN-1001") };
+    let pos = Pos { suite: 3, ..Pos::new("SN-1001") };
     let shop = Shop::with(&[&pos], "");
     let ended = pos.open(&mut connect(shop.server.terminals)).err();
     assert_eq!(ended, Some(Stop::End(End::Code(0x0009))));
-    let stranger = Pos { suite: 2, ..Pos::new("SN-9999") };
+    let stranger = Pos { suite: 3, ..Pos::new("SN-9999") };
     assert_eq!(stranger.open(&mut connect(shop.server.terminals)).err(), Some(stopped("06")));
 }
 

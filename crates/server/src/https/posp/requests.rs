@@ -22,8 +22,6 @@ const JSON: &str = "application/json";
 const TDES_BLOCK: usize = 8;
 /// Bytes of both under working keys of suite 02.
 const AES_BLOCK: usize = 16;
-/// The number of the ISO 9564-1 format that is an AES block.
-const AES_FORMAT: u8 = 4;
 
 /// A whole JSON body.
 pub(super) struct Body(pub(super) Zeroizing<Vec<u8>>);
@@ -59,8 +57,7 @@ pub(super) fn read_batch<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<Vec<T
 }
 
 pub(super) fn pin_request<'a>(item: &'a TranslateItem<'_>) -> Result<PinRequest<'a>, HostRefusal> {
-    let length = if item.from == AES_FORMAT { AES_BLOCK } else { TDES_BLOCK };
-    let block = unhex(&item.pin_block).filter(|block| block.len() == length);
+    let block = unhex(&item.pin_block).filter(|block| [TDES_BLOCK, AES_BLOCK].contains(&block.len()));
     Ok(PinRequest {
         whose: whose(item.sn.as_ref(), item.terminal_id.as_ref(), item.slot)?,
         zone: &item.zone,
@@ -80,7 +77,8 @@ pub(super) fn mac_request<'a>(item: &'a MacItem<'_>) -> Result<MacRequest<'a>, H
 pub(super) fn mac_check<'a>(item: &'a MacCheckItem<'_>) -> Result<MacRequest<'a>, HostRefusal> {
     let whose = whose(item.sn.as_ref(), item.terminal_id.as_ref(), item.slot)?;
     let mac = unhex(&item.mac).filter(|mac| [TDES_BLOCK, AES_BLOCK].contains(&mac.len()));
-    let mac = mac.ok_or(HostRefusal::Malformed("mac must be 16 hex digits, or 32 under a key of suite 02"))?;
+    let mac =
+        mac.ok_or(HostRefusal::Malformed("mac must be 16 hex digits, or 32 under a key of suite 02"))?;
     Ok(MacRequest { whose, data: base64(&item.data)?, mac: Some(mac) })
 }
 
