@@ -9,7 +9,8 @@ use zeroize::Zeroizing;
 
 use crate::{
     Duty, HsmSoftError, acts, ec_tickets::EcTickets, key_pairs::KeyPairs, lmk::Lmk, rks_tickets::RksTickets,
-    self_test::Watch, state::State, tickets::Tickets, tms_sessions_ec::TmsSessionsEc, tms_tickets::TmsTickets,
+    self_test::Watch, state::State, tickets::Tickets, tms_sessions_ec::TmsSessionsEc,
+    tms_tickets::TmsTickets,
 };
 
 /// An unsealed software HSM. Carries out commands; holds the clear keys.

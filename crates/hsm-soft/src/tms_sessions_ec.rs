@@ -50,7 +50,7 @@ impl TmsSessionsEc {
     }
 
     /// Seals the message of this number, which must be the session's next one: it is used up before the nonce is.
-    pub(crate) fn seal(&self, session: Session, counter: u64, payload: &[u8]) -> Result<Vec<u8>, Refusal> {
+    pub(crate) fn seal(&self, session: &Session, counter: u64, payload: &[u8]) -> Result<Vec<u8>, Refusal> {
         self.counters.take(session.schedule.th12(), counter)?;
         let not_made = |e: paycrypto::Error| Refusal::NotMade { why: e.to_string() };
         let mut sealer = session.schedule.frame_server().sealing(counter).map_err(not_made)?;
@@ -60,7 +60,7 @@ impl TmsSessionsEc {
     /// Opens the message of this number, which must be the next one that comes.
     pub(crate) fn unseal(
         &self,
-        session: Session,
+        session: &Session,
         counter: u64,
         sealed: &[u8],
     ) -> Result<Zeroizing<Vec<u8>>, Refusal> {
@@ -115,14 +115,18 @@ mod tests {
         let sessions = TmsSessionsEc::new().unwrap();
         sessions.begin("SN-1", "ACQ", &session(1)).unwrap();
         assert_eq!(sessions.begin("SN-1", "ACQ", &session(1)).err(), Some(Refusal::NotProven));
-        assert_eq!(sessions.begin("SN-2", "ACQ", &session(1)).err(), Some(Refusal::NotProven), "the same run");
+        assert_eq!(
+            sessions.begin("SN-2", "ACQ", &session(1)).err(),
+            Some(Refusal::NotProven),
+            "the same run"
+        );
         let (sessions, made) = (&sessions, std::sync::Mutex::new(Vec::new()));
         thread::scope(|scope| {
             for caller in 0..4_u8 {
                 let made = &made;
                 scope.spawn(move || {
                     for counter in (0..60).flat_map(|number| [number, number]) {
-                        if let Ok(sealed) = sessions.seal(session(1), counter, &[caller; 16]) {
+                        if let Ok(sealed) = sessions.seal(&session(1), counter, &[caller; 16]) {
                             made.lock().unwrap().push((counter, sealed));
                         }
                     }
@@ -145,14 +149,14 @@ mod tests {
         sessions.begin("SN-1", "ACQ", &session(1)).unwrap();
         let mut terminal = session(1).schedule.frame_terminal().sealing(0).unwrap();
         let (first, second) = (terminal.seal(b"one").unwrap(), terminal.seal(b"two").unwrap());
-        let open = |counter, sealed: &[u8]| sessions.unseal(session(1), counter, sealed);
+        let open = |counter, sealed: &[u8]| sessions.unseal(&session(1), counter, sealed);
         assert_eq!(open(0, &second).err(), Some(Refusal::NotProven));
         assert_eq!(open(1, &second).err(), Some(Refusal::NotProven), "not before the first");
         assert_eq!(open(0, &first).unwrap().as_slice(), b"one");
         assert_eq!(open(0, &first).err(), Some(Refusal::NotProven), "a second time");
         assert_eq!(open(1, &second).unwrap().as_slice(), b"two");
-        let own = sessions.seal(session(1), 0, b"plan").unwrap();
+        let own = sessions.seal(&session(1), 0, b"plan").unwrap();
         assert_eq!(open(2, &own).err(), Some(Refusal::NotProven), "the other direction");
-        assert_eq!(sessions.unseal(session(2), 0, &first).err(), Some(Refusal::SessionOver), "never begun");
+        assert_eq!(sessions.unseal(&session(2), 0, &first).err(), Some(Refusal::SessionOver), "never begun");
     }
 }

@@ -13,10 +13,10 @@ pub(crate) fn seal_tms_ec(hsm: &SoftHsm, command: &SealTmsEc) -> Result<Vec<u8>,
         return Err(Refusal::Malformed { what });
     }
     let session = hsm.tms_sessions.open(&command.session, &command.pin_pad, &command.owner)?;
-    hsm.tms_sessions.seal(session, command.counter, &command.payload)
+    hsm.tms_sessions.seal(&session, command.counter, &command.payload)
 }
 
 pub(crate) fn open_tms_ec(hsm: &SoftHsm, command: &OpenTmsEc) -> Result<Vec<u8>, Refusal> {
     let session = hsm.tms_sessions.open(&command.session, &command.pin_pad, &command.owner)?;
-    hsm.tms_sessions.unseal(session, command.counter, &command.sealed).map(|inner| inner.to_vec())
+    hsm.tms_sessions.unseal(&session, command.counter, &command.sealed).map(|inner| inner.to_vec())
 }

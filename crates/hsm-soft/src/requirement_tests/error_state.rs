@@ -28,11 +28,8 @@ fn r44_in_the_error_state_every_command_is_refused_but_the_status() {
     assert_eq!(warnings(&room), Vec::<String>::new());
 
     // Some of these are made with what the HSM gives out, so beforehand.
-    let requests: Vec<_> = room
-        .fields()
-        .iter()
-        .map(|field| (field.request)(room.block(field.takes[0], field.place)))
-        .collect();
+    let requests: Vec<_> =
+        room.fields().iter().map(|field| (field.request)(room.block(field.takes[0], field.place))).collect();
     room.hsm.watch.pass_time(DAY);
     room.hsm.test_again();
     let out_of_service = |refusal| matches!(refusal, Some(Refusal::OutOfService { .. }));

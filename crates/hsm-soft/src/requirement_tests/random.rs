@@ -52,7 +52,12 @@ fn makers(room: &Room) -> Vec<Request> {
     }
     for algorithm in [ZoneAlgorithm::Tdes, ZoneAlgorithm::Aes] {
         let under = room.block(Purpose::ZoneMasterAes, None);
-        makers.push(Request::MakeZoneKey(MakeZoneKey { under, owner: owner(), zone: "zone".into(), algorithm }));
+        makers.push(Request::MakeZoneKey(MakeZoneKey {
+            under,
+            owner: owner(),
+            zone: "zone".into(),
+            algorithm,
+        }));
     }
     makers
 }

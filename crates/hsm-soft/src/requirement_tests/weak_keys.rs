@@ -188,8 +188,7 @@ fn r6_a_poor_transport_key_is_refused_when_it_is_collected() {
             let ctk_pu = room.encrypt(&[keys.as_slice(), &digest::sha256(&keys)].concat());
             let work_key = || room.block(Purpose::KmsWork, None);
             let (owner, pin_pad) = (OWNER.to_owned(), PAD.to_owned());
-            let check =
-                CheckCollected { work_key: work_key(), ctk_pu: ctk_pu.clone(), owner: owner.clone() };
+            let check = CheckCollected { work_key: work_key(), ctk_pu: ctk_pu.clone(), owner: owner.clone() };
             let open = OpenCollected { work_key: work_key(), ctk_pu, pin_pad, owner };
             for request in [Request::CheckCollected(check), Request::OpenCollected(open)] {
                 let refusal = room.hsm.handle(request).err();

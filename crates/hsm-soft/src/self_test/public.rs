@@ -1,6 +1,8 @@
 //! Known answers of the public-key algorithms.
 
-use aws_lc_rs::signature::{RSA_PKCS1_2048_8192_SHA256, RSA_PSS_2048_8192_SHA256, UnparsedPublicKey, VerificationAlgorithm};
+use aws_lc_rs::signature::{
+    RSA_PKCS1_2048_8192_SHA256, RSA_PSS_2048_8192_SHA256, UnparsedPublicKey, VerificationAlgorithm,
+};
 use paycrypto::{
     ec::{AgreementKey, PublicPoint, SigningKey, VerifyingKey, hpke},
     rsa::{PrivateKey, PublicKey},

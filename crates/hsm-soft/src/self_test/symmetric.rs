@@ -82,7 +82,8 @@ fn aes_cmac() -> Option<Vec<u8>> {
 
 /// Test case 14 of the GCM specification (McGrew and Viega): key, nonce and plaintext of zeros.
 fn aes_gcm() -> Option<Vec<u8>> {
-    let sealed = unhex("000000000000000000000000CEA7403D4D606B6E074EC5D3BAF39D18D0D1C8A799996BF0265B98B5D48AB919")?;
+    let sealed =
+        unhex("000000000000000000000000CEA7403D4D606B6E074EC5D3BAF39D18D0D1C8A799996BF0265B98B5D48AB919")?;
     let key = GcmKey::new(&AesKey::from_bytes(&[0; 32]).ok()?).ok()?;
     let opened = key.open(b"", &sealed).ok()?;
     key.open(b"x", &sealed).is_err().then(|| opened.to_vec())

@@ -100,7 +100,8 @@ impl Host {
 
     async fn whatever_is_wrong_in_a_block_is_one_refusal(&self, hsm: &impl Hsm) {
         let good = self.ask(PinFormat::Iso4);
-        let mut cases = vec![("another PAN", PinTranslation { pan: "4012345678990".to_owned().into(), ..good.clone() })];
+        let mut cases =
+            vec![("another PAN", PinTranslation { pan: "4012345678990".to_owned().into(), ..good.clone() })];
         for at in [0, 15] {
             let mut block = good.block.expose().clone();
             block[at] ^= 1;

@@ -199,8 +199,7 @@ impl Terminal {
         };
         let verifier = hsm.call(enrol).await.unwrap();
         let run = self.known(hsm).await;
-        let right =
-            run.schedule.operator().proof(&Verifier::derive(OPERATOR, PASSWORD), &T_DATA, &S_DATA);
+        let right = run.schedule.operator().proof(&Verifier::derive(OPERATOR, PASSWORD), &T_DATA, &S_DATA);
         let claim = OperatorClaim { operator: OPERATOR.into(), verifier: Some(verifier), proof: right };
         let claiming =
             |claim: &OperatorClaim| OpenTmsSessionEc { operator: Some(claim.clone()), ..run.open.clone() };
