@@ -14,6 +14,8 @@
 //!
 //! [`repair`] takes a terminal out of *deployed* or *tampered*, under a vendor's repair authorisation card.
 //!
+//! [`device`] brings a PIN pad's request for its device certificate to the CA, and the certificate back.
+//!
 //! [`kld`] is the house's other device that works under two cards at a terminal's cable: the key loading device, whose
 //! keys are in an HSM process of its own.
 
@@ -25,6 +27,7 @@ mod ceremony;
 mod checks;
 mod clock;
 pub mod collect;
+pub mod device;
 mod error;
 mod files;
 mod http;

@@ -4,6 +4,7 @@
 
 mod approving;
 mod cards;
+mod certifying;
 mod collecting;
 mod collecting_02;
 mod estate;
