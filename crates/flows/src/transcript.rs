@@ -162,7 +162,7 @@ impl Th {
 
     /// The digest of these, one behind the other.
     pub(crate) fn of(parts: &[&[u8]]) -> Th {
-        Th(parts.iter().fold(Sha256::new(), |digest, part| digest.chain_update(part)).finalize().into())
+        Th(parts.iter().fold(Sha256::new(), Digest::chain_update).finalize().into())
     }
 
     /// The bytes.
