@@ -1,11 +1,11 @@
 //! Certificates that come in flows: the check, and what a technician is told (2-wire.md section 5).
 
 use flows::Chain;
-use pki::{Certificate, CertificateRefusal, CrlSet, Role, Verified, verify_chain};
+use pki::{Certificate, CertificateRefusal, CrlSet, KeyFamily, Policy, Role, Verified};
 use time::OffsetDateTime;
 
-use crate::CheckedKey;
 use crate::device::DeviceState;
+use crate::{CheckedKey, CheckedSigner};
 
 /// What a certificate was to be used for, in the words of a refusal: what it may not do, and what may.
 #[derive(Debug, Clone, Copy)]
@@ -29,8 +29,20 @@ pub(crate) struct Refused {
     pub(crate) text: String,
 }
 
-/// Checks chain, dates, role and size against this terminal's own trust list.
+/// Checks chain, dates, role and size against this terminal's own trust list, in suite 01.
 pub(crate) fn verify(
+    leaf: &[u8],
+    intermediates: &[Vec<u8>],
+    role: impl FnOnce(&Certificate) -> Role,
+    device: &DeviceState,
+    at: i64,
+) -> Result<Verified, CertificateRefusal> {
+    verify_of(KeyFamily::Rsa, leaf, intermediates, role, device, at)
+}
+
+/// As [`verify`], of a chain of this family: RSA in suite 01, P-256 in suite 02.
+pub(crate) fn verify_of(
+    family: KeyFamily,
     leaf: &[u8],
     intermediates: &[Vec<u8>],
     role: impl FnOnce(&Certificate) -> Role,
@@ -41,23 +53,46 @@ pub(crate) fn verify(
     let intermediates =
         intermediates.iter().map(|der| Certificate::from_der(der)).collect::<Result<Vec<_>, _>>()?;
     // A terminal reaches no revocation list.
-    verify_chain(&leaf, &intermediates, &device.trust, role(&leaf), at, &CrlSet::new())
+    let policy = Policy { family, ..Policy::default() };
+    policy.verify_chain(&leaf, &intermediates, &device.trust, role(&leaf), at, &CrlSet::new())
+}
+
+/// The key of a checked certificate, as a suite uses it.
+pub(crate) trait CertifiedKey: Sized {
+    /// What chains of the suite are made of.
+    const FAMILY: KeyFamily;
+
+    /// The key; or why it is none for this suite.
+    fn of(verified: &Verified) -> Result<Self, String>;
+}
+
+impl CertifiedKey for CheckedKey {
+    const FAMILY: KeyFamily = KeyFamily::Rsa;
+
+    fn of(verified: &Verified) -> Result<CheckedKey, String> {
+        CheckedKey::of(verified).map_err(|error| format!("its key: {error}"))
+    }
+}
+
+impl CertifiedKey for CheckedSigner {
+    const FAMILY: KeyFamily = KeyFamily::P256;
+
+    fn of(verified: &Verified) -> Result<CheckedSigner, String> {
+        CheckedSigner::of(verified).map_err(|refusal| refusal.to_string())
+    }
 }
 
 /// The key of a chain for this role.
-pub(crate) fn key(
+pub(crate) fn key<K: CertifiedKey>(
     chain: &Chain,
     role: Role,
     used_for: Use,
     device: &DeviceState,
     at: i64,
-) -> Result<CheckedKey, Refused> {
-    let verified = verify(&chain.leaf, &chain.intermediates, |_| role, device, at)
+) -> Result<K, Refused> {
+    let verified = verify_of(K::FAMILY, &chain.leaf, &chain.intermediates, |_| role, device, at)
         .map_err(|refusal| Refused { text: text(&refusal, used_for), why: refusal.to_string() })?;
-    CheckedKey::of(&verified).map_err(|error| {
-        let why = format!("its key: {error}");
-        Refused { text: why.clone(), why }
-    })
+    K::of(&verified).map_err(|why| Refused { text: why.clone(), why })
 }
 
 /// A text that a technician can use: DF61 has room for 128 bytes, so names of certificates stay out of it.

@@ -17,7 +17,7 @@ const VERSION: u32 = 3;
 /// Versions that are read.
 const READABLE: [u32; 3] = [1, 2, VERSION];
 /// The roles of an acquirer: what its root may issue. The others' roots are the vendor's, and stay.
-const ACQUIRER_ROLES: [Role; 3] = [Role::KmsWork, Role::Downloader, Role::RksWork];
+const ACQUIRER_ROLES: [Role; 4] = [Role::KmsWork, Role::Downloader, Role::RksWork, Role::RksSigning];
 
 /// A terminal to be made.
 #[derive(Debug, Clone)]
@@ -67,7 +67,7 @@ impl TrustedRoot {
         TrustedRoot { certificate, roles: vec![Role::KmsWork, Role::Mtms] }
     }
 
-    /// An acquirer's root: KMS work, downloader and RKS work.
+    /// An acquirer's root: KMS work, downloader, RKS work and RKS signing.
     #[must_use]
     pub fn of_acquirer(certificate: Certificate) -> TrustedRoot {
         TrustedRoot { certificate, roles: ACQUIRER_ROLES.to_vec() }

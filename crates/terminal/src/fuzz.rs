@@ -1,12 +1,9 @@
 //! Frames that nobody would send, at each state: nothing panics, and no key is lost.
 
-use flows::local_load::LoadPad;
-use flows::rks_load::IdentityPad;
-use flows::sign_in::SignInPad;
 use flows::tmk_download::DownloadPad;
 use flows::tmk_download::messages::TkReply;
 use flows::tmk_download::terminal::Start;
-use flows::tms_session::{SealPad, TmsPad};
+use flows::tms_session::SealPad;
 use paycrypto::keys::Tmk;
 use pki::Role;
 use proptest::prelude::*;
@@ -14,6 +11,8 @@ use wire::Frame;
 
 use crate::testing::peers::{Rks, accepted, checked, frame, kld_key, load, rks_keys, tlv};
 use crate::testing::session_peers::{Host, Tms, confirm, hello, sign_in};
+use crate::testing::sessions_01::Sessions01 as _;
+use crate::testing::suite_01::Suite01;
 use crate::testing::{estate, slot};
 use crate::{PinPad, collect};
 
@@ -119,23 +118,23 @@ proptest! {
         let good = kld_key(&kld.fields(&kld.block(&Tmk::generate().unwrap(), "SN-1001/03"), None));
         let pad = terminal.pad_mut();
         let _ = match depth {
-            0 => LoadPad::load(pad, &frames[0], &frames[1]),
-            1 => LoadPad::load(pad, &accept, &changed(&good, &changes)),
-            2 => LoadPad::load(pad, &changed(&accept, &changes), &good),
+            0 => Suite01::load(pad, &frames[0], &frames[1]),
+            1 => Suite01::load(pad, &accept, &changed(&good, &changes)),
+            2 => Suite01::load(pad, &changed(&accept, &changes), &good),
             // Signed by a true KLD that went mad.
-            _ => LoadPad::load(pad, &accept, &kld_key(&garbage)),
+            _ => Suite01::load(pad, &accept, &kld_key(&garbage)),
         };
         let _ = pad.loaded(&frames[2], &frames[3]);
 
         let key = checked(&terminal, Role::RksWork);
         let pad = terminal.pad_mut();
         let auth = frame(0x11, &[tlv(0xDF01, &[1]), tlv(0xDF02, b"SN-1001"), tlv(0xDF04, &[9])]);
-        IdentityPad::begin(pad, slot(9)).unwrap();
+        Suite01::begin(pad, slot(9)).unwrap();
         let cert = rks.cert(&auth, &estate().certificate(Role::RksWork));
         if depth == 0 {
             let _ = pad.factor(&key, &frames[0], &frames[1]);
         }
-        IdentityPad::begin(pad, slot(9)).unwrap();
+        Suite01::begin(pad, slot(9)).unwrap();
         let factor = frame(0x13, &[tlv(0xDF20, &pad.factor(&key, &auth, &cert).unwrap())]);
         let token = rks.token(&factor);
         if depth == 1 {
@@ -145,11 +144,11 @@ proptest! {
             rks.prove(&proof);
             let keys = rks_keys(&[&rks.block(&Tmk::generate().unwrap(), "SN-1001/09", &[])], false);
             let _ = match depth {
-                2 => IdentityPad::keys(pad, &frames[0], &keys),
-                3 => IdentityPad::keys(pad, &proof, &frames[1]),
-                _ => IdentityPad::keys(pad, &proof, &changed(&keys, &changes)),
+                2 => Suite01::keys(pad, &frames[0], &keys),
+                3 => Suite01::keys(pad, &proof, &frames[1]),
+                _ => Suite01::keys(pad, &proof, &changed(&keys, &changes)),
             };
-            let _ = IdentityPad::done(pad, &frames[2], &frames[3]);
+            let _ = Suite01::done(pad, &frames[2], &frames[3]);
         }
         let pad = terminal.pad();
         prop_assert!(pad.slots().iter().any(|status| status.kcv == old || status.previous == Some(old)));

@@ -1,25 +1,41 @@
 //! A KLD loads a key (flow B).
 
 use flows::local_load::terminal::Connect;
-use flows::local_load::{Fault, Reason};
+use flows::local_load::{Fault, LoadPad, LoadSuite, Reason};
+use flows::{EcAes, Tdes, suite};
 use pki::Role;
-use wire::Frame;
+use wire::{Frame, Suite};
 
 use super::{Ended, Event, Line};
-use crate::certificate::{self, LOADING};
+use crate::certificate::{self, CertifiedKey, LOADING};
 use crate::{PinPad, Terminal};
 
-/// Serves a loading that began with this KLD_CONNECT. The order of the checks is that of collecting: sensors and life
-/// cycle (0008), certificate (000D), suite (0009).
+/// Serves a loading that began with this KLD_CONNECT, in the suite that it names; a suite that nobody has is refused by
+/// the roles of suite 01.
 pub(super) fn serve<P: PinPad>(
     terminal: &mut Terminal<P>,
     line: &mut Line<'_>,
     frame: &Frame,
 ) -> Result<Event, Ended> {
-    let connect = Connect::read(frame)?;
+    match suite::asked(frame) {
+        Suite::EC_AES => serve_in::<EcAes, P>(terminal, line, frame),
+        _ => serve_in::<Tdes, P>(terminal, line, frame),
+    }
+}
+
+/// The order of the checks is that of collecting: sensors and life cycle (0008), certificate (000D), suite (0009).
+fn serve_in<S: LoadSuite, P: PinPad + LoadPad<S>>(
+    terminal: &mut Terminal<P>,
+    line: &mut Line<'_>,
+    frame: &Frame,
+) -> Result<Event, Ended>
+where
+    <P as LoadPad<S>>::Key: CertifiedKey,
+{
+    let connect = Connect::<S>::read_of(frame)?;
     terminal.pad.check_loading().map_err(Fault::from)?;
     let at = terminal.time().map_err(|error| Fault::from(Reason::Internal { why: error.to_string() }))?;
-    let key = match certificate::key(connect.chain(), Role::Downloader, LOADING, &terminal.device, at) {
+    let key: <P as LoadPad<S>>::Key = match certificate::key(connect.chain(), Role::Downloader, LOADING, &terminal.device, at) {
         Ok(key) => key,
         Err(refused) => {
             terminal.pad.refuse("certificate", &refused.text);

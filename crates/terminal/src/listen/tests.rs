@@ -151,11 +151,11 @@ fn another_role_and_an_expired_certificate_are_000d() {
 }
 
 #[test]
-fn suite_02_is_0009_to_a_proven_kld_and_000d_to_another() {
+fn a_suite_that_nobody_has_is_0009_to_a_proven_kld_and_000d_to_another() {
     let (mut terminal, _) = estate().full_terminal();
-    let (code, _) = told(&mut terminal, &estate().certificate(Role::Downloader), 2);
+    let (code, _) = told(&mut terminal, &estate().certificate(Role::Downloader), 3);
     assert_eq!(code, ErrorCode::SuiteNotSupported);
-    let (code, _) = told(&mut terminal, &foreign(Role::Downloader).1, 2);
+    let (code, _) = told(&mut terminal, &foreign(Role::Downloader).1, 3);
     assert_eq!(code, ErrorCode::CertificateRefused);
 }
 

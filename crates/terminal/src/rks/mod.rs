@@ -1,4 +1,5 @@
-//! Fetching keys from the RKS: drives the device's role of flow C over a link, as often as its set needs.
+//! Fetching keys from the RKS: drives the device's role of flow C over a link, as often as its set needs, in the suite of
+//! its DIK2.
 
 #[cfg(test)]
 mod tests;
@@ -7,11 +8,12 @@ use std::collections::BTreeSet;
 
 use flows::rks_load::device::{ExpectCert, Start};
 use flows::rks_load::messages::RksKeys;
-use flows::rks_load::{Fault, Reason};
+use flows::rks_load::{Fault, IdentityPad, Reason, RksSuite};
+use flows::{EcAes, Tdes};
 use pki::Role;
-use wire::{Frame, Kcv, Slot};
+use wire::{Frame, Kcv, Slot, Suite};
 
-use crate::certificate::{self, SERVING};
+use crate::certificate::{self, CertifiedKey, SERVING};
 use crate::conversation::{FlowError, Stop, receive, records_since, unreported};
 use crate::{Link, LinkError, PinPad, Stream, Terminal};
 
@@ -52,17 +54,45 @@ pub enum RksError {
     },
 }
 
+/// A suite in which a device fetches keys: who serves them.
+pub(crate) trait Served: RksSuite {
+    /// The role of the server's certificate.
+    const ROLE: Role;
+}
+
+impl Served for Tdes {
+    const ROLE: Role = Role::RksWork;
+}
+
+impl Served for EcAes {
+    const ROLE: Role = Role::RksSigning;
+}
+
 /// Fetches keys until each of these slots has one of this call, running the flow again where the server has more. Its
 /// own set says when it is complete, since nothing proves the server's `more`. The server is believed by its RKS
-/// certificate, and by knowing this device's DIK2.
+/// certificate, and by knowing this device's DIK2, whose suite is that of the download.
 ///
 /// # Errors
 /// [`RksError`]; the link is closed then. What had arrived stays; the next call goes on.
 pub fn rks_load<P: PinPad, S: Stream>(
     terminal: &mut Terminal<P>,
-    mut link: Link<S>,
+    link: Link<S>,
     wanted: &[Slot],
 ) -> Result<(RksLoaded, Link<S>), RksError> {
+    match terminal.pad.identity_suite() {
+        Suite::EC_AES => load_in::<EcAes, P, S>(terminal, link, wanted),
+        _ => load_in::<Tdes, P, S>(terminal, link, wanted),
+    }
+}
+
+fn load_in<C: Served, P: PinPad + IdentityPad<C>, S: Stream>(
+    terminal: &mut Terminal<P>,
+    mut link: Link<S>,
+    wanted: &[Slot],
+) -> Result<(RksLoaded, Link<S>), RksError>
+where
+    <P as IdentityPad<C>>::Key: CertifiedKey,
+{
     let mut missing: BTreeSet<Slot> = wanted.iter().copied().collect();
     let Some(mut next) = missing.first().copied() else {
         return Err(RksError::NothingWanted);
@@ -71,17 +101,17 @@ pub fn rks_load<P: PinPad, S: Stream>(
     while loaded.runs < MAX_RUNS {
         let before = terminal.pad.refusals().total();
         let (refusals, known) = unreported(&terminal.pad);
-        let start = Start::new(terminal.device().clone(), next).with_refusals(refusals);
+        let start = Start::<C>::of(terminal.device().clone(), next).with_refusals(refusals);
         // A refusal here is between terminal and PIN pad: nothing was said in this run, so nothing is answered.
         let begun = start.begin(&mut terminal.pad).map_err(FlowError::of)?;
-        let run = match run(terminal, &mut link, begun) {
+        let run = match run::<C, P, S>(terminal, &mut link, begun) {
             Ok(run) => {
                 // What cannot be remembered is told once more at the next contact.
                 let _ = terminal.pad.reported(known);
                 run
             }
             Err(stop) => {
-                terminal.pad.forget();
+                IdentityPad::<C>::forget(&mut terminal.pad);
                 let records = records_since(&terminal.pad, before);
                 return Err(stop.tell(link, &records).into());
             }
@@ -111,16 +141,20 @@ struct Run {
     more: bool,
 }
 
-fn run<P: PinPad, S: Stream>(
+fn run<C: Served, P: PinPad + IdentityPad<C>, S: Stream>(
     terminal: &mut Terminal<P>,
     link: &mut Link<S>,
-    (auth, expect_cert): (Frame, ExpectCert),
-) -> Result<Run, Stop<Reason>> {
+    (auth, expect_cert): (Frame, ExpectCert<C>),
+) -> Result<Run, Stop<Reason>>
+where
+    <P as IdentityPad<C>>::Key: CertifiedKey,
+{
     link.send(&auth)?;
     let frame = receive(link, &mut terminal.pad)?;
     let cert = expect_cert.on_frame(&mut terminal.pad, &frame)?;
     let at = terminal.time().map_err(|error| Fault::from(Reason::Internal { why: error.to_string() }))?;
-    let key = match certificate::key(cert.chain(), Role::RksWork, SERVING, &terminal.device, at) {
+    let checked = certificate::key(cert.chain(), C::ROLE, SERVING, &terminal.device, at);
+    let key: <P as IdentityPad<C>>::Key = match checked {
         Ok(key) => key,
         Err(refused) => {
             terminal.pad.refuse("certificate", &refused.text);
@@ -134,7 +168,7 @@ fn run<P: PinPad, S: Stream>(
     link.send(&proof)?;
     let keys = receive(link, &mut terminal.pad)?;
     let (confirm, expect_done) = expect_keys.on_frame(&mut terminal.pad, &keys)?;
-    let slots = slots_of(&keys, terminal.device().pin_pad().as_str());
+    let slots = slots_of::<C>(&keys, terminal.device().pin_pad().as_str());
     link.send(&confirm)?;
     let done = receive(link, &mut terminal.pad)?;
     let finished = expect_done.on_frame(&mut terminal.pad, &done)?;
@@ -142,8 +176,8 @@ fn run<P: PinPad, S: Stream>(
 }
 
 /// The slots that got a TMK: the PIN pad has opened every block, so their places are true.
-fn slots_of(keys: &Frame, pin_pad: &str) -> Vec<Slot> {
-    let blocks = RksKeys::read(keys).map(|keys| keys.blocks).unwrap_or_default();
+fn slots_of<C: RksSuite>(keys: &Frame, pin_pad: &str) -> Vec<Slot> {
+    let blocks = RksKeys::read::<C>(keys).map(|keys| keys.blocks).unwrap_or_default();
     let slot = |block: &String| {
         let (header, _) = keyblock::Header::parse(block).ok()?;
         let place = header.optional.first()?.text().strip_prefix(pin_pad)?.strip_prefix('/')?.parse().ok();

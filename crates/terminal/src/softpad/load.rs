@@ -1,25 +1,24 @@
-//! The PIN pad's part of a local loading (2-wire.md section 4, flow B).
+//! The PIN pad's part of a local loading in suite 01 (2-wire.md section 4, flow B).
 //!
 //! Every call takes the open loading out and puts it back only when all was well. Rnd1 and Rnd2 serve one KLD_KEY, good
 //! or bad.
 
 use flows::local_load::messages::{
-    Done, KeyConfirm, KldAccept, KldConnect, KldKey, RND1, RND2, SignedFields,
+    Done, KeyConfirm, KldAccept, KldConnect, KldKey, RND1, RND2, Randoms, SignedFields,
 };
 use flows::local_load::{LoadPad, PadRefusal};
-use flows::{ProtocolError, Transcript};
+use flows::{Loaded, ProtocolError, Tdes, Transcript};
 use paycrypto::blocks::{self, BlockKey, BlockRefusal, Protects};
-use paycrypto::keys::{Dik2, Dmk, Rnd1, Tmk};
+use paycrypto::keys::Rnd1;
 use paycrypto::rsa::PublicKey;
 use pki::Role;
 use subtle::ConstantTimeEq;
-use wire::{Frame, Kcv, Place, Slot, Suite};
+use wire::{Device, Frame, Kcv, Place as BlockPlace, Slot, Suite};
 use zeroize::Zeroizing;
 
 use super::download::Session;
-use super::separation::{KeyUse, Named, refuse_twin};
-use super::slot_keys::{Owner, OwnerKind, SlotKeys};
-use super::state::{HeldDmk, Identity};
+use super::incoming::{Brought, Incoming, Place};
+use super::owner::{Owner, OwnerKind};
 use super::{Denied, SoftPad};
 use crate::life_cycle::Milestone;
 use crate::{CheckedKey, PinPad};
@@ -37,42 +36,16 @@ pub(super) struct Accepted {
     pub(super) transcript: Transcript,
 }
 
-/// Where a key of flow B went.
-#[derive(Clone, Copy)]
-pub(super) enum LoadedPlace {
-    Slot(Slot),
-    Identity,
-    Dmk,
-}
-
-/// What KLD_KEY brings, opened.
-enum Brought {
-    Tmk(Slot, Tmk),
-    Dmk(Dmk),
-    Dik2(Dik2, Zeroizing<Vec<u8>>),
-}
-
-impl Brought {
-    /// Its slot, its use and its bytes.
-    fn named(&self) -> (Option<Slot>, Named<'_>) {
-        match self {
-            Brought::Tmk(slot, key) => (Some(*slot), (KeyUse::Tmk, key.expose())),
-            Brought::Dmk(key) => (None, (KeyUse::Dmk, key.expose())),
-            Brought::Dik2(key, _) => (None, (KeyUse::Dik2, key.expose())),
-        }
-    }
-}
-
 impl LoadPad for SoftPad {
     type Key = CheckedKey;
 
-    fn accept(&mut self, key: &CheckedKey, connect: &Frame) -> Result<Vec<u8>, PadRefusal> {
+    fn accept(&mut self, key: &CheckedKey, connect: &Frame, _: &Device) -> Result<Randoms, PadRefusal> {
         self.session = Session::Idle;
         self.may_load()?;
         if key.role() != Role::Downloader {
             return Err(self.deny("role", key.role().word(), "this certificate loads no keys").into());
         }
-        if KldConnect::read(connect).map_err(unreadable)?.suite != Suite::TDES {
+        if KldConnect::<Tdes>::read(connect).map_err(unreadable)?.suite != Suite::TDES {
             return Err(not_permitted("KLD_CONNECT names another suite"));
         }
         let rnd1 = Rnd1::generate().map_err(failed)?;
@@ -89,10 +62,10 @@ impl LoadPad for SoftPad {
         let c = c_rnd1_rnd2.clone();
         self.session =
             Session::LoadAccepted(Box::new(Accepted { key, owner, rnd1, rnd2, c_rnd1_rnd2, transcript }));
-        Ok(c)
+        Ok(Randoms { c_rnd1_rnd2: c })
     }
 
-    fn load(&mut self, accept: &Frame, key: &Frame) -> Result<Kcv, PadRefusal> {
+    fn load(&mut self, accept: &Frame, key: &Frame) -> Result<Loaded, PadRefusal> {
         let Session::LoadAccepted(open) = self.take_session() else {
             return Err(not_permitted("no loading was begun"));
         };
@@ -100,7 +73,7 @@ impl LoadPad for SoftPad {
         let loaded = self.open_and_keep(*open, accept, key);
         let (place, kcv) = self.recorded("KLD_KEY", loaded)?;
         self.session = Session::LoadDone { place, kcv };
-        Ok(kcv)
+        Ok(Loaded::of(vec![kcv]))
     }
 
     fn loaded(&mut self, confirm: &Frame, done: &Frame) -> Result<(), PadRefusal> {
@@ -114,15 +87,7 @@ impl LoadPad for SoftPad {
         self.may_load()?;
         let finish = |state: &mut super::PadState| {
             state.pass(Milestone::KeyDone);
-            match place {
-                LoadedPlace::Slot(slot) => {
-                    if let Some(keys) = state.slots.get_mut(&slot) {
-                        keys.tmk.finish();
-                    }
-                }
-                LoadedPlace::Identity => state.identity.iter_mut().for_each(|held| held.done = true),
-                LoadedPlace::Dmk => state.dmk.iter_mut().for_each(|held| held.done = true),
-            }
+            Tdes::finish(state, place);
         };
         Ok(self.change(finish).map_err(Denied::from)?)
     }
@@ -145,10 +110,10 @@ impl SoftPad {
         open: Accepted,
         accept: &Frame,
         key: &Frame,
-    ) -> Result<(LoadedPlace, Kcv), PadRefusal> {
+    ) -> Result<(Place, Kcv), PadRefusal> {
         let Accepted { key: kld, owner, rnd1, rnd2, c_rnd1_rnd2, mut transcript } = open;
-        let said = KldAccept::read(accept).map_err(unreadable)?;
-        if said.device.pin_pad() != self.serial() || said.c_rnd1_rnd2 != c_rnd1_rnd2 {
+        let said = KldAccept::<Tdes>::read(accept).map_err(unreadable)?;
+        if said.device.pin_pad() != self.serial() || said.answer.c_rnd1_rnd2 != c_rnd1_rnd2 {
             return Err(not_permitted("KLD_ACCEPT does not say what this PIN pad gave"));
         }
         transcript.push(accept);
@@ -159,9 +124,10 @@ impl SoftPad {
             return Err(not_proven("Rnd2' is not this PIN pad's Rnd2".into()));
         }
         let brought = self.open_brought(&rnd1, signed, transcript.context().as_bytes())?;
-        let (slot, named) = brought.named();
-        refuse_twin(named, self.state.held_beside(slot))?;
-        self.keep(brought, owner)
+        self.check_place(&brought, &[], &owner)?;
+        let (place, kcv) = (brought.place(), brought.kcv());
+        self.store_brought(owner, vec![brought])?;
+        Ok((place, kcv))
     }
 
     /// Opens the block by what it says it is.
@@ -170,7 +136,7 @@ impl SoftPad {
         rnd1: &Rnd1,
         signed: SignedFields,
         context: &[u8; blocks::CONTEXT_BYTES],
-    ) -> Result<Brought, PadRefusal> {
+    ) -> Result<Brought<Tdes>, PadRefusal> {
         let usage = signed.usage().map(str::to_owned);
         let SignedFields { block, factor, .. } = signed;
         Ok(match (usage.as_deref(), factor) {
@@ -203,45 +169,8 @@ impl SoftPad {
         slot: Slot,
         context: &[u8; blocks::CONTEXT_BYTES],
     ) -> Result<K, PadRefusal> {
-        let place = Place::new(self.serial().clone(), slot).to_string();
+        let place = BlockPlace::new(self.serial().clone(), slot).to_string();
         blocks::unwrap(under, block, &place, context).map_err(key_refused)
-    }
-
-    /// Puts the key in its place, if that has no other owner; it is on disk when this returns.
-    fn keep(&mut self, brought: Brought, owner: Owner) -> Result<(LoadedPlace, Kcv), PadRefusal> {
-        Ok(match brought {
-            Brought::Tmk(slot, tmk) => {
-                let held = self.state.slots.get(&slot).map(|keys| keys.owner);
-                self.check_owner(held, &owner, &format!("slot {slot}"))?;
-                let kcv = Kcv::Tdes(tmk.kcv());
-                self.change(|state| put_tmk(state, slot, owner, tmk)).map_err(Denied::from)?;
-                (LoadedPlace::Slot(slot), kcv)
-            }
-            Brought::Dmk(dmk) => {
-                self.check_owner(self.state.dmk.as_ref().map(|held| held.owner), &owner, "DMK")?;
-                let kcv = Kcv::Tdes(dmk.kcv());
-                self.change(|state| state.dmk = Some(HeldDmk { owner, dmk, done: false }))
-                    .map_err(Denied::from)?;
-                (LoadedPlace::Dmk, kcv)
-            }
-            Brought::Dik2(dik2, factor) => {
-                self.check_owner(self.state.identity.as_ref().map(|held| held.owner), &owner, "DIK2")?;
-                let kcv = Kcv::Tdes(dik2.kcv());
-                self.change(|state| state.identity = Some(Identity { owner, dik2, factor, done: false }))
-                    .map_err(Denied::from)?;
-                (LoadedPlace::Identity, kcv)
-            }
-        })
-    }
-}
-
-/// Puts a TMK beside the one that its slot has.
-pub(super) fn put_tmk(state: &mut super::PadState, slot: Slot, owner: Owner, tmk: Tmk) {
-    match state.slots.get_mut(&slot) {
-        Some(keys) => keys.tmk.take(tmk),
-        None => {
-            state.slots.insert(slot, SlotKeys::first(owner, tmk));
-        }
     }
 }
 

@@ -214,17 +214,17 @@ pub(crate) fn load<K: BlockKey>(
 where
     Rnd1: Protects<K>,
 {
-    use flows::local_load::LoadPad;
+    use crate::testing::suite_01::Suite01;
     let (kld, accept) = accepted(terminal)?;
     let signed = kld.fields(&kld.block(key, place), factor);
-    let kcv = LoadPad::load(terminal.pad_mut(), &accept, &kld_key(&signed))?;
+    let kcv = Suite01::load(terminal.pad_mut(), &accept, &kld_key(&signed))?;
     terminal.pad_mut().loaded(&key_confirm(&[kcv]), &done())?;
     Ok(kcv)
 }
 
 /// A loading up to KLD_ACCEPT.
 pub(crate) fn accepted(terminal: &mut Terminal) -> Result<(Kld, Frame), flows::PadRefusal> {
-    use flows::local_load::LoadPad;
+    use crate::testing::suite_01::Suite01;
     let key = checked(terminal, Role::Downloader);
     let mut kld = Kld::new(&estate().certificate(Role::Downloader));
     let c = terminal.pad_mut().accept(&key, &kld.connect)?;

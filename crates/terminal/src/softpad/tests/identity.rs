@@ -1,13 +1,13 @@
 //! Downloads from an independent RKS: what is taken, and every refusal by name.
 
 use flows::PadRefusal;
-use flows::rks_load::IdentityPad;
 use paycrypto::TdesKey;
 use paycrypto::keys::{Dik2, Mak, Pik, Tdk, Tmk};
 use pki::Role;
 use wire::{Frame, Kcv};
 
 use crate::testing::peers::{Rks, checked, done, frame, key_confirm, load, rks_keys, tlv, value};
+use crate::testing::suite_01::Suite01;
 use crate::testing::{Shared, estate, slot};
 use crate::{LifeCycle, PinPad, Terminal};
 
@@ -30,7 +30,7 @@ fn auth(index: u8) -> Frame {
 fn factored(terminal: &mut Terminal, rks: &mut Rks) -> Result<Frame, PadRefusal> {
     let key = checked(terminal, Role::RksWork);
     let pad = terminal.pad_mut();
-    IdentityPad::begin(pad, slot(3))?;
+    Suite01::begin(pad, slot(3))?;
     let cert = rks.cert(&auth(3), &estate().certificate(Role::RksWork));
     Ok(frame(0x13, &[tlv(0xDF20, &pad.factor(&key, &auth(3), &cert)?)]))
 }
@@ -45,11 +45,11 @@ fn proven(terminal: &mut Terminal, rks: &mut Rks) -> Result<Frame, PadRefusal> {
 }
 
 fn keys(terminal: &mut Terminal, proof: &Frame, keys: &Frame) -> Result<Vec<Kcv>, PadRefusal> {
-    IdentityPad::keys(terminal.pad_mut(), proof, keys)
+    Suite01::keys(terminal.pad_mut(), proof, keys)
 }
 
 fn finish(terminal: &mut Terminal, kcvs: &[Kcv]) {
-    IdentityPad::done(terminal.pad_mut(), &key_confirm(kcvs), &done()).unwrap();
+    Suite01::done(terminal.pad_mut(), &key_confirm(kcvs), &done()).unwrap();
 }
 
 /// What the pad says to RKS_KEYS that this makes; nothing was taken.
@@ -111,7 +111,7 @@ fn df20_is_made_anew_in_each_run() {
 #[test]
 fn without_a_dik2_nothing_leaves() {
     let (mut terminal, _) = estate().full_terminal();
-    let refusal = IdentityPad::begin(terminal.pad_mut(), slot(3)).unwrap_err();
+    let refusal = Suite01::begin(terminal.pad_mut(), slot(3)).unwrap_err();
     assert!(matches!(refusal, PadRefusal::NotPermitted { .. }), "{refusal}");
     assert_eq!(terminal.pad().refusals().newest().unwrap().check, "DIK2");
 }
@@ -235,7 +235,7 @@ fn a_slot_of_another_owner_is_0008() {
     // Also when the first slot wanted is its own.
     let key = checked(&terminal, Role::RksWork);
     let pad = terminal.pad_mut();
-    IdentityPad::begin(pad, slot(4)).unwrap();
+    Suite01::begin(pad, slot(4)).unwrap();
     let cert = rks.cert(&auth(4), &estate().certificate(Role::RksWork));
     let factor = frame(0x13, &[tlv(0xDF20, &pad.factor(&key, &auth(4), &cert).unwrap())]);
     let token = rks.token(&factor);
@@ -256,7 +256,7 @@ fn a_new_dik2_does_not_inherit_the_old_ones_slots() {
     finish(&mut terminal, &kcvs);
     let other = Rks::new();
     load(&mut terminal, &other.dik2(b"factor"), "SN-1001/00", Some(b"factor")).unwrap();
-    let refusal = IdentityPad::begin(terminal.pad_mut(), slot(3)).unwrap_err();
+    let refusal = Suite01::begin(terminal.pad_mut(), slot(3)).unwrap_err();
     assert!(matches!(refusal, PadRefusal::NotPermitted { .. }), "{refusal}");
 }
 
@@ -265,7 +265,7 @@ fn a_certificate_of_another_role_serves_nothing() {
     let (mut terminal, mut rks) = identified();
     let key = checked(&terminal, Role::Downloader);
     let pad = terminal.pad_mut();
-    IdentityPad::begin(pad, slot(3)).unwrap();
+    Suite01::begin(pad, slot(3)).unwrap();
     let cert = rks.cert(&auth(3), &estate().certificate(Role::Downloader));
     let refusal = pad.factor(&key, &auth(3), &cert).unwrap_err();
     assert!(matches!(refusal, PadRefusal::NotPermitted { .. }), "{refusal}");
@@ -275,7 +275,7 @@ fn a_certificate_of_another_role_serves_nothing() {
 fn frames_that_the_pad_did_not_give_are_0008() {
     let (mut terminal, mut rks) = identified();
     let key = checked(&terminal, Role::RksWork);
-    IdentityPad::begin(terminal.pad_mut(), slot(3)).unwrap();
+    Suite01::begin(terminal.pad_mut(), slot(3)).unwrap();
     let cert = rks.cert(&auth(4), &estate().certificate(Role::RksWork));
     let wrong_slot = terminal.pad_mut().factor(&key, &auth(4), &cert).unwrap_err();
     assert!(matches!(wrong_slot, PadRefusal::NotPermitted { .. }));

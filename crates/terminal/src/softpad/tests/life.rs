@@ -201,11 +201,11 @@ fn another_acquirers_root_is_taken_before_the_first_key_or_in_repair_only() {
 
 /// A key whose DONE does not come, so that the terminal stays in repair.
 fn load_in_repair(terminal: &mut Terminal) {
-    use flows::local_load::LoadPad;
+    use crate::testing::suite_01::Suite01;
     let (kld, accept) = crate::testing::peers::accepted(terminal).unwrap();
     let block = kld.block(&Tmk::generate().unwrap(), "SN-1001/03");
     let key = crate::testing::peers::kld_key(&kld.fields(&block, None));
-    LoadPad::load(terminal.pad_mut(), &accept, &key).unwrap();
+    Suite01::load(terminal.pad_mut(), &accept, &key).unwrap();
     assert!(terminal.pad().state.has_keys());
 }
 

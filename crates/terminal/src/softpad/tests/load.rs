@@ -1,7 +1,6 @@
 //! Local loading by an independent KLD: what is taken, and every refusal by name.
 
 use flows::PadRefusal;
-use flows::local_load::LoadPad;
 use paycrypto::TdesKey;
 use paycrypto::keys::{Dik2, Dmk, Mak, Pik, Rnd1, Tmk};
 use paycrypto::rsa::{PrivateKey, PublicKey};
@@ -11,8 +10,9 @@ use wire::{Frame, Kcv};
 
 use crate::softpad::download::Session;
 use crate::softpad::load::Accepted;
-use crate::softpad::slot_keys::OwnerKind;
+use crate::softpad::owner::OwnerKind;
 use crate::testing::peers::{Kld, accepted, checked, done, foreign, frame, key_confirm, kld_key, load, tlv};
+use crate::testing::suite_01::Suite01;
 use crate::testing::{Shared, estate, slot};
 use crate::{LifeCycle, PinPad, Terminal};
 
@@ -33,11 +33,11 @@ fn answer(make: impl FnOnce(&Kld) -> Vec<u8>) -> (Terminal, PadRefusal) {
     let mut terminal = terminal();
     let (kld, accept) = accepted(&mut terminal).unwrap();
     let key = kld_key(&make(&kld));
-    let refusal = LoadPad::load(terminal.pad_mut(), &accept, &key).unwrap_err();
+    let refusal = Suite01::load(terminal.pad_mut(), &accept, &key).unwrap_err();
     assert!(!terminal.pad().state.has_keys());
     // Rnd1 and Rnd2 served one KLD_KEY, good or bad.
     let good = kld_key(&kld.fields(&kld.block(&tmk(), PLACE), None));
-    let again = LoadPad::load(terminal.pad_mut(), &accept, &good).unwrap_err();
+    let again = Suite01::load(terminal.pad_mut(), &accept, &good).unwrap_err();
     assert!(matches!(again, PadRefusal::NotPermitted { .. }));
     (terminal, refusal)
 }
@@ -64,7 +64,7 @@ fn a_tmk_a_dmk_and_a_dik2_each_reach_their_place() {
     assert_eq!((pad.slots()[0].slot, pad.slots()[0].done), (slot(3), true));
     assert_eq!(pad.dmk().unwrap().kcv, Kcv::Tdes(dmk.kcv()));
     assert_eq!(pad.identity().unwrap().kcv, Kcv::Tdes(dik2.kcv()));
-    assert_eq!(pad.state.identity.as_ref().unwrap().factor.as_slice(), FACTOR);
+    assert_eq!(pad.state.tdes.identity.as_ref().unwrap().factor.as_slice(), FACTOR);
     let status = terminal.status();
     assert!(status.dik2.unwrap().done && status.dmk.unwrap().done);
 }
@@ -132,7 +132,7 @@ fn a_signature_of_another_key_is_0005() {
     let signed = kld.fields(&kld.block(&tmk(), PLACE), None);
     let stranger = PrivateKey::generate(2048).unwrap().type1_sign(&signed).unwrap();
     let key = frame(0x23, &[tlv(0xDF11, &stranger)]);
-    let refusal = LoadPad::load(terminal.pad_mut(), &accept, &key).unwrap_err();
+    let refusal = Suite01::load(terminal.pad_mut(), &accept, &key).unwrap_err();
     assert!(matches!(refusal, PadRefusal::ServerNotProven { .. }), "{refusal}");
 }
 
@@ -157,7 +157,7 @@ fn a_block_of_another_loading_is_0007() {
     let (kld, accept) = accepted(&mut terminal).unwrap();
     let block = paycrypto::blocks::wrap(kld.rnd1(), &tmk(), PLACE, &context).unwrap();
     let refusal =
-        LoadPad::load(terminal.pad_mut(), &accept, &kld_key(&kld.fields(&block, None))).unwrap_err();
+        Suite01::load(terminal.pad_mut(), &accept, &kld_key(&kld.fields(&block, None))).unwrap_err();
     assert!(matches!(refusal, PadRefusal::KeyRefused { .. }), "{refusal}");
 }
 
@@ -166,9 +166,9 @@ fn a_replayed_kld_key_is_0005() {
     let mut terminal = terminal();
     let (kld, accept) = accepted(&mut terminal).unwrap();
     let key = kld_key(&kld.fields(&kld.block(&tmk(), PLACE), None));
-    LoadPad::load(terminal.pad_mut(), &accept, &key).unwrap();
+    Suite01::load(terminal.pad_mut(), &accept, &key).unwrap();
     let (_, accept) = accepted(&mut terminal).unwrap();
-    let refusal = LoadPad::load(terminal.pad_mut(), &accept, &key).unwrap_err();
+    let refusal = Suite01::load(terminal.pad_mut(), &accept, &key).unwrap_err();
     assert!(matches!(refusal, PadRefusal::ServerNotProven { .. }), "{refusal}");
 }
 
@@ -211,7 +211,7 @@ fn what_the_pad_did_not_give_is_0008() {
         }
         let changed = frame(0x22, &[tlv(0xDF02, &sn), tlv(0xDF10, &c)]);
         let key = kld_key(&kld.fields(&kld.block(&tmk(), PLACE), None));
-        let refusal = LoadPad::load(terminal.pad_mut(), &changed, &key).unwrap_err();
+        let refusal = Suite01::load(terminal.pad_mut(), &changed, &key).unwrap_err();
         assert!(matches!(refusal, PadRefusal::NotPermitted { .. }), "{change}: {refusal}");
     }
 }
@@ -270,7 +270,7 @@ fn another_acquirers_root_does_not_replace_dmk_or_dik2() {
         } else {
             kld.fields(&kld.block(&Dmk::generate().unwrap(), OWN), None)
         };
-        let refusal = LoadPad::load(terminal.pad_mut(), &accept, &kld_key(&signed)).unwrap_err();
+        let refusal = Suite01::load(terminal.pad_mut(), &accept, &kld_key(&signed)).unwrap_err();
         assert!(matches!(refusal, PadRefusal::NotPermitted { .. }), "{refusal}");
     }
 }
@@ -283,7 +283,7 @@ fn steps_out_of_order_are_0008() {
     assert!(matches!(lost, PadRefusal::NotPermitted { .. }));
     let (kld, accept) = accepted(&mut terminal).unwrap();
     let key = kld_key(&kld.fields(&kld.block(&tmk(), PLACE), None));
-    LoadPad::load(terminal.pad_mut(), &accept, &key).unwrap();
+    Suite01::load(terminal.pad_mut(), &accept, &key).unwrap();
     let other = terminal.pad_mut().loaded(&key_confirm(&[kcv]), &done()).unwrap_err();
     assert!(matches!(other, PadRefusal::NotPermitted { .. }));
     // A key without DONE deploys nothing.
@@ -322,11 +322,11 @@ fn worked_values_of_flow_b_pass_through_the_pad() {
             transcript,
         }));
         let signed = if dik2 { hex(&["with_dik2", "c_ctmk_rnd2"]) } else { hex(&["c_ctmk_rnd2"]) };
-        let kcv = LoadPad::load(pad, &accept, &frame(0x23, &[tlv(0xDF11, &signed)])).unwrap();
+        let kcv = Suite01::load(pad, &accept, &frame(0x23, &[tlv(0xDF11, &signed)])).unwrap();
         let key = if dik2 { hex(&["with_dik2", "dik2"]) } else { hex(&["tmk"]) };
         assert_eq!(kcv, Kcv::Tdes(TdesKey::from_bytes(&key).unwrap().kcv()));
         if dik2 {
-            let factor = &pad.state.identity.as_ref().unwrap().factor;
+            let factor = &pad.state.tdes.identity.as_ref().unwrap().factor;
             assert_eq!(factor.as_slice(), hex(&["with_dik2", "factor"]));
         }
     }
@@ -364,11 +364,11 @@ fn power_cut_at_each_step_leaves_the_old_key_or_the_new_one() {
         if cut == 1 {
             // The disk is full when the key comes: nothing leaves.
             disk.full_after(0);
-            let refusal = LoadPad::load(terminal.pad_mut(), &accept, &key).unwrap_err();
+            let refusal = Suite01::load(terminal.pad_mut(), &accept, &key).unwrap_err();
             assert!(matches!(refusal, PadRefusal::Failed { .. }), "{refusal}");
             disk.full_after(usize::MAX);
         } else if cut > 1 {
-            LoadPad::load(terminal.pad_mut(), &accept, &key).unwrap();
+            Suite01::load(terminal.pad_mut(), &accept, &key).unwrap();
         }
         if cut == 3 {
             terminal.pad_mut().loaded(&key_confirm(&[kcv]), &done()).unwrap();
@@ -379,7 +379,7 @@ fn power_cut_at_each_step_leaves_the_old_key_or_the_new_one() {
         let expected = if cut < 2 { (old, None, true) } else { (kcv, Some(old), cut == 3) };
         assert_eq!((slots[0].kcv, slots[0].previous, slots[0].done), expected, "cut {cut}");
         // A cut ended the loading: what was to follow is refused, and the next one works.
-        let lost = LoadPad::load(terminal.pad_mut(), &accept, &key);
+        let lost = Suite01::load(terminal.pad_mut(), &accept, &key);
         assert!(matches!(lost, Err(PadRefusal::NotPermitted { .. })), "cut {cut}");
         load(&mut terminal, &new, PLACE, None).unwrap();
         assert_eq!(terminal.pad().slots()[0].previous, Some(old), "cut {cut}");
@@ -395,16 +395,16 @@ fn a_broken_loading_of_dik2_is_mended_by_the_next() {
     let dik2 = Dik2::generate().unwrap();
     let key = kld_key(&kld.fields(&kld.block(&dik2, OWN), Some(FACTOR)));
     disk.full_after(0);
-    LoadPad::load(terminal.pad_mut(), &accept, &key).unwrap_err();
+    Suite01::load(terminal.pad_mut(), &accept, &key).unwrap_err();
     disk.full_after(usize::MAX);
     assert_eq!(terminal.pad().identity().unwrap().kcv, old);
     // KEY_CONFIRM may leave: then key and factor are there together, though DONE never comes.
     let (kld, accept) = accepted(&mut terminal).unwrap();
     let key = kld_key(&kld.fields(&kld.block(&dik2, OWN), Some(FACTOR)));
-    LoadPad::load(terminal.pad_mut(), &accept, &key).unwrap();
+    Suite01::load(terminal.pad_mut(), &accept, &key).unwrap();
     drop(terminal);
     let terminal = Terminal::open_from(disk).unwrap();
-    let held = terminal.pad().state.identity.as_ref().unwrap();
+    let held = terminal.pad().state.tdes.identity.as_ref().unwrap();
     assert_eq!((held.dik2.kcv(), held.factor.as_slice(), held.done), (dik2.kcv(), FACTOR, false));
 }
 

@@ -1,7 +1,5 @@
 //! The lid and the sensors at every step of every flow.
 
-use flows::local_load::LoadPad;
-use flows::rks_load::IdentityPad;
 use flows::tmk_download::DownloadPad;
 use flows::{PadRefusal, tmk_download};
 use paycrypto::keys::{Dmk, Tmk};
@@ -11,6 +9,7 @@ use wire::{ErrorCode, ErrorMessage};
 use super::{challenged, key_frame};
 use crate::board::{Board, BoardError, Readings, SharedBoard};
 use crate::testing::peers::{Rks, accepted, checked, done, frame, key_confirm, kld_key, load, rks_keys, tlv};
+use crate::testing::suite_01::Suite01;
 use crate::testing::{Kms, Shared, estate, slot};
 use crate::{LifeCycle, PinPad, Terminal, collect};
 
@@ -85,9 +84,9 @@ fn lid_opened_before_each_step_of_a_loading_wipes_and_is_0008() {
             let key = kld_key(&kld.fields(&kld.block(&Tmk::generate().unwrap(), "SN-1001/05"), None));
             if step == 1 {
                 open();
-                LoadPad::load(terminal.pad_mut(), &accept, &key).unwrap_err()
+                Suite01::load(terminal.pad_mut(), &accept, &key).unwrap_err()
             } else {
-                let kcv = LoadPad::load(terminal.pad_mut(), &accept, &key).unwrap();
+                let kcv = Suite01::load(terminal.pad_mut(), &accept, &key).unwrap();
                 open();
                 terminal.pad_mut().loaded(&key_confirm(&[kcv]), &done()).unwrap_err()
             }
@@ -124,7 +123,7 @@ fn rks_until(
     let auth = frame(0x11, &[tlv(0xDF01, &[1]), tlv(0xDF02, b"SN-1001"), tlv(0xDF04, &[7])]);
     let cert = rks.cert(&auth, &estate().certificate(Role::RksWork));
     open(0);
-    IdentityPad::begin(pad, slot(7))?;
+    Suite01::begin(pad, slot(7))?;
     open(1);
     let factor = frame(0x13, &[tlv(0xDF20, &pad.factor(&key, &auth, &cert)?)]);
     let token = rks.token(&factor);
@@ -133,9 +132,9 @@ fn rks_until(
     rks.prove(&proof);
     let message = rks_keys(&[&rks.block(&Tmk::generate().unwrap(), "SN-1001/07", &[])], false);
     open(3);
-    let kcvs = IdentityPad::keys(pad, &proof, &message)?;
+    let kcvs = Suite01::keys(pad, &proof, &message)?;
     open(4);
-    IdentityPad::done(pad, &key_confirm(&kcvs), &done())
+    Suite01::done(pad, &key_confirm(&kcvs), &done())
 }
 
 #[test]
@@ -147,7 +146,7 @@ fn a_wiped_terminal_says_0008_to_everything() {
     assert_wiped(&terminal, "poll");
     assert!(code_of(&terminal.pad_mut().start(slot(3)).unwrap_err()));
     assert!(matches!(accepted(&mut terminal), Err(PadRefusal::NotPermitted { .. })));
-    let begun = IdentityPad::begin(terminal.pad_mut(), slot(3));
+    let begun = Suite01::begin(terminal.pad_mut(), slot(3));
     assert!(matches!(begun, Err(PadRefusal::NotPermitted { .. })));
     let refusal = collect::answer(&mut terminal, &estate().collect()).unwrap_err();
     assert_eq!(refusal.fault.code, ErrorCode::NotPermittedNow);
@@ -237,7 +236,7 @@ fn in_production_a_key_of_the_acquirers_root_survives_the_lid_and_one_of_the_tk_
     kms.load_to_confirm(&mut terminal, slot(3), &Tmk::generate().unwrap()).unwrap();
     let (kld, accept) = accepted(&mut terminal).unwrap();
     let key = kld_key(&kld.fields(&kld.block(&Tmk::generate().unwrap(), "SN-1001/05"), None));
-    LoadPad::load(terminal.pad_mut(), &accept, &key).unwrap();
+    Suite01::load(terminal.pad_mut(), &accept, &key).unwrap();
     board.change(|readings| readings.lid_open = true);
     terminal.poll().unwrap_err();
     let slots: Vec<_> = terminal.pad().slots().iter().map(|status| status.slot).collect();

@@ -1,8 +1,6 @@
 //! Any sequence of sign-ins, transactions, power cuts, wipes and clocks: the two ends always have keys in common, nothing
 //! is worked with that was not confirmed, and nobody gets more PINs than the rate allows.
 
-use flows::local_load::LoadPad;
-use flows::sign_in::SignInPad;
 use paycrypto::keys::Tmk;
 use pinblock::{Format, Pan, Pin};
 use proptest::prelude::*;
@@ -12,6 +10,8 @@ use super::transaction::Hands;
 use crate::board::SharedBoard;
 use crate::testing::peers::{accepted, frame, kld_key, load, tlv};
 use crate::testing::session_peers::{Host, confirm, sign_in};
+use crate::testing::sessions_01::Sessions01 as _;
+use crate::testing::suite_01::Suite01;
 use crate::testing::{Shared, estate, slot};
 use crate::{Clock, LifeCycle, PinPad, SoftPad, Terminal, TransactionPad};
 
@@ -115,7 +115,7 @@ proptest! {
                     } else {
                         accepted(&mut terminal).is_ok_and(|(kld, accept)| {
                             let key = kld_key(&kld.fields(&kld.block(&tmk, PLACE), None));
-                            LoadPad::load(terminal.pad_mut(), &accept, &key).is_ok()
+                            Suite01::load(terminal.pad_mut(), &accept, &key).is_ok()
                         })
                     };
                     prop_assert_eq!(loaded, !wiped);
