@@ -15,8 +15,8 @@ pub trait DevicePad {
     fn device_request(&mut self) -> Result<Vec<u8>, PadRefusal>;
 
     /// Installs the certificate of that key, X.509 DER, the intermediates nearest to it first. It is on disk when this
-    /// returns, and replaces one that was there. Chain, dates and role were checked by the terminal; that key and serial
-    /// are its own, the PIN pad checks itself.
+    /// returns, and replaces one that was there. Its role was checked by the terminal, and its chain where the terminal has
+    /// a root for it; that key and serial are its own, the PIN pad checks itself.
     ///
     /// # Errors
     /// [`InstallRefusal`]; [`PadRefusal::NotPermitted`] outside production and repair.

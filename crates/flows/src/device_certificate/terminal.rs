@@ -58,16 +58,15 @@ impl ExpectCertificate {
     }
 }
 
-/// DEVICE_CERTIFICATE was read. Nothing of it is believed yet: the driver checks chain, dates and role, the PIN pad that key
-/// and serial are its own.
+/// DEVICE_CERTIFICATE was read. Nothing of it is believed yet: the driver checks role and, where it has a root for it, chain
+/// and dates; the PIN pad that key and serial are its own.
 #[derive(Debug)]
 pub struct Offered {
     certificate: DeviceCertificate,
 }
 
 impl Offered {
-    /// The certificate and its intermediates, for the driver to check: chain to a root that may issue the role device,
-    /// dates, revocation.
+    /// The certificate and its intermediates, for the driver to check.
     pub fn certificate(&self) -> &DeviceCertificate {
         &self.certificate
     }
