@@ -10,14 +10,14 @@ use hsm::{
     KeyBlock, Refusal,
     commands::{
         AnswerChallenge, CheckAnswer, CheckCollected, CheckWorkKey, ExportDik1, ExportHeld, Held, ImportDik1,
-        Load, LoadTerminal, OpenCollected, PinRefusal, ReleaseRksKeys, ReleaseTmk, Reply, Request,
-        RksKeyKind, RksWanted, SealRksToken, SignTls, TlsScheme, TransportKeyBlocks, WorkKeyOf,
+        Load, LoadTerminal, OpenCollected, PinRefusal, ReleaseRksKeys, Reply, Request, RksKeyKind, RksWanted,
+        SealRksToken, SignTls, TlsScheme, TransportKeyBlocks, WorkKeyOf,
     },
 };
 use keyblock::{KeyVersion, Version};
 use paycrypto::{AesKey, TdesKey, keys::Rnd1, rks::AtTk1, rsa::PrivateKey, rsa::PublicKey};
 
-use crate::{Duty, SoftHsm, create, hex, lmk::Binding, purpose::Purpose, rks_tickets::Token, tickets::Party};
+use crate::{Duty, SoftHsm, create, hex, lmk::Binding, purpose::Purpose, rks_tickets::Token};
 
 pub(crate) const OWNER: &str = "ACQ";
 pub(crate) const PAD: &str = "SN-1";
@@ -297,25 +297,6 @@ impl Room {
                 Request::LoadTerminal(LoadTerminal { escrow_under: Some(under), ..load.clone() })
             }),
         ]
-    }
-
-    fn release_tmk(&self) -> ReleaseTmk {
-        let tk_hash = paycrypto::digest::sha256(&[self.tek.expose(), self.auk.expose()].concat());
-        let rnd2 = [0x81; 8];
-        ReleaseTmk {
-            ticket: self.hsm.tickets.issue(&Party { pin_pad: PAD, owner: OWNER, tk_hash: &tk_hash }, rnd2),
-            crnd2: self.auk.encrypt_block(rnd2),
-            transport_key: Some(TransportKeyBlocks {
-                tek: self.block(Purpose::Tek, Some("SN-1/00")),
-                auk: self.block(Purpose::Auk, Some("SN-1/00")),
-            }),
-            pin_pad: PAD.into(),
-            owner: OWNER.into(),
-            slot: 3,
-            context: [0; 16],
-            pending: None,
-            avoid: vec![],
-        }
     }
 
     fn load_terminal(&self) -> LoadTerminal {

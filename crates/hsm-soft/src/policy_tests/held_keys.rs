@@ -2,11 +2,11 @@
 
 use hsm::commands::{
     ExportDik1, ExportHeld, Held, Load, LoadTerminal, ReleaseRksKeys, ReleaseTmk, Request, RksKeyKind,
-    RksWanted, SealRksToken,
+    RksWanted, SealRksToken, TransportKeyBlocks,
 };
 
 use super::{Field, OWNER, PAD, Room, field};
-use crate::purpose::Purpose;
+use crate::{purpose::Purpose, tickets::Party};
 
 impl Room {
     pub(super) fn held_keys(&self) -> Vec<Field> {
@@ -59,5 +59,24 @@ impl Room {
             Request::ReleaseTmk(ReleaseTmk { pending: Some(pending), ..release.clone() })
         }));
         fields
+    }
+
+    fn release_tmk(&self) -> ReleaseTmk {
+        let tk_hash = paycrypto::digest::sha256(&[self.tek.expose(), self.auk.expose()].concat());
+        let rnd2 = [0x81; 8];
+        ReleaseTmk {
+            ticket: self.hsm.tickets.issue(&Party { pin_pad: PAD, owner: OWNER, tk_hash: &tk_hash }, rnd2),
+            crnd2: self.auk.encrypt_block(rnd2),
+            transport_key: Some(TransportKeyBlocks {
+                tek: self.block(Purpose::Tek, Some("SN-1/00")),
+                auk: self.block(Purpose::Auk, Some("SN-1/00")),
+            }),
+            pin_pad: PAD.into(),
+            owner: OWNER.into(),
+            slot: 3,
+            context: [0; 16],
+            pending: None,
+            avoid: vec![],
+        }
     }
 }

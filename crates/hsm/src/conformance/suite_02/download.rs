@@ -9,7 +9,7 @@ use paycrypto::ec::{
 use super::{
     super::{OWNER, PAD, refused},
     collect::collected,
-    peer::{Server, Side, context, filled, frame, hole, th, with},
+    peer::{Server, Side, context, filled, frame, hole, malformed, th, with},
 };
 use crate::{
     Hsm, HsmError, KeyBlock, Refusal,
@@ -298,10 +298,6 @@ impl Suite {
 
 fn not_proven(refusal: &Refusal) -> bool {
     *refusal == Refusal::NotProven
-}
-
-fn malformed(refusal: &Refusal) -> bool {
-    matches!(refusal, Refusal::Malformed { .. })
 }
 
 fn ask(side: &Side, secret: HelloSecret) -> AnswerHello {

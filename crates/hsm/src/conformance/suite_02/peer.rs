@@ -5,7 +5,10 @@ use paycrypto::{
     ec::{AgreementKey, NONCE, Nonces, POINT, PublicPoint, Schedule, StaticSecret, TranscriptHash},
 };
 
-use crate::commands::{Hole, Peer};
+use crate::{
+    Refusal,
+    commands::{Hole, Peer},
+};
 
 /// A terminal or a device in one run.
 pub(super) struct Side {
@@ -97,4 +100,8 @@ pub(super) fn th(letter: u8, frames: &[&[u8]]) -> TranscriptHash {
 /// Optional block `11` after these frames.
 pub(super) fn context(said: &[u8]) -> [u8; 16] {
     digest::sha256(said)[..16].try_into().unwrap()
+}
+
+pub(super) fn malformed(refusal: &Refusal) -> bool {
+    matches!(refusal, Refusal::Malformed { .. })
 }

@@ -13,7 +13,7 @@ use paycrypto::{
 use super::{
     super::{ExchangeAes, OWNER, PAD, refused},
     collect::make,
-    peer::{Server, Side, context, filled, frame, hole, th, with},
+    peer::{Server, Side, context, filled, frame, hole, malformed, th, with},
 };
 use crate::{
     Hsm, KeyBlock, Refusal,
@@ -353,10 +353,6 @@ impl Rks {
         let misused = AnswerFactor { dik1: Some(made[0].block.clone()), ..asks() };
         refused(hsm.call(misused).await, |r| matches!(r, Refusal::WrongUse { .. }));
     }
-}
-
-fn malformed(refusal: &Refusal) -> bool {
-    matches!(refusal, Refusal::Malformed { .. })
 }
 
 fn device_not_proven(refusal: &Refusal) -> bool {
