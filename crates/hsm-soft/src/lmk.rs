@@ -15,7 +15,10 @@
 
 use hsm::{KeyBlock, Refusal};
 use keyblock::{Exportability, Header, Kbpk, KeyVersion, Version};
-use paycrypto::AesKey;
+use paycrypto::{
+    AesKey,
+    hygiene::{PoorKey, refuse_repeated},
+};
 use zeroize::Zeroizing;
 
 use crate::{
@@ -162,6 +165,10 @@ impl Lmk {
                 found: found.into(),
             });
         }
+        if purpose.is_aes_key() {
+            let poor = |e: PoorKey| Refusal::WrongUse { what: what.into(), found: e.to_string() };
+            refuse_repeated(&key).map_err(poor)?;
+        }
         let tk_hash = header.optional(TK_HASH).map(str::to_owned);
         Ok((*purpose, Opened { key, tk_hash, header }))
     }
@@ -218,17 +225,21 @@ mod tests {
         Lmk::new(&keys).unwrap()
     }
 
+    /// Twenty-four bytes of which no part is another.
+    const KEY: [u8; 24] =
+        [7, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23];
+
     const HERE: Binding<'_> = Binding { place: Some("SN-1/00"), owner: "ACQ", tk_hash: None };
 
     #[test]
     fn a_key_opens_for_its_own_purpose_only() {
         let lmk = lmk(1);
         for made in Purpose::ALL {
-            let block = lmk.wrap(made, HERE, &[7; 24]).unwrap();
+            let block = lmk.wrap(made, HERE, &KEY).unwrap();
             for asked in Purpose::ALL {
                 let opened = lmk.open("key", &block, asked, HERE);
                 match opened {
-                    Ok(opened) if made == asked => assert_eq!(&*opened.key, &[7; 24]),
+                    Ok(opened) if made == asked => assert_eq!(&*opened.key, &KEY),
                     Err(Refusal::WrongUse { .. }) if made != asked => {}
                     _ => panic!("{made:?} as {asked:?}"),
                 }

@@ -202,6 +202,12 @@ impl Purpose {
         }
     }
 
+    /// Whether its blocks hold an AES key, or a secret that keys are derived from: such a one is refused when it is one
+    /// part repeated, however it came under the LMK (R6). A factor is no key; a component is looked at when it is typed.
+    pub(crate) fn is_aes_key(self) -> bool {
+        self.rule().algorithm == Algorithm::AES && !matches!(self, Self::FactorAes | Self::ComponentAes)
+    }
+
     /// Whether a header, authentic by now, is of this purpose.
     pub(crate) fn is_of(self, header: &Header) -> bool {
         let rule = self.rule();

@@ -4,7 +4,6 @@ use hsm::{KeyBlock, Refusal};
 use paycrypto::{
     Error,
     ec::keys::{Dmk, Mak, Pik, Tdk, Tmk},
-    hygiene::refuse_repeated,
 };
 
 use crate::{SoftHsm, lmk::Binding, purpose::Purpose};
@@ -80,7 +79,7 @@ pub(super) fn load_or_make<K: HeldEc>(
     }
 }
 
-/// The key in `block`, which must be this key of this place. Poor keys are refused, however they came here. `name` is for
+/// The key in `block`, which must be this key of this place. Poor keys are refused where blocks are opened. `name` is for
 /// refusals.
 pub(super) fn load<K: HeldEc>(
     hsm: &SoftHsm,
@@ -89,8 +88,6 @@ pub(super) fn load<K: HeldEc>(
     block: &KeyBlock,
 ) -> Result<K, Refusal> {
     let opened = hsm.lmk.open(name, block, K::PURPOSE, bound)?;
-    refuse_repeated(&opened.key)
-        .map_err(|e| Refusal::WrongUse { what: name.into(), found: e.to_string() })?;
     K::of(&opened.key).ok_or_else(|| Refusal::WrongUse {
         what: name.into(),
         found: format!("a key of {} bytes", opened.key.len()),

@@ -91,15 +91,15 @@ impl PinKey {
 
 fn seal(zone: &ZonePin, to: Format, pin: &Pin, pan: &Pan) -> PinOutcome {
     let not_made = |e: &dyn std::fmt::Display| PinRefusal::Key(Refusal::NotMade { why: e.to_string() });
+    // Formats 3 and 4 have random fill: from the source that keys come from, which is tested.
+    let mut fill = Zeroizing::new([0; 8]);
+    paycrypto::random::fill(&mut *fill).map_err(|e| not_made(&e))?;
     match zone {
         ZonePin::Tdes(key) => {
-            let clear = pinblock::encode(to, pin, Some(pan)).map_err(|e| not_made(&e))?;
+            let clear = pinblock::encode_filled(to, pin, Some(pan), &fill).map_err(|e| not_made(&e))?;
             Ok(key.encrypt_block(*clear.expose()).to_vec())
         }
-        ZonePin::Aes(key) => {
-            let block = pinblock::encode_format4(pin, pan, key).map_err(|e| not_made(&e))?;
-            Ok(block.to_vec())
-        }
+        ZonePin::Aes(key) => Ok(pinblock::encode_format4_filled(pin, pan, key, &fill).to_vec()),
     }
 }
 

@@ -91,6 +91,43 @@ fn r6_a_poor_key_is_refused_at_use_in_every_field() {
     assert!(tried > 1000, "{tried} uses of poor keys");
 }
 
+/// Purposes whose blocks under the LMK hold an AES key, or a secret of suite 02, that a command uses; and its length.
+fn aes_length(purpose: Purpose) -> Option<usize> {
+    match purpose {
+        Purpose::TmkAes | Purpose::PikAes | Purpose::MakAes | Purpose::TdkAes => Some(16),
+        Purpose::FactorAes | Purpose::ComponentAes => None,
+        other => (other.rule().algorithm == Algorithm::AES).then_some(32),
+    }
+}
+
+/// AES has no weak keys; one part that is repeated, zeros among them, comes from no good generator.
+#[test]
+fn r6_a_repeated_aes_key_is_refused_at_use_in_every_field() {
+    let room = Room::new();
+    let (mut tried, mut taken) = (0, Vec::new());
+    for field in room.fields() {
+        for purpose in field.takes {
+            let Some(length) = aes_length(*purpose) else { continue };
+            let half = digest::sha256(b"half")[..length / 2].to_vec();
+            for key in [vec![0; length], vec![0xFF; length], half.repeat(2)] {
+                let bound = Binding { place: field.place, owner: OWNER, tk_hash: Some(&room.tk_hash) };
+                let version = keyblock::KeyVersion::UNUSED;
+                let notes = [(NAME, "name")];
+                let block = room.hsm.lmk.wrap_noted(*purpose, bound, version, &notes, &key).unwrap();
+                let refusal = room.refusal((field.request)(block));
+                let told = refusal.as_ref().map(ToString::to_string).unwrap_or_default();
+                if !told.contains("repeated") {
+                    taken.push(format!("{} ({purpose:?}): {told}", field.name));
+                }
+                tried += 1;
+            }
+        }
+    }
+    taken.dedup();
+    assert!(taken.is_empty(), "{taken:#?}");
+    assert!(tried > 50, "{tried} uses of repeated keys");
+}
+
 #[test]
 fn r6_a_poor_dik1_gives_a_token_that_nothing_opens() {
     let room = Room::new();
