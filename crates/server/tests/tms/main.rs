@@ -22,4 +22,5 @@ mod publishing;
 mod seals;
 mod sessions;
 mod strangers;
+mod suite_02;
 mod tampering;
