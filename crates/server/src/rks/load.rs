@@ -23,7 +23,7 @@ use store::{
     ConfirmOutcome, Identity, LoadedKey, PutWorking, SlotRecord, Store, TerminalRecord, WorkingOutcome,
 };
 use tokio::io::{AsyncRead, AsyncWrite};
-use wire::{Device, Fields, Frame, Kcv, Suite};
+use wire::{Device, Fields, Frame, Kcv, Slot, Suite};
 
 use super::{
     plan::{Given, Item, Nothing, Plan},
@@ -201,7 +201,7 @@ impl<S: Store, H: Hsm> Kms<S, H> {
                     return Err(not_proven(error, doubt.as_deref()));
                 }
                 self.keep_refusals(&known.terminal.sn, "RKS_AUTH", run.told).await?;
-                return Err(self.refuse_device(&known.terminal, &proof, reason).await?);
+                return Err(self.refuse_device(&known.terminal, proof.slot(), reason).await?);
             }
         };
         let offered = self.offer(&run, plan, &proof, &token.ticket, &known.terminal, doubt.as_deref()).await;
@@ -316,7 +316,10 @@ impl<S: Store, H: Hsm> Kms<S, H> {
             }
             Stored::Again => None,
             Stored::StaleTk => return Err(Reason::AnotherWon.into()),
-            Stored::LowerSuite => return Err(Reason::SuiteNotSupported { suite: U::ID }.into()),
+            Stored::LowerSuite => {
+                let reason = Reason::SuiteNotSupported { suite: U::ID };
+                return Err(self.refuse_device(terminal, item.slot, reason).await?);
+            }
         };
         for (kind, held) in &mut item.working {
             let key = next()?;
@@ -390,13 +393,13 @@ impl<S: Store, H: Hsm> Kms<S, H> {
         }
     }
 
-    async fn refuse_device<U: RksServerSuite>(
+    async fn refuse_device(
         &self,
         terminal: &TerminalRecord,
-        proof: &Proof<U>,
+        slot: Slot,
         reason: Reason,
     ) -> Result<LoadEnd, LoadEnd> {
-        let detail = json!({ "slot": proof.slot().index(), "reason": reason.to_string() });
+        let detail = json!({ "slot": slot.index(), "reason": reason.to_string() });
         let sn = terminal.sn.as_str();
         self.store.audit_append(event("rks.refused", sn, sn, detail)).await?;
         Ok(reason.into())

@@ -9,8 +9,10 @@ use crate::support::{
     line::{End, connect},
     rks::RawDevice,
     rks_ec::{self, EcDevice, derive, with},
+    shop::Shop,
     tlv,
-    world::{Options, Server, World, results},
+    tms_ec::EcPos,
+    world::{Options, World, results},
 };
 
 const REFUSED: End = End::Code(0x0006);
@@ -247,22 +249,68 @@ fn a_device_of_the_other_suite_is_a_stranger() {
     assert_eq!(world.count("tmks WHERE state = 'active'"), 6);
 }
 
-/// A slot that was on suite 02 goes back to 01 by an act of two people only.
+/// A slot that was on suite 02 goes back to 01 by an act of two people only; the proven device is told.
 #[test]
 fn a_slot_that_has_held_a_key_of_suite_02_gets_none_of_suite_01() {
+    let (device, pos) = (RawDevice::new("SN-1"), EcPos::new("SN-1"));
+    let (rks, more) = (Some((vec![0], false, 8)), "[tms]\n".into());
+    let shop = Shop::with_options(&[], &Options { suite_02: true, rks, more, ..Options::default() });
+    rks_ec::take(&shop.server, &rks_ec::report("run-02", &[pos.entry()]));
+    results(&post_report(&shop.server, &crate::support::rks::report("run-01", &[device.entry()])));
+    device.load_on(&mut connect(shop.server.terminals), 0).unwrap();
+    let mut line = connect(shop.server.terminals);
+    let (session, tmk) = pos.load(&mut line, 0).unwrap();
+    line.send(&session.confirm(&tmk));
+    line.expect(tlv::DONE).unwrap();
+    let ended = device.load_on(&mut connect(shop.server.terminals), 0);
+    assert_eq!(ended.unwrap_err(), End::Code(0x0009));
+    assert_eq!(shop.world.keys("SN-1", 0, "active"), [crate::support::rks::hex(&tmk.kcv)]);
+    assert_eq!(shop.world.events("rks.refused", "SN-1").len(), 1);
+}
+
+/// A DIK2 of suite 02 gives way to none of suite 01.
+#[test]
+fn a_report_that_lowers_a_devices_dik2_is_refused() {
     let device = EcDevice::new("SN-1");
-    let options = Options { rks: Some((vec![0], false, 8)), ..Options::default() };
-    let (world, server) = with(&[&device], &options);
-    device.load_on(&mut connect(server.terminals), 0).unwrap();
-    // The same terminal with a DIK2 of suite 01, as a database that somebody changed would say.
-    world.sql().execute("DELETE FROM key_suites WHERE key = 'dik2'", []).ok();
-    let tdes = RawDevice::new("SN-1");
-    let mut lower = crate::support::rks::report("run-03", &[tdes.entry()]);
+    let (_world, server) = with(&[&device], &Options::default());
+    let mut lower = crate::support::rks::report("run-03", &[RawDevice::new("SN-1").entry()]);
     lower["opened_at"] = json!("2026-11-20T13:00:00Z");
     lower["closed_at"] = json!("2026-11-20T14:00:00Z");
-    let answered = results(&post_report(&server, &lower));
-    assert_eq!(answered[0]["ok"], json!(false), "{answered:?}");
-    assert_eq!(world.keys("SN-1", 0, "active").len(), 1);
+    assert_eq!(results(&post_report(&server, &lower))[0]["ok"], json!(false));
+    device.load_on(&mut connect(server.terminals), 0).unwrap();
+}
+
+/// What a report says of a key of suite 02 must fit it.
+#[test]
+fn a_report_whose_check_values_counters_or_labels_are_of_the_other_suite_is_refused() {
+    let device = EcDevice::new("SN-1");
+    let (world, server) = with(&[&device], &Options::default());
+    let tmk = ec::random::<16>();
+    let key = |counter: Option<u64>| {
+        let block = rks_ec::under_exchange(("K1", "B"), ("SN-2", 3), &tmk);
+        let mut key = json!({ "kind": "tmk", "slot": 3, "kcv": crate::support::rks::hex(&ec::kcv(&tmk)), "block": block });
+        if let Some(counter) = counter {
+            key["load_counter"] = json!(counter);
+        }
+        json!({ "sn": "SN-2", "ok": true, "keys": [key] })
+    };
+    let answer = |entry: serde_json::Value| {
+        let result = results(&post_report(&server, &rks_ec::report("run-04", &[entry]))).remove(0);
+        result["code"].as_str().unwrap().to_owned()
+    };
+    assert_eq!(answer(key(None)), "malformed");
+    assert_eq!(answer(key(Some(0))), "malformed");
+    let mut labelled = EcDevice::new("SN-3").entry();
+    labelled["keys"][0]["label"] = json!(crate::support::rks::DIK1);
+    assert_eq!(answer(labelled), "wrong-suite");
+    let mut under = key(Some(5));
+    under["keys"][0]["block"] = json!(RawDevice::new("SN-2").under_exchange("K1", "B", 3, &tmk));
+    assert_eq!(answer(under), "block-refused", "TDES carries no AES key");
+    assert_eq!(world.count("tmks"), 0);
+    // With its counter it is taken, and the next one that leaves is above it.
+    rks_ec::take(&server, &rks_ec::report("run-05", &[key(Some(5))]));
+    let kept = "SELECT counter FROM load_counters WHERE key_serial = 'SN-2' AND slot = 3";
+    assert_eq!(world.sql().query_row(kept, [], |row| row.get::<_, i64>(0)), Ok(5));
 }
 
 /// The HSM remembers nothing between two steps, and what it sealed opens in no other process: the device asks again.
