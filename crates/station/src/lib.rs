@@ -19,6 +19,7 @@
 //! [`kld`] is the house's other device that works under two cards at a terminal's cable: the key loading device, whose
 //! keys are in an HSM process of its own.
 
+pub mod allowance;
 pub mod approve;
 mod both_cards;
 mod card;

@@ -8,6 +8,7 @@ use store::{DeviceStore as _, RefusalEntry, SlotRecord, SqliteStore, Store as _,
 
 use super::{
     import::Import,
+    suites::Suites,
     server::open_store,
     work_key::{Of, WorkKeyInstall, WorkKeyRequest},
 };
@@ -24,6 +25,7 @@ pub(crate) enum Kms {
     Terminal(OneTerminal),
     /// Show why terminals refused to make or release a key, as they told it.
     Refusals(Refusals),
+    Suites(Suites),
     Import(Import),
     WorkKeyRequest(WorkKeyRequest),
     WorkKeyInstall(WorkKeyInstall),
@@ -80,6 +82,7 @@ impl Kms {
                 Self::Terminals(terminals) => terminals.run().await,
                 Self::Terminal(terminal) => terminal.run().await,
                 Self::Refusals(refusals) => refusals.run().await,
+                Self::Suites(suites) => suites.run().await,
                 Self::Import(import) => import.run().await,
                 Self::WorkKeyRequest(request) => request.run(Of::Kms).await,
                 Self::WorkKeyInstall(install) => install.run(Of::Kms).await,

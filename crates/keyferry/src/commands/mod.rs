@@ -1,10 +1,12 @@
 //! One file a command.
 
+mod allow_suite;
 pub(crate) mod audit;
 pub(crate) mod backup;
 pub(crate) mod ca;
 pub(crate) mod calc;
 pub(crate) mod component;
+pub(crate) mod device;
 pub(crate) mod host;
 pub(crate) mod hsm;
 pub(crate) mod import;
@@ -16,6 +18,7 @@ pub(crate) mod rks;
 pub(crate) mod server;
 pub(crate) mod station;
 pub(crate) mod suite;
+mod suites;
 pub(crate) mod terminal;
 pub(crate) mod tms;
 pub(crate) mod window;

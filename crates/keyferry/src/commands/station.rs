@@ -20,7 +20,7 @@ use station::{
 };
 use wire::Serial;
 
-use super::{repair::Repair, suite::SuiteName, window::Window};
+use super::{allow_suite::AllowSuite, device::Device, repair::Repair, suite::SuiteName, window::Window};
 use crate::{secret::Source, show, time};
 
 /// The operator station: collect transport keys under two cards, upload them.
@@ -36,8 +36,12 @@ pub(crate) enum Station {
     Approve(Decide),
     /// Reject a replacement with the administrator card.
     Reject(Decide),
+    AllowSuite(AllowSuite),
     /// Bring a repair authorisation to a deployed or tampered terminal: it wipes every key and enters repair.
     Repair(Repair),
+    /// Device certificates of terminals' PIN pads.
+    #[command(subcommand)]
+    Device(Device),
     /// Windows in which terminals may ask the server to collect them.
     #[command(subcommand)]
     Window(Window),
@@ -166,7 +170,9 @@ impl Station {
             Self::Replacements(config) => replacements(&Settings::read(&config.config)?),
             Self::Approve(decide) => decide.run(Decision::Replace),
             Self::Reject(decide) => decide.run(Decision::Reject),
+            Self::AllowSuite(allow) => allow.run(),
             Self::Repair(repair) => repair.run(),
+            Self::Device(device) => device.run(),
             Self::Window(window) => window.run(),
         }
     }
