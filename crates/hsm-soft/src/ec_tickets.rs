@@ -7,6 +7,8 @@
 //! | begun, B | `ephemeral key (32) ‖ nonce (32)` |
 //! | released | `schedule (65) ‖ index (1) ‖ check value (5)` for each key |
 
+use std::time::Instant;
+
 use hsm::Refusal;
 use paycrypto::ec::{KEPT_SCHEDULE, LoadedKey, Schedule};
 use zeroize::Zeroizing;
@@ -47,10 +49,7 @@ impl EcTickets {
 
     /// Opens what [`EcTickets::seal`] gave this party, lately.
     pub(crate) fn open(&self, party: Party<'_>, ticket: &[u8]) -> Result<Zeroizing<Vec<u8>>, Refusal> {
-        self.0.open(party, ticket).map_err(|defect| match defect {
-            SealDefect::Foreign => Refusal::NotProven,
-            SealDefect::Expired => Refusal::TicketExpired,
-        })
+        self.0.open(party, ticket).map_err(refusal)
     }
 
     pub(crate) fn seal_run(&self, party: Party<'_>, run: &Run) -> Result<Vec<u8>, Refusal> {
@@ -58,10 +57,15 @@ impl EcTickets {
     }
 
     pub(crate) fn open_run(&self, party: Party<'_>, ticket: &[u8]) -> Result<Run, Refusal> {
-        let clear = self.open(party, ticket)?;
+        self.open_run_issued(party, ticket).map(|(run, _)| run)
+    }
+
+    /// As [`EcTickets::open_run`]; tells when the ticket was given, too.
+    pub(crate) fn open_run_issued(&self, party: Party<'_>, ticket: &[u8]) -> Result<(Run, Instant), Refusal> {
+        let (clear, issued) = self.0.open_issued(party, ticket).map_err(refusal)?;
         let (counts, schedule) = clear.split_first().ok_or(Refusal::NotProven)?;
         let schedule = Schedule::from_kept(schedule).ok_or(Refusal::NotProven)?;
-        Ok(Run { schedule, counts: *counts == 1 })
+        Ok((Run { schedule, counts: *counts == 1 }, issued))
     }
 
     /// Seals what the receipts for `keys` are made and checked with.
@@ -88,6 +92,13 @@ impl EcTickets {
         let keys = keys.as_chunks::<LOADED>().0.iter();
         let keys = keys.map(|&[index, a, b, c, d, e]| LoadedKey { index, kcv: [a, b, c, d, e] }).collect();
         Ok(Released { schedule, keys })
+    }
+}
+
+fn refusal(defect: SealDefect) -> Refusal {
+    match defect {
+        SealDefect::Foreign => Refusal::NotProven,
+        SealDefect::Expired => Refusal::TicketExpired,
     }
 }
 

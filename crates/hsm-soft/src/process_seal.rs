@@ -109,6 +109,15 @@ impl ProcessSeal {
     }
 
     pub(crate) fn open(&self, party: Party<'_>, sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>, SealDefect> {
+        self.open_issued(party, sealed).map(|(clear, _)| clear)
+    }
+
+    /// As [`ProcessSeal::open`]; tells when it was sealed, too, to the millisecond before.
+    pub(crate) fn open_issued(
+        &self,
+        party: Party<'_>,
+        sealed: &[u8],
+    ) -> Result<(Zeroizing<Vec<u8>>, Instant), SealDefect> {
         let mut clear = self.key.open(&party.associated(), sealed).map_err(|_| SealDefect::Foreign)?;
         let issued = clear.first_chunk::<ISSUED>().map(|issued| u64::from_be_bytes(*issued));
         let issued = issued.ok_or(SealDefect::Foreign)?;
@@ -119,7 +128,8 @@ impl ProcessSeal {
         let len = clear.len() - ISSUED;
         clear.copy_within(ISSUED.., 0);
         clear.truncate(len);
-        Ok(clear)
+        let issued = self.start.checked_add(Duration::from_millis(issued)).ok_or(SealDefect::Foreign)?;
+        Ok((clear, issued))
     }
 
     fn now(&self) -> u64 {
@@ -149,6 +159,8 @@ mod tests {
         let seal = ProcessSeal::new().unwrap();
         let sealed = seal.seal(PARTY, &[b"one ", b"two"]).unwrap();
         assert_eq!(seal.open(PARTY, &sealed).unwrap().as_slice(), b"one two");
+        let issued = seal.open_issued(PARTY, &sealed).unwrap().1;
+        assert!((seal.start..=Instant::now()).contains(&issued));
         for other in [
             Party { kind: Kind::RksTicket, ..PARTY },
             Party { kind: Kind::TmsSession, ..PARTY },

@@ -1,8 +1,9 @@
 //! The numbers of sealed messages in open sessions of suite 02: no nonce is used twice under one key.
 //!
 //! A session is named by TH(1, 2) of its run, which has both nonces and both ephemeral keys in it: two sessions of one
-//! run would have the same keys, so a run opens one. The table is bounded. The oldest session is pushed out by one more,
-//! and is over; but not while its ticket still lives, since the run could then be opened again.
+//! run would have the same keys, so a run opens one. The table is bounded: the oldest session is pushed out by one more,
+//! and is over. So that its run is not opened again with the ticket that may still live, no ticket begins a session that
+//! was given before the last session that was pushed out began: an honest terminal's is moments old.
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -25,6 +26,8 @@ struct Table {
     sessions: HashMap<TranscriptHash, Next>,
     /// In the order in which they began.
     order: VecDeque<(TranscriptHash, Instant)>,
+    /// When the last one that was pushed out began.
+    forgotten: Option<Instant>,
 }
 
 /// The next number of each direction.
@@ -40,29 +43,25 @@ impl TmsCounters {
     }
 
     fn holding(most: usize) -> Self {
-        let table = Table { sessions: HashMap::new(), order: VecDeque::new() };
+        let table = Table { sessions: HashMap::new(), order: VecDeque::new(), forgotten: None };
         Self { table: Mutex::new(table), most }
     }
 
-    /// Begins the session of a run, once.
-    pub(crate) fn begin(&self, run: &TranscriptHash) -> Result<(), Refusal> {
-        self.begin_at(run, Instant::now())
+    /// Begins the session of a run, once. `issued` is when its ticket was given.
+    pub(crate) fn begin(&self, run: &TranscriptHash, issued: Instant) -> Result<(), Refusal> {
+        self.begin_at(run, issued, Instant::now())
     }
 
-    fn begin_at(&self, run: &TranscriptHash, now: Instant) -> Result<(), Refusal> {
+    fn begin_at(&self, run: &TranscriptHash, issued: Instant, now: Instant) -> Result<(), Refusal> {
         let mut table = self.table();
         if table.sessions.contains_key(run) {
             return Err(Refusal::NotProven);
         }
-        while table.oldest_is_older(now, Kind::TmsSessionEc.lasts()) {
+        while table.oldest_is_older(now, Kind::TmsSessionEc.lasts()) || table.order.len() >= self.most {
             table.push_out();
         }
-        if table.order.len() >= self.most {
-            if !table.oldest_is_older(now, Kind::TmsHello.lasts()) {
-                let why = "too many sessions of the TMS began in the last minutes";
-                return Err(Refusal::NotMade { why: why.into() });
-            }
-            table.push_out();
+        if table.forgotten.is_some_and(|forgotten| issued <= forgotten) {
+            return Err(Refusal::TicketExpired);
         }
         table.sessions.insert(*run, Next::default());
         table.order.push_back((*run, now));
@@ -111,8 +110,9 @@ impl Table {
     }
 
     fn push_out(&mut self) {
-        if let Some((run, _)) = self.order.pop_front() {
+        if let Some((run, began)) = self.order.pop_front() {
             self.sessions.remove(&run);
+            self.forgotten = Some(began);
         }
     }
 }
@@ -127,7 +127,7 @@ mod tests {
 
     fn begun() -> TmsCounters {
         let counters = TmsCounters::new();
-        counters.begin(&RUN).unwrap();
+        counters.begin(&RUN, Instant::now()).unwrap();
         counters
     }
 
@@ -170,34 +170,41 @@ mod tests {
     #[test]
     fn a_run_opens_one_session() {
         let counters = begun();
-        assert_eq!(counters.begin(&RUN), Err(Refusal::NotProven));
+        assert_eq!(counters.begin(&RUN, Instant::now()), Err(Refusal::NotProven));
         assert_eq!(counters.take(&RUN, 0), Ok(()));
-        assert_eq!(counters.begin(&RUN), Err(Refusal::NotProven), "whatever was sealed in it");
+        assert_eq!(
+            counters.begin(&RUN, Instant::now()),
+            Err(Refusal::NotProven),
+            "whatever was sealed in it"
+        );
     }
 
     #[test]
-    fn the_oldest_session_is_pushed_out_and_over_but_not_while_its_ticket_lives() {
+    fn the_oldest_session_is_pushed_out_and_its_run_never_opened_again() {
         let counters = TmsCounters::holding(2);
         let start = Instant::now();
-        let late = start + Kind::TmsHello.lasts() + Duration::from_millis(1);
-        counters.begin_at(&[1; 32], start).unwrap();
-        counters.begin_at(&[2; 32], start).unwrap();
-        let soon = counters.begin_at(&[3; 32], start + Kind::TmsHello.lasts());
-        assert!(matches!(soon, Err(Refusal::NotMade { .. })));
-        counters.begin_at(&[3; 32], late).unwrap();
+        let second = |number| start + Duration::from_secs(number);
+        counters.begin_at(&[1; 32], second(0), second(1)).unwrap();
+        counters.begin_at(&[2; 32], second(0), second(2)).unwrap();
+        counters.begin_at(&[3; 32], second(3), second(3)).unwrap();
         assert_eq!(counters.take(&[1; 32], 0), Err(Refusal::SessionOver));
         assert_eq!(counters.comes_next(&[1; 32], 0), Err(Refusal::SessionOver));
         assert_eq!((counters.take(&[2; 32], 0), counters.take(&[3; 32], 0)), (Ok(()), Ok(())));
+        // The ticket of the first was given before it began.
+        let again = counters.begin_at(&[1; 32], second(0), second(4));
+        assert_eq!(again, Err(Refusal::TicketExpired));
+        assert_eq!(counters.begin_at(&[4; 32], second(2), second(4)), Err(Refusal::TicketExpired));
+        assert_eq!(counters.begin_at(&[4; 32], second(3), second(4)), Ok(()), "a ticket of moments ago");
     }
 
     #[test]
     fn sessions_of_yesterday_are_forgotten() {
-        let counters = TmsCounters::holding(2);
+        let counters = TmsCounters::holding(3);
         let start = Instant::now();
-        counters.begin_at(&[1; 32], start).unwrap();
-        counters.begin_at(&[2; 32], start).unwrap();
+        counters.begin_at(&[1; 32], start, start).unwrap();
+        counters.begin_at(&[2; 32], start, start).unwrap();
         let tomorrow = start + Kind::TmsSessionEc.lasts() + Duration::from_millis(1);
-        counters.begin_at(&[3; 32], tomorrow).unwrap();
+        counters.begin_at(&[3; 32], tomorrow, tomorrow).unwrap();
         let table = counters.table();
         assert_eq!((table.sessions.len(), table.order.len()), (1, 1));
     }

@@ -2,6 +2,8 @@
 //!
 //! A session holds `schedule (65) ‖ SHA-256 of TMS_HELLO to TMS_PROOF (32)`.
 
+use std::time::Instant;
+
 use hsm::Refusal;
 use paycrypto::ec::{KEPT_SCHEDULE, Schedule};
 use zeroize::Zeroizing;
@@ -29,9 +31,15 @@ impl TmsSessionsEc {
         Ok(Self { seal: ProcessSeal::new()?, counters: TmsCounters::new() })
     }
 
-    /// Begins the session of a run, once.
-    pub(crate) fn begin(&self, pin_pad: &str, owner: &str, session: &Session) -> Result<Vec<u8>, Refusal> {
-        self.counters.begin(session.schedule.th12())?;
+    /// Begins the session of a run, once. `issued` is when the run's ticket was given.
+    pub(crate) fn begin(
+        &self,
+        pin_pad: &str,
+        owner: &str,
+        session: &Session,
+        issued: Instant,
+    ) -> Result<Vec<u8>, Refusal> {
+        self.counters.begin(session.schedule.th12(), issued)?;
         self.seal.seal(party(pin_pad, owner), &[&*session.schedule.keep(), &session.proven])
     }
 
@@ -96,7 +104,7 @@ mod tests {
     #[test]
     fn a_session_opens_for_its_party_and_process_only_and_hides_its_keys() {
         let sessions = TmsSessionsEc::new().unwrap();
-        let sealed = sessions.begin("SN-1", "ACQ", &session(1)).unwrap();
+        let sealed = sessions.begin("SN-1", "ACQ", &session(1), Instant::now()).unwrap();
         let opened = sessions.open(&sealed, "SN-1", "ACQ").unwrap();
         assert_eq!((opened.schedule.keep(), opened.proven), (session(1).schedule.keep(), [1; 32]));
         let kept = session(1).schedule.keep();
@@ -113,10 +121,13 @@ mod tests {
     #[test]
     fn no_nonce_is_used_twice_under_one_key() {
         let sessions = TmsSessionsEc::new().unwrap();
-        sessions.begin("SN-1", "ACQ", &session(1)).unwrap();
-        assert_eq!(sessions.begin("SN-1", "ACQ", &session(1)).err(), Some(Refusal::NotProven));
+        sessions.begin("SN-1", "ACQ", &session(1), Instant::now()).unwrap();
         assert_eq!(
-            sessions.begin("SN-2", "ACQ", &session(1)).err(),
+            sessions.begin("SN-1", "ACQ", &session(1), Instant::now()).err(),
+            Some(Refusal::NotProven)
+        );
+        assert_eq!(
+            sessions.begin("SN-2", "ACQ", &session(1), Instant::now()).err(),
             Some(Refusal::NotProven),
             "the same run"
         );
@@ -146,7 +157,7 @@ mod tests {
     #[test]
     fn a_message_opens_once_and_a_bad_one_uses_no_number_up() {
         let sessions = TmsSessionsEc::new().unwrap();
-        sessions.begin("SN-1", "ACQ", &session(1)).unwrap();
+        sessions.begin("SN-1", "ACQ", &session(1), Instant::now()).unwrap();
         let mut terminal = session(1).schedule.frame_terminal().sealing(0).unwrap();
         let (first, second) = (terminal.seal(b"one").unwrap(), terminal.seal(b"two").unwrap());
         let open = |counter, sealed: &[u8]| sessions.unseal(&session(1), counter, sealed);

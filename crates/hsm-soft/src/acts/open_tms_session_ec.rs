@@ -31,7 +31,7 @@ pub(crate) fn open_tms_session_ec(
         return Err(Refusal::Malformed { what: "TMS_HELLO or TMS_CHALLENGE is there in two forms".into() });
     }
     let party = Party { kind: Kind::TmsHello, pin_pad, owner };
-    let run = hsm.ec_tickets.open_run(party, &command.ticket)?;
+    let (run, issued) = hsm.ec_tickets.open_run_issued(party, &command.ticket)?;
     prove(&run, said.bytes(), &command.confirmation)?;
     let schedule = run.schedule;
     if let Some(claim) = &command.operator {
@@ -57,7 +57,7 @@ pub(crate) fn open_tms_session_ec(
     let ticket = hsm.ec_tickets.seal_released(pin_pad, owner, &schedule, &loaded)?;
     // Last, so that what was refused before is no session.
     let proven = digest::sha256(transcript.bytes());
-    let session = hsm.tms_sessions.begin(pin_pad, owner, &Session { schedule, proven })?;
+    let session = hsm.tms_sessions.begin(pin_pad, owner, &Session { schedule, proven }, issued)?;
     Ok(TmsSessionEc { session, tmk, ticket })
 }
 
