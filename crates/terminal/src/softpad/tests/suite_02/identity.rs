@@ -25,11 +25,15 @@ const PLACE: &str = "SN-1001/03";
 fn identified() -> (Terminal, Rks) {
     let mut terminal = acquirer().terminal();
     let rks = Rks::new();
+    identify(&mut terminal, &rks);
+    (terminal, rks)
+}
+
+fn identify(terminal: &mut Terminal, rks: &Rks) {
     let state = &mut terminal.pad_mut().state;
     let owner = state.owner_by(OwnerKind::Root, Suite::EC_AES, b"root");
     EcAes::put_dik2(state, owner, rks.dik2(FACTOR), Zeroizing::new(FACTOR.to_vec()));
     state.verified_dik2();
-    (terminal, rks)
 }
 
 fn key(terminal: &Terminal) -> CheckedSigner {
@@ -312,4 +316,41 @@ fn another_owners_slot_stays() {
     let message = rks_keys(&[&rks.tmk(&Tmk::generate().unwrap(), "SN-1001/05", 1, &[])]);
     assert_eq!(code(&keys(&mut terminal, &proof, &message).unwrap_err()), 0x0008);
     assert_eq!(terminal.pad().slots().len(), 1);
+}
+
+/// DIK2 was completed in suite 02, so that suite 01 neither fetches under one nor loads one; nor does it fill a slot that
+/// was.
+#[test]
+fn downgrade_is_0009_for_dik2_and_for_a_slot_that_were_completed_in_suite_02() {
+    use crate::testing::peers::load as load_01;
+    use crate::testing::suite_01::Suite01;
+    let (mut terminal, mut rks) = identified();
+    let refusal = Suite01::begin(terminal.pad_mut(), slot(3)).unwrap_err();
+    assert!(matches!(refusal, PadRefusal::SuiteNotSupported { .. }), "{refusal}");
+    let dik2 = paycrypto::keys::Dik2::generate().unwrap();
+    let refusal = load_01(&mut terminal, &dik2, "SN-1001/00", Some(FACTOR)).unwrap_err();
+    assert_eq!(code(&refusal), 0x0009);
+    fetch(&mut terminal, &mut rks, &Tmk::generate().unwrap(), 1).unwrap();
+    let tmk = paycrypto::keys::Tmk::generate().unwrap();
+    assert_eq!(code(&load_01(&mut terminal, &tmk, PLACE, None).unwrap_err()), 0x0009);
+    assert!(refusals(&terminal).iter().any(|check| check == "suite"));
+}
+
+/// A TMK that could not be stored is not confirmed, and the old one works on.
+#[test]
+fn a_disk_that_takes_nothing_confirms_nothing() {
+    let shared = crate::testing::Shared::new();
+    let mut terminal = acquirer().terminal_in(&shared);
+    let mut rks = Rks::new();
+    identify(&mut terminal, &rks);
+    let old = Tmk::generate().unwrap();
+    fetch(&mut terminal, &mut rks, &old, 1).unwrap();
+    let proof = until_proof(&mut terminal, &mut rks);
+    let message = rks_keys(&[&rks.tmk(&Tmk::generate().unwrap(), PLACE, 2, &[])]);
+    shared.full_after(0);
+    assert_eq!(code(&keys(&mut terminal, &proof, &message).unwrap_err()), 0x0001);
+    shared.full_after(usize::MAX);
+    drop(terminal);
+    let terminal = Terminal::open_from(shared).unwrap();
+    assert_eq!(terminal.pad().slots()[0].kcv, Kcv::Aes(old.kcv()));
 }

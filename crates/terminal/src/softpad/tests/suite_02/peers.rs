@@ -15,7 +15,7 @@ use wire::{Frame, Proof};
 
 use crate::softpad::SoftPad;
 use crate::testing::peers::{frame, tlv, value};
-use crate::testing::{DAY, estate, name, validity};
+use crate::testing::{DAY, Shared, estate, name, validity};
 use crate::{CheckedSigner, NewTerminal, Terminal, TrustedRoot};
 
 /// A key that signs by ECDSA.
@@ -76,13 +76,24 @@ impl Acquirer {
         terminal
     }
 
+    /// Such a terminal in a storage that can be opened again.
+    pub(crate) fn terminal_in(&self, storage: &Shared) -> Terminal {
+        let mut terminal = Terminal::new_in(storage.clone(), self.new_terminal()).unwrap();
+        self.certify(terminal.pad_mut());
+        terminal
+    }
+
     /// Such a terminal as it leaves the machine.
     pub(crate) fn uncertified(&self) -> Terminal {
+        Terminal::in_memory(self.new_terminal()).unwrap()
+    }
+
+    fn new_terminal(&self) -> NewTerminal {
         let roots = vec![
             TrustedRoot::of_acquirer(self.root.clone()),
             TrustedRoot::of_acquirer(estate().root.clone()),
         ];
-        Terminal::in_memory(NewTerminal { roots, ..estate().new_terminal() }).unwrap()
+        NewTerminal { roots, ..estate().new_terminal() }
     }
 
     pub(crate) fn certify(&self, pad: &mut SoftPad) {
