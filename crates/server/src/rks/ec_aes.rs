@@ -16,7 +16,7 @@ use hsm::{
 use wire::{Malformed, Tag};
 
 use super::{
-    load::LoadEnd,
+    end::LoadEnd,
     suite::{Asked, Asking, Registered, Release, RksServerSuite, Token, Wanted},
 };
 use crate::{

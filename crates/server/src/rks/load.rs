@@ -14,20 +14,20 @@ use flows::{
     },
 };
 use hsm::{
-    Hsm, HsmError, KeyBlock, Refusal,
+    Hsm, HsmError, KeyBlock,
     commands::{MAX_TRANSCRIPT, RksKeyKind},
 };
 use pki::Certificate;
 use serde_json::json;
-use store::{
-    ConfirmOutcome, Identity, LoadedKey, PutWorking, SlotRecord, Store, TerminalRecord, WorkingOutcome,
-};
+use store::{ConfirmOutcome, LoadedKey, PutWorking, SlotRecord, Store, TerminalRecord, WorkingOutcome};
 use tokio::io::{AsyncRead, AsyncWrite};
-use wire::{Device, Fields, Frame, Kcv, Slot, Suite};
+use wire::{Fields, Frame, Kcv, Slot, Suite};
 
 use super::{
+    end::{LoadEnd, PROTOCOL, not_proven, unproved},
+    party::Party,
     plan::{Given, Item, Nothing, Plan},
-    suite::{Asked, Asking, Registered, Release, RksServerSuite, Wanted},
+    suite::{Asked, Asking, Release, RksServerSuite, Wanted},
 };
 use crate::{
     flow_end::FlowEnd,
@@ -36,44 +36,6 @@ use crate::{
     slots::{self, MAX_RELEASES, Owner, Released, Stored},
     suite::{self, Holder},
 };
-
-/// Why most peers that proved nothing are refused, in the audit.
-const PROTOCOL: &str = "protocol error";
-
-/// How a download ended without all keys.
-pub(crate) type LoadEnd = FlowEnd<Reason>;
-
-impl From<Reason> for LoadEnd {
-    fn from(reason: Reason) -> Self {
-        Self::Fault(reason.into())
-    }
-}
-
-/// A device as the store knows it.
-struct Known {
-    terminal: TerminalRecord,
-    identity: Identity,
-    dik1: KeyBlock,
-}
-
-/// What came of looking the peer up. A stranger is answered as if it were known; only we know why it will fail.
-enum Party {
-    Known(Box<Known>),
-    Stranger(Reason),
-}
-
-impl Party {
-    /// What the HSM needs of it.
-    fn registered(&self) -> Option<Registered> {
-        match self {
-            Self::Known(known) => {
-                let (dik1, factor_digest) = (known.dik1.clone(), known.identity.factor_digest);
-                Some(Registered { dik1, factor_digest })
-            }
-            Self::Stranger(_) => None,
-        }
-    }
-}
 
 /// A key that was stored and may leave.
 struct Offered {
@@ -141,7 +103,7 @@ impl<S: Store, H: Hsm> Kms<S, H> {
         open: &OpenHello,
         given: &mut Given,
     ) -> Result<(), LoadEnd> {
-        let no_key = || Failure::NoWorkKey("of the role rks-work".into());
+        let no_key = || Failure::NoWorkKey(format!("of the remote key server in suite {}", U::ID));
         let settings = self.rks.settings.as_ref().ok_or_else(no_key)?;
         let work = self.store.active_rks_work_key(U::ID).await?.ok_or_else(no_key)?;
         let (suite, told) = (auth.suite(), auth.refusals().to_vec());
@@ -218,34 +180,6 @@ impl<S: Store, H: Hsm> Kms<S, H> {
         link.send(&confirmed.done()?).await?;
         tracing::info!(sn = %known.terminal.sn, keys = offered.len(), more = plan.more, "device loaded");
         Ok(())
-    }
-
-    async fn look_up_device<U: RksServerSuite>(&self, device: &Device) -> Result<Party, LoadEnd> {
-        let unknown = || Party::Stranger(Reason::UnknownTerminal { sn: device.sn().clone() });
-        let found = self.store.device(device.sn()).await?;
-        let terminal = self.store.terminal(device.sn()).await?;
-        let (Some(found), Some(terminal)) = (found, terminal) else { return Ok(unknown()) };
-        if found.compromised {
-            let why = "its KLD found the serial served twice: load it anew".into();
-            return Ok(Party::Stranger(Reason::NotProven { why }));
-        }
-        // DIK2 lies in the PIN pad that the KLD met; with another one it is worth nothing.
-        let right_pad = found.key_serial == *device.pin_pad()
-            && terminal.pin_pad.as_ref() == device.external_pin_pad()
-            && terminal.acquirer == self.acquirer.id;
-        if !right_pad {
-            let (sn, pin_pad) = (device.sn().clone(), device.pin_pad().clone());
-            return Ok(Party::Stranger(Reason::WrongPinPad { sn, pin_pad }));
-        }
-        let Some(identity) = found.identity else { return Ok(unknown()) };
-        // It can prove nothing in this suite: as if nobody knew it. Which suite it has is nobody's to ask about.
-        if !U::has_kcv(identity.kcv) {
-            let why = format!("its DIK2 is not one of suite {}", U::ID);
-            return Ok(Party::Stranger(Reason::NotProven { why }));
-        }
-        let Some(dik1) = self.store.dik1(&identity.dik1).await? else { return Ok(unknown()) };
-        let dik1 = KeyBlock::from_text(dik1.dik1.block);
-        Ok(Party::Known(Box::new(Known { terminal, identity, dik1 })))
     }
 
     /// Has the HSM check the proof and give the keys, and stores every key before it may leave.
@@ -406,35 +340,6 @@ impl<S: Store, H: Hsm> Kms<S, H> {
     }
 }
 
-/// Reasons of peers that proved nothing, for the minute's count; what a proven device is refused for has its own event.
-fn unproved(reason: &Reason) -> Option<String> {
-    match reason {
-        Reason::UnknownTerminal { .. } => Some("unknown serial".into()),
-        Reason::WrongPinPad { .. } => Some("wrong PIN pad serial".into()),
-        Reason::NotProven { why } => Some(why.clone()),
-        Reason::TooMany => Some("too many open downloads for the serial".into()),
-        Reason::Protocol(_) => Some(PROTOCOL.into()),
-        _ => None,
-    }
-}
-
-/// A proof that is wrong is a reason of the flow; whatever else the HSM says is our failure. Where the token was one
-/// that nothing opens, the reason is why.
-fn not_proven(error: Asked, doubt: Option<&str>) -> LoadEnd {
-    match error {
-        Asked::Hsm(HsmError::Refused(refusal)) if refusal.is_not_proven() => {
-            let why = match (doubt, refusal) {
-                (Some(doubt), _) => doubt.to_owned(),
-                (None, Refusal::DeviceNotProven { why }) => why,
-                (None, other) => other.to_string(),
-            };
-            Reason::NotProven { why }.into()
-        }
-        Asked::Hsm(other) => other.into(),
-        Asked::End(end) => end,
-    }
-}
-
 /// The one key that a stranger, or a device that gets nothing, is asked for in the HSM.
 fn one<U: RksServerSuite>(proof: &Proof<U>) -> Wanted {
     let (slot, kind) = (proof.slot().index(), RksKeyKind::Tmk);
@@ -450,22 +355,5 @@ async fn receive<T: AsyncRead + AsyncWrite + Unpin>(
         biased;
         frame = link.receive() => Ok(frame?),
         () = open.over() => Err(Reason::TooMany.into()),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use wire::ErrorCode;
-
-    use super::*;
-
-    #[test]
-    fn only_what_a_peer_did_not_prove_is_counted() {
-        let why = || "its AT is another".to_owned();
-        assert_eq!(unproved(&Reason::NotProven { why: why() }), Some(why()));
-        assert_eq!(unproved(&Reason::WrongCheckValue), None);
-        assert_eq!(unproved(&Reason::AnotherWon), None);
-        let code = LoadEnd::from(Reason::NotProven { why: why() }).code();
-        assert_eq!(code, Some(ErrorCode::TerminalAuthenticationFailed));
     }
 }

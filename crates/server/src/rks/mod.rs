@@ -2,8 +2,11 @@
 //! put DIK2 into them.
 
 mod ec_aes;
+mod end;
 mod load;
+mod party;
 mod plan;
+pub(crate) mod report;
 pub(crate) mod reports;
 mod suite;
 mod tdes;

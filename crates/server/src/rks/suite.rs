@@ -13,7 +13,7 @@ use hsm::{
 };
 use wire::Kcv;
 
-use super::load::LoadEnd;
+use super::end::LoadEnd;
 use crate::{slots::Released, suite::LoadingSuite};
 
 /// Who asks the HSM, and with what.

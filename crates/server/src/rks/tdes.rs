@@ -13,7 +13,7 @@ use hsm::{
 };
 
 use super::{
-    load::LoadEnd,
+    end::LoadEnd,
     suite::{Asked, Asking, Registered, Release, RksServerSuite, Token, Wanted},
 };
 use crate::slots::{self, Released};
