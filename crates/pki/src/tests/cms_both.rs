@@ -109,7 +109,7 @@ fn cards_of_other_roles_are_refused() {
 }
 
 #[test]
-fn a_package_of_two_changed_in_any_byte_is_refused() {
+fn r13_a_package_of_two_changed_in_any_byte_is_refused() {
     let good =
         both(&card(Role::Operator, "Op", Who::Leaf), &card(Role::Administrator, "Ad", Who::Intermediate));
     for index in 0..good.len() {

@@ -125,7 +125,7 @@ fn a_key_that_was_given_for_the_place_is_loaded_once_and_forgotten() {
 
 /// `false-terminal`, `borrowed-certificate`.
 #[test]
-fn a_terminal_without_its_own_device_certificate_and_key_gets_nothing() {
+fn r11_a_terminal_without_its_own_device_certificate_and_key_gets_nothing() {
     let (_world, mut kld, mut run) = with_run();
     let other = Terminal::new("SN-9", None);
     let with = |certificate: &pki::Certificate| {
@@ -165,7 +165,7 @@ fn a_terminal_without_its_own_device_certificate_and_key_gets_nothing() {
 }
 
 #[test]
-fn a_revoked_device_gets_nothing() {
+fn r11_r22_a_revoked_device_gets_nothing() {
     let (_world, mut kld, mut run) = with_run();
     let terminal = Terminal::new("SN-1", None);
     let checks = EC.checks_revoking(&[&terminal.certificate]);

@@ -372,7 +372,7 @@ fn a_package_is_of_one_ceremony_and_of_its_own_station() {
 }
 
 #[test]
-fn nothing_is_signed_by_one_card_alone() {
+fn r12_nothing_is_signed_by_one_card_alone() {
     let (cards, both) = EC.cards();
     let run = run(&[Pad::new("SN-1", None).listen()]);
     cards.remove("administrator.pem");
