@@ -68,14 +68,18 @@ impl Trust {
         Ok(Self { roots, policy: Policy { missing_crl, ..Policy::default() }, lists: Mutex::new(lists) })
     }
 
-    /// Checks a chain for a role, now.
+    /// Checks a chain for a role, now. It is of one family from root to leaf: a card of either suite is as good as its
+    /// root.
     pub(crate) fn verify(
         &self,
         leaf: &Certificate,
         intermediates: &[Certificate],
         role: Role,
     ) -> Result<Verified, CertificateRefusal> {
-        self.policy.verify_chain(leaf, intermediates, &self.roots, role, now_seconds(), &self.crls())
+        let family = KeyFamily::of(leaf.spki_der())
+            .map_err(|defect| CertificateRefusal::WeakKey { subject: leaf.subject().to_string(), defect })?;
+        let policy = Policy { family, ..self.policy };
+        policy.verify_chain(leaf, intermediates, &self.roots, role, now_seconds(), &self.crls())
     }
 
     /// The revocation lists as they are now.

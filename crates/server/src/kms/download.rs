@@ -6,7 +6,7 @@
 use std::net::IpAddr;
 
 use flows::{
-    EcAes, Fault, Tdes,
+    EcAes, Tdes,
     tmk_download::{
         Reason,
         kms::{Confirmed, ExpectConfirm, ExpectHello, ExpectReply, Hello, Reply},
@@ -17,14 +17,16 @@ use hsm::{
     commands::{OpenCollected, TransportKeyBlocks},
 };
 use serde_json::json;
-use store::{ConfirmOutcome, HeldKey, KeyName, SlotRecord, Store, TerminalRecord, TkRecord};
+use store::{ConfirmOutcome, HeldKey, Store, TerminalRecord, TkRecord};
 use tokio::io::{AsyncRead, AsyncWrite};
-use wire::{Device, ErrorCode, Frame, Suite};
+use wire::{Device, Frame, Suite};
 
-use self::suite::{Asked, Asking, KmsSuite};
+use self::{
+    refused::Refused,
+    suite::{Asked, Asking, KmsSuite},
+};
 use super::{Failure, Kms, answer_grid::AnswerGrid, event, open_hellos::OpenHello};
 use crate::{
-    clock::now_ms,
     flow_end::FlowEnd,
     link::{Link, LinkError},
     slots::{self, MAX_RELEASES, Owner, Stored},
@@ -32,6 +34,7 @@ use crate::{
 };
 
 mod ec_aes;
+mod refused;
 mod suite;
 mod tdes;
 
@@ -286,88 +289,8 @@ impl<S: Store, H: Hsm> Kms<S, H> {
         }
     }
 
-    /// What the acquirer's policy and the terminal's record say against this request. Told to a proven terminal only.
-    async fn not_permitted<U: KmsSuite>(
-        &self,
-        reply: &Reply<U>,
-        suite: Suite,
-        record: &TerminalRecord,
-        slot: &SlotRecord,
-    ) -> Result<Option<Refused>, DownloadError> {
-        // Asked first: no key may be made for a suite in which it cannot be sent.
-        if suite != U::ID {
-            return Ok(Some(Refused::Suite(suite)));
-        }
-        let (suites, now) = (self.store.suite_records(&record.sn).await?, now_ms());
-        let keys = [KeyName::Tk, KeyName::Slot(reply.slot())];
-        if !keys.into_iter().all(|key| suites.permits(key, suite, now)) {
-            return Ok(Some(Refused::LowerSuite(suite)));
-        }
-        let [first, last] = self.acquirer.slots;
-        if !(first..=last).contains(&reply.slot().index()) {
-            return Ok(Some(Refused::NoKeyForSlot));
-        }
-        Ok(slots::keeps_active(&self.acquirer, slot).then_some(Refused::ActiveStays))
-    }
-
-    /// Writes to the audit why a proven terminal gets nothing, and gives what it is told.
-    async fn refuse_download<U: KmsSuite>(
-        &self,
-        record: &TerminalRecord,
-        reply: &Reply<U>,
-        refusal: Refused,
-    ) -> Result<DownloadError, DownloadError> {
-        let kind = match refusal {
-            Refused::Suite(_) | Refused::LowerSuite(_) => "suite.refused",
-            Refused::NoKeyForSlot | Refused::ActiveStays => "tmk.refused",
-        };
-        let detail = json!({ "slot": reply.slot().index(), "reason": refusal.to_string() });
-        let refused = event(kind, record.sn.as_str(), record.sn.as_str(), detail);
-        self.store.audit_append(refused).await?;
-        Ok(refusal.into())
-    }
-
-    /// Only reasons of peers that proved nothing; what a proven terminal is refused for has its own event.
-    fn count_stranger(&self, fault: &Fault<Reason>, open: &OpenHello, source: IpAddr) {
-        let reason = match &fault.reason {
-            Reason::UnknownTerminal { .. } => "unknown serial",
-            Reason::WrongPinPad { .. } => "wrong PIN pad serial",
-            Reason::OtherSuite { .. } => "another suite than its transport key's",
-            Reason::WrongCrnd2 => "wrong answer to the challenge",
-            Reason::TooMany => "too many open downloads for the serial",
-            Reason::Protocol(_) => PROTOCOL,
-            _ => return,
-        };
-        self.strangers.count(source, open.serial().as_str(), reason);
-    }
-
     fn owner(&self) -> String {
         self.acquirer.id.clone()
-    }
-}
-
-/// What the policy refuses a proven terminal.
-#[derive(Debug, thiserror::Error)]
-enum Refused {
-    #[error("suite {0} is not supported")]
-    Suite(Suite),
-    #[error("the terminal has moved up from suite {0}, and nobody allowed it to go down")]
-    LowerSuite(Suite),
-    #[error("the acquirer has no key for this slot")]
-    NoKeyForSlot,
-    #[error("the slot's key is active and the acquirer's policy keeps it")]
-    ActiveStays,
-}
-
-impl From<Refused> for DownloadError {
-    fn from(refused: Refused) -> Self {
-        match refused {
-            Refused::NoKeyForSlot => {
-                Self::Fault(Fault { code: ErrorCode::NoKeyForSlot, reason: not_permitted(&refused) })
-            }
-            Refused::Suite(suite) | Refused::LowerSuite(suite) => Reason::SuiteNotSupported { suite }.into(),
-            Refused::ActiveStays => not_permitted(&refused).into(),
-        }
     }
 }
 
@@ -380,10 +303,6 @@ fn is_proven<T>(delivered: &Result<T, DownloadError>) -> bool {
         }
         Err(_) => false,
     }
-}
-
-fn not_permitted(refused: &Refused) -> Reason {
-    Reason::NotPermitted { why: refused.to_string() }
 }
 
 /// The next message, unless this download is put out by others of the same serial first.

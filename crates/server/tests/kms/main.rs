@@ -22,6 +22,7 @@ mod order;
 mod races;
 mod replacements;
 mod strangers;
+mod suite_02;
 mod tampering;
 mod uploads;
 mod whole_path;

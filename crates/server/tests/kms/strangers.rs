@@ -116,17 +116,17 @@ fn what_a_proven_peer_is_told_a_stranger_is_not() {
     let options = Options { slots: [0, 1], replace_active: false, ..Options::default() };
     let (_world, server) = World::with_options(&[&terminal], &options);
     terminal.download(server.terminals, 0).unwrap();
-    let suite_02 = |terminal: &Raw| {
+    let suite_03 = |terminal: &Raw| {
         let mut fields = terminal.hello_fields(0, rnd1());
         assert_eq!(fields[..4], [0xDF, 0x01, 1, 1]);
-        fields[3] = 2;
+        fields[3] = 3;
         frame(tlv::HELLO, &fields)
     };
     let mut all = Vec::new();
     for stranger in [terminal.impostor(), Raw::new("SN-9")] {
         all.push(seen(&server, &stranger.hello(0, rnd1())));
         all.push(seen(&server, &stranger.hello(99, rnd1())));
-        all.push(seen(&server, &suite_02(&stranger)));
+        all.push(seen(&server, &suite_03(&stranger)));
     }
     assert!(
         all.iter().all(|one| one == &all[0]),

@@ -180,6 +180,13 @@ impl Estate {
         Person { certificate, key: Arc::clone(&self.card_key) }
     }
 
+    /// Another card, on the administrator's key.
+    pub(crate) fn card_of_other_key(&self, role: Role, subject: &str) -> Person {
+        let spki = self.other_card_key.spki_der();
+        let certificate = issue::leaf(&self.issuer(), role, &name(subject), spki, valid()).unwrap();
+        Person { certificate, key: Arc::clone(&self.other_card_key) }
+    }
+
     /// An operator card of a root that nobody here knows, although it has the same name.
     pub(crate) fn foreign_operator(&self) -> Person {
         let root = issue::root(&name("Test root"), &*self.other_card_key, root_valid(), 1).unwrap();

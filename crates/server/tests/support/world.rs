@@ -23,6 +23,7 @@ use super::{
     audit,
     estate::{ACQUIRER, ESTATE},
     https::{self, Answer, CMS},
+    kms_ec::KMS_EC,
     package::{entry, package, signed},
     raw::Raw,
     rks_ec::{self, RKS_EC},
@@ -41,7 +42,7 @@ pub(crate) struct Options {
     pub(crate) tls: bool,
     /// `[rks]`, if there is one: slots, whether working keys come along, keys per message.
     pub(crate) rks: Option<(Vec<u8>, bool, usize)>,
-    /// Whether keys of suite 02 come from KLDs, under an exchange key of their own.
+    /// Whether keys of suite 02 come from KLDs, under an exchange key of their own, and its root is believed.
     pub(crate) suite_02: bool,
     /// More sections of the configuration.
     pub(crate) more: String,
@@ -154,6 +155,8 @@ impl World {
         let path = self.folder.path().join("keyferry.toml");
         fs::write(&path, configuration(options)).unwrap();
         if options.suite_02 {
+            self.write("root-02.pem", &KMS_EC.root.pem());
+            self.write("crl-02.pem", &KMS_EC.crl(1, &[]));
             self.write(
                 "exchange-aes.json",
                 &json!({ "name": rks_ec::EXCHANGE, "for": "exchange-aes", "kcv": "0000000000",
@@ -300,6 +303,14 @@ fn configuration(options: &Options) -> String {
              exchange_keys = {{ KLD-7 = \"exchange.json\"{aes} }}\n"
         )
     });
+    let (root_02, crl_02) = if options.suite_02 {
+        (
+            r#", { certificate = "root-02.pem", roles = ["operator", "administrator", "kms-work", "device"] }"#,
+            r#", "crl-02.pem""#,
+        )
+    } else {
+        ("", "")
+    };
     format!(
         r#"
 [acquirer]
@@ -330,8 +341,8 @@ start = false
 path = "keyferry.db"
 
 [trust]
-roots = [{{ certificate = "root.pem", roles = ["operator", "administrator", "kms-work"] }}]
-crls = ["crl.pem"]
+roots = [{{ certificate = "root.pem", roles = ["operator", "administrator", "kms-work"] }}{root_02}]
+crls = ["crl.pem"{crl_02}]
 
 {rks}
 {more}"#
