@@ -201,11 +201,14 @@ fn another_accept_than_its_own_is_not_gone_on_with() {
     assert_eq!(code(&load(&mut terminal, &longer, &key).unwrap_err()), 0x0008);
 }
 
+/// Makes a block for this KLD's loading, or for another's.
+type Make<'a> = &'a dyn Fn(&Kld, &Kld) -> String;
+
 /// Signed by a true KLD, and in another place, time or use than the block may be.
 #[test]
 fn a_block_out_of_its_place_time_or_use_is_refused() {
     let tmk = Tmk::generate().unwrap();
-    let cases: [&dyn Fn(&Kld, &Kld) -> String; 5] = [
+    let cases: [Make<'_>; 5] = [
         &|kld, _| kld.tmk(&tmk, "SN-1002/03", 1),
         &|kld, _| kld.block(&Dmk::generate().unwrap(), PLACE),
         &|kld, _| kld.block(&Mak::generate().unwrap(), PLACE),
