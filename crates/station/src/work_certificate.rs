@@ -4,7 +4,7 @@ use flows::{
     Tdes,
     collect::{CollectKey, station::Start},
 };
-use pki::{Certificate, CertificateRefusal, Role};
+use pki::{Certificate, Role};
 
 use crate::{Checks, Error, Server, clock, collect::StationSuite};
 
@@ -73,11 +73,8 @@ impl<S: StationSuite> WorkCertificate<S> {
     ) -> Result<WorkCertificate<S>, Error> {
         // A certificate that is not an MTMS's is refused as no KMS's, which names the role that it has.
         let role = leaf.role().filter(|role| *role == Role::Mtms).unwrap_or(Role::KmsWork);
-        checks.verify(&leaf, chain, role, clock::now()).map_err(Error::WorkCertificate)?;
-        let sealed_bytes = S::sealed_bytes(&leaf).map_err(|defect| {
-            let subject = leaf.subject().to_string();
-            Error::WorkCertificate(CertificateRefusal::WeakKey { subject, defect })
-        })?;
+        let verified = checks.verify(&leaf, chain, role, clock::now()).map_err(Error::WorkCertificate)?;
+        let sealed_bytes = S::sealed_bytes(&verified).map_err(Error::WorkCertificate)?;
         let intermediates = chain.iter().filter(|link| !checks.trust.contains(link)).cloned().collect();
         Ok(WorkCertificate { leaf, intermediates, sealed_bytes, ceremony, checks: checks.clone() })
     }

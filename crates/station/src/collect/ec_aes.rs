@@ -5,7 +5,7 @@ use flows::{
     BoundTranscript, EcAes, FlowLetter,
     collect::{CeremonyNonce, Collected, SEALED_TK},
 };
-use pki::{Certificate, KeyDefect, P256PublicKey, Role};
+use pki::{Certificate, CertificateRefusal, Role, Verified};
 use serde::{Deserialize, Serialize};
 use wire::{Device, Frame, Proof};
 
@@ -33,8 +33,9 @@ impl StationSuite for EcAes {
     const MAX_TERMINALS: usize = 4_000;
     const WORK_CERTIFICATE: &'static str = "/v1/work-certificate?suite=2";
 
-    fn sealed_bytes(work: &Certificate) -> Result<usize, KeyDefect> {
-        P256PublicKey::from_spki(work.spki_der()).map(|_| SEALED_TK)
+    /// An MTMS has a certificate for signatures too: TK is sealed to the one for key agreement alone.
+    fn sealed_bytes(work: &Verified) -> Result<usize, CertificateRefusal> {
+        work.agreement_point().map(|_| SEALED_TK)
     }
 
     fn nonce(ceremony: &Ceremony) -> CeremonyNonce {

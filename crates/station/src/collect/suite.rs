@@ -1,7 +1,7 @@
 //! What a suite is at a station: what a run needs beside the cards, how an answer is checked, what a package holds.
 
 use flows::collect::{CollectSuite, Collected};
-use pki::{Certificate, KeyDefect};
+use pki::{CertificateRefusal, Verified};
 use serde::{Serialize, de::DeserializeOwned};
 use wire::Frame;
 
@@ -22,11 +22,11 @@ pub trait StationSuite: CollectSuite {
     /// Where the KMS gives out the certificate that it uses now.
     const WORK_CERTIFICATE: &'static str;
 
-    /// Bytes that a TK takes under the key of this work certificate.
+    /// Bytes that a TK takes under the key of this work certificate, whose chain and role were checked.
     ///
     /// # Errors
-    /// The [`KeyDefect`] of a key that this suite does not collect under.
-    fn sealed_bytes(work: &Certificate) -> Result<usize, KeyDefect>;
+    /// The [`CertificateRefusal`] of a key that this suite does not collect under.
+    fn sealed_bytes(work: &Verified) -> Result<usize, CertificateRefusal>;
 
     /// What COLLECT has of the ceremony.
     fn nonce(ceremony: &Self::Ceremony) -> Self::Nonce;

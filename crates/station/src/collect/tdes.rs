@@ -2,7 +2,7 @@
 
 use base64ct::{Base64, Encoding};
 use flows::{Tdes, collect::Collected};
-use pki::{Certificate, KeyDefect, PublicKey};
+use pki::{CertificateRefusal, PublicKey, Verified};
 use serde::{Deserialize, Serialize};
 use wire::{Device, Frame};
 
@@ -28,8 +28,13 @@ impl StationSuite for Tdes {
     const MAX_TERMINALS: usize = super::MAX_TERMINALS;
     const WORK_CERTIFICATE: &'static str = "/v1/work-certificate";
 
-    fn sealed_bytes(work: &Certificate) -> Result<usize, KeyDefect> {
-        Ok(PublicKey::from_spki(work.spki_der())?.bits().div_ceil(8))
+    fn sealed_bytes(work: &Verified) -> Result<usize, CertificateRefusal> {
+        let work = work.certificate();
+        let key = PublicKey::from_spki(work.spki_der()).map_err(|defect| {
+            let subject = work.subject().to_string();
+            CertificateRefusal::WeakKey { subject, defect }
+        })?;
+        Ok(key.bits().div_ceil(8))
     }
 
     fn nonce((): &()) {}

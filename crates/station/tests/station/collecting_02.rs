@@ -280,6 +280,19 @@ fn a_work_certificate_is_of_the_runs_suite() {
 }
 
 #[test]
+fn an_mtms_collects_under_its_certificate_for_key_agreement_alone() {
+    let root = EC.issuer();
+    let (subject, spki) = (name("MTMS"), EC.work_leaf().spki_der().to_vec());
+    let valid = crate::estate::valid();
+    let agreement = pki::issue::agreement_leaf(&root, Role::Mtms, &subject, &spki, valid).unwrap();
+    WorkCertificate::<EcAes>::check_under(ceremony(), agreement, &[], &EC.checks()).unwrap();
+    let signing = pki::issue::leaf(&root, Role::Mtms, &subject, &spki, valid).unwrap();
+    let refused = WorkCertificate::<EcAes>::check_under(ceremony(), signing, &[], &EC.checks());
+    let usage = |error: &Error| matches!(error, Error::WorkCertificate(CertificateRefusal::KeyUsage { .. }));
+    assert!(usage(&refused.unwrap_err()));
+}
+
+#[test]
 fn a_ceremony_is_asked_for_with_the_operators_signature() {
     let (url, requests) = listen(|_| (200, ceremony_answer(&[7; 32], "2099-01-02T03:04:05Z")));
     let ceremony = Ceremony::ask(&client(&url), &EC_CARDS.1, STATION).unwrap();

@@ -51,9 +51,12 @@ pub(crate) static EC: LazyLock<EcEstate> = LazyLock::new(|| {
 });
 
 impl EcEstate {
+    pub(crate) fn issuer(&self) -> Issuer<'_> {
+        Issuer::new(&self.root, &self.root_key.signer).unwrap()
+    }
+
     pub(crate) fn leaf(&self, role: Role, subject: &Name, spki: &[u8], validity: Validity) -> Certificate {
-        let issuer = Issuer::new(&self.root, &self.root_key.signer).unwrap();
-        issue::leaf(&issuer, role, subject, spki, validity).unwrap()
+        issue::leaf(&self.issuer(), role, subject, spki, validity).unwrap()
     }
 
     /// Every role trusted, a list at hand; these certificates are revoked.
@@ -64,7 +67,7 @@ impl EcEstate {
             reason: RevocationReason::KeyCompromise,
         };
         let revoked: Vec<_> = revoked.iter().map(entry).collect();
-        let issuer = Issuer::new(&self.root, &self.root_key.signer).unwrap();
+        let issuer = self.issuer();
         let mut crls = CrlSet::new();
         crls.add(issue::build_crl(&issuer, 1, now() - 60, now() + DAY, &revoked).unwrap());
         let mut trust = TrustList::new();
