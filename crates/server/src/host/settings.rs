@@ -13,7 +13,7 @@ const MAX_AGE_HOURS: u32 = 8_784;
 #[derive(Debug, Clone, Copy, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Host {
-    /// Bytes of a PIK, 16 or 24.
+    /// Bytes of a PIK of suite 01, 16 or 24. One of suite 02 has 16.
     #[serde(default = "default_pik_length")]
     pub pik_length: u8,
     /// Whether a track key comes with PIK and MAK.

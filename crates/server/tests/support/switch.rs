@@ -6,7 +6,7 @@ use std::{
     thread,
 };
 
-use hsm::{Client, Command, Hsm, HsmError};
+use hsm::{Client, Command, Hsm, HsmError, Refusal};
 use hsm_soft::{SoftHsm, serve};
 use tokio::runtime::Runtime;
 
@@ -14,14 +14,20 @@ use super::estate::{ESTATE, PASSPHRASE};
 
 /// The way to the HSM process that runs now.
 #[derive(Clone)]
-pub(crate) struct Switch(Arc<Mutex<Client>>, Arc<Runtime>);
+pub(crate) struct Switch {
+    client: Arc<Mutex<Client>>,
+    runtime: Arc<Runtime>,
+    /// The name of a command, and what it is refused with.
+    refused: Arc<Mutex<Option<(&'static str, Refusal)>>>,
+}
 
 impl Switch {
     /// To the HSM of all tests.
     pub(crate) fn new() -> Switch {
         let runtime = Runtime::new().unwrap();
         let client = runtime.block_on(Client::connect(ESTATE.socket())).unwrap();
-        Switch(Arc::new(Mutex::new(client)), Arc::new(runtime))
+        let (client, runtime) = (Arc::new(Mutex::new(client)), Arc::new(runtime));
+        Switch { client, runtime, refused: Arc::default() }
     }
 
     /// Another process on the same folder takes over; its socket is in `folder`.
@@ -30,13 +36,30 @@ impl Switch {
         let socket = folder.join("anew");
         let server = serve::Server::bind(&socket, Arc::new(hsm)).unwrap();
         thread::spawn(move || server.run());
-        *self.0.lock().unwrap() = self.1.block_on(Client::connect(socket)).unwrap();
+        *self.client.lock().unwrap() = self.runtime.block_on(Client::connect(socket)).unwrap();
+    }
+
+    /// From now on this command is refused so, and no other.
+    pub(crate) fn refuse(&self, command: &'static str, refusal: Refusal) {
+        *self.refused.lock().unwrap() = Some((command, refusal));
+    }
+
+    /// Nothing is refused any more.
+    pub(crate) fn allow(&self) {
+        *self.refused.lock().unwrap() = None;
     }
 }
 
 impl Hsm for Switch {
     fn call<C: Command>(&self, command: C) -> impl Future<Output = Result<C::Reply, HsmError>> + Send {
-        let client = self.0.lock().unwrap().clone();
-        async move { client.call(command).await }
+        let client = self.client.lock().unwrap().clone();
+        let refused = self.refused.lock().unwrap().clone();
+        let refused = refused.filter(|(name, _)| *name == C::NAME).map(|(_, refusal)| refusal);
+        async move {
+            match refused {
+                Some(refusal) => Err(refusal.into()),
+                None => client.call(command).await,
+            }
+        }
     }
 }

@@ -122,6 +122,15 @@ impl EcPos {
 
     /// TMS_PROOF with the right confirmation, but for `change`.
     pub(crate) fn proof(&self, asked: &Challenged, change: u8) -> Vec<u8> {
+        self.proof_with(asked, change, 0)
+    }
+
+    /// TMS_PROOF that says that TMS_CHALLENGE proved nothing.
+    pub(crate) fn failed(&self, asked: &Challenged) -> Vec<u8> {
+        self.proof_with(asked, 0, 1)
+    }
+
+    fn proof_with(&self, asked: &Challenged, change: u8, result: u8) -> Vec<u8> {
         let with = |mac: Option<[u8; 32]>| {
             let mut fields = field(tlv::SN, self.sn.as_bytes());
             fields.extend(mac.map(|mac| field(CONFIRMATION, &mac)).unwrap_or_default());
@@ -129,8 +138,8 @@ impl EcPos {
             fields.extend(field(MODEL_ID, MODEL.as_bytes()));
             fields.extend(field(TMS_VERSION, b"01.00"));
             fields.extend(field(STAGE, &[3]));
-            fields.extend(field(SRC, b"00"));
-            fields.extend(field(RESULT, &[0]));
+            fields.extend(field(SRC, if result == 0 { b"00" } else { b"06" }));
+            fields.extend(field(RESULT, &[result]));
             if let Some((id, password)) = &self.operator {
                 let verifier = paycrypto::operator::Verifier::derive(id, password.as_bytes());
                 let key = [&verifier.expose()[..], &asked.keys.key("operator")].concat();

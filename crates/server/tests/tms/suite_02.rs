@@ -1,5 +1,6 @@
 //! Flow E in suite 02: ephemeral keys, a receipt in TMS_KEY, AES-GCM, load counters and an authenticated DONE.
 
+use hsm::Refusal;
 use serde_json::json;
 
 use super::operators::enrol;
@@ -280,6 +281,54 @@ fn an_hsm_that_was_started_anew_ends_the_session_and_the_terminal_opens_another(
     assert_eq!(pos.prove(&mut line, asked, &proof).err(), Some(refused()));
     let mut line = connect(server.terminals);
     pos.open(&mut line).unwrap().inventory(&mut line, &[]).unwrap();
+}
+
+/// The HSM counts so many sessions at once, each for a day: one that it counts no more is over, and the terminal goes on
+/// in another.
+#[test]
+fn a_session_that_the_hsm_keeps_no_more_is_000b_and_the_terminal_goes_on_in_another() {
+    let pos = EcPos::new("SN-1001");
+    let first = shop(&[&pos], "");
+    let bytes: Vec<u8> = (0..5_000_u32).map(|n| (n % 251) as u8).collect();
+    first.roll_out(APP.0, APP.1, &bytes);
+    let Shop { world, server, .. } = first;
+    server.stop();
+    let options = Options { suite_02: true, more: "[tms]\n".into(), ..Options::default() };
+    let (server, hsm) = world.start_switched(&options);
+    let mut got = Vec::new();
+    for refusal in [Refusal::SessionOver, Refusal::TicketExpired] {
+        let mut line = connect(server.terminals);
+        let mut session = pos.open(&mut line).unwrap();
+        session.inventory(&mut line, &[]).unwrap();
+        got.extend(session.get(&mut line, APP, got.len() as u64, 1_000).unwrap());
+        hsm.refuse("OpenTmsEc", refusal);
+        let ended = session.get(&mut line, APP, got.len() as u64, 1_000).unwrap_err();
+        assert_eq!(ended, Stop::Sealed(0x000B, String::new()));
+        hsm.allow();
+    }
+    // Nothing can be sealed: then the line is closed without a word.
+    let mut line = connect(server.terminals);
+    let mut session = pos.open(&mut line).unwrap();
+    hsm.refuse("SealTmsEc", Refusal::SessionOver);
+    assert_eq!(session.inventory(&mut line, &[]).unwrap_err(), Stop::End(End::Closed));
+    hsm.allow();
+    let mut line = connect(server.terminals);
+    let mut session = pos.open(&mut line).unwrap();
+    got.extend(session.get(&mut line, APP, got.len() as u64, 32_768).unwrap());
+    assert_eq!(got, bytes);
+}
+
+#[test]
+fn a_terminal_that_says_that_its_check_failed_is_06_with_a_right_confirmation_too() {
+    let pos = EcPos::new("SN-1001");
+    let shop = shop(&[&pos], "");
+    for (transaction, slot) in [("0002", None), ("0001", Some(3))] {
+        let mut line = connect(shop.server.terminals);
+        let asked = pos.ask(&mut line, transaction, slot).unwrap();
+        let proof = pos.failed(&asked);
+        assert_eq!(pos.prove(&mut line, asked, &proof).err(), Some(refused()));
+    }
+    assert_eq!(shop.world.count("tmks"), 0);
 }
 
 /// Two downloads of one slot at once: one key, two counters, and the one that lost asks again.
