@@ -21,6 +21,12 @@ macro_rules! directions {
                 Self(key)
             }
 
+            /// Takes the key of worked values; a session's own comes from its [`Schedule`](super::Schedule). The caller
+            /// wipes its copy.
+            pub fn from_bytes(key: &[u8; 32]) -> Self {
+                Self(super::secret(key))
+            }
+
             /// For the side that sends: `next` is the number of the next message, 0 in a new session. Who goes on with
             /// a session gives a number above every one that was used: a nonce used twice gives the key away.
             ///

@@ -3,9 +3,10 @@
 #[cfg(test)]
 mod tests;
 
-use flows::sign_in::Reason;
 use flows::sign_in::terminal::{ExpectKeys, Start};
-use wire::{ErrorCode, Frame, Kcv, Slot};
+use flows::sign_in::{Reason, SignInPad, SignInSuite};
+use flows::{EcAes, Tdes};
+use wire::{ErrorCode, Frame, Kcv, Slot, Suite};
 
 use crate::conversation::{FlowError, Stop, receive, records_since};
 use crate::{Link, PinPad, Stream, Terminal};
@@ -15,18 +16,9 @@ use crate::{Link, PinPad, Stream, Terminal};
 pub enum Tmk {
     /// The one that came last.
     Newest,
-    /// The one before it, which the terminal keeps until the newest has worked once: for a host that does not know the
-    /// newest, because its download was cut.
+    /// One before it, which the terminal keeps until the newest has worked once, or its DONE was verified: for a host that
+    /// does not know the newest, because its download was cut.
     Previous,
-}
-
-impl Tmk {
-    fn attempt(self) -> u8 {
-        match self {
-            Tmk::Newest => 0,
-            Tmk::Previous => 1,
-        }
-    }
 }
 
 /// A sign-in that is complete.
@@ -44,8 +36,8 @@ pub struct SignedIn {
 /// confirmed: try again.
 pub type SignInError = FlowError<Reason>;
 
-/// Signs in with the newest TMK of this slot and, where the host does not know that one (0006), with the one before it:
-/// both sides close after an ERROR, so `connect` is asked for a link each time.
+/// Signs in with the newest TMK of this slot and, where the host does not know that one (0006), with those before it:
+/// both sides close after an ERROR, so `connect` is asked for a link each time. The suite is that of the TMK.
 ///
 /// # Errors
 /// [`SignInError`], or what `connect` says.
@@ -54,25 +46,26 @@ pub fn sign_in<P: PinPad, S: Stream, E: From<SignInError>>(
     mut connect: impl FnMut() -> Result<Link<S>, E>,
     slot: Slot,
 ) -> Result<SignedIn, E> {
-    let newest = match sign_in_over(terminal, connect()?, slot, Tmk::Newest) {
-        Ok((signed_in, link)) => {
-            link.close();
-            return Ok(signed_in);
+    let mut order = order(&terminal.pad, slot).into_iter();
+    let mut next = order.next().unwrap_or(FIRST);
+    let mut tmk = Tmk::Newest;
+    loop {
+        let error = match over(terminal, connect()?, slot, next, tmk) {
+            Ok((signed_in, link)) => {
+                link.close();
+                return Ok(signed_in);
+            }
+            Err(error) => error,
+        };
+        let unknown = matches!(
+            &error,
+            FlowError::Refused(message) if message.code == ErrorCode::TerminalAuthenticationFailed.number()
+        );
+        match order.next() {
+            Some(before) if unknown => (next, tmk) = (before, Tmk::Previous),
+            _ => return Err(error.into()),
         }
-        Err(error) => error,
-    };
-    let unknown = matches!(
-        &newest,
-        FlowError::Refused(message) if message.code == ErrorCode::TerminalAuthenticationFailed.number()
-    );
-    let has_previous =
-        terminal.pad().slots().iter().any(|status| status.slot == slot && status.previous.is_some());
-    if !unknown || !has_previous {
-        return Err(newest.into());
     }
-    let (signed_in, link) = sign_in_over(terminal, connect()?, slot, Tmk::Previous)?;
-    link.close();
-    Ok(signed_in)
 }
 
 /// Signs in with this TMK over a link, and gives the link back for another flow after this one.
@@ -81,28 +74,68 @@ pub fn sign_in<P: PinPad, S: Stream, E: From<SignInError>>(
 /// [`SignInError`]; the link is closed then.
 pub fn sign_in_over<P: PinPad, S: Stream>(
     terminal: &mut Terminal<P>,
-    mut link: Link<S>,
+    link: Link<S>,
     slot: Slot,
     tmk: Tmk,
 ) -> Result<(SignedIn, Link<S>), SignInError> {
+    let order = order(&terminal.pad, slot);
+    let attempt = match tmk {
+        Tmk::Newest => order.first().copied().unwrap_or(FIRST),
+        Tmk::Previous => order.get(1).copied().unwrap_or(NONE_BEFORE),
+    };
+    over(terminal, link, slot, attempt, tmk)
+}
+
+/// A TMK of a slot: its suite, and which attempt of that suite it is.
+type Attempt = (Suite, u8);
+
+/// Of a slot without a TMK: the PIN pad says so.
+const FIRST: Attempt = (Suite::TDES, 0);
+/// Of a slot with one TMK: the PIN pad says so.
+const NONE_BEFORE: Attempt = (Suite::TDES, 1);
+
+fn order(pad: &impl PinPad, slot: Slot) -> Vec<Attempt> {
+    pad.sign_in_order(slot)
+}
+
+fn over<P: PinPad, S: Stream>(
+    terminal: &mut Terminal<P>,
+    link: Link<S>,
+    slot: Slot,
+    (suite, attempt): Attempt,
+    tmk: Tmk,
+) -> Result<(SignedIn, Link<S>), SignInError> {
+    let (kcvs, link) = match suite {
+        Suite::EC_AES => over_in::<EcAes, P, S>(terminal, link, slot, attempt),
+        _ => over_in::<Tdes, P, S>(terminal, link, slot, attempt),
+    }?;
+    Ok((SignedIn { slot, kcvs, tmk }, link))
+}
+
+fn over_in<C: SignInSuite, P: PinPad + SignInPad<C>, S: Stream>(
+    terminal: &mut Terminal<P>,
+    mut link: Link<S>,
+    slot: Slot,
+    attempt: u8,
+) -> Result<(Vec<Kcv>, Link<S>), SignInError> {
     let before = terminal.pad.refusals().total();
     // A refusal here is between terminal and PIN pad: nothing was said yet, so nothing is answered.
-    let start = Start::new(terminal.device().clone(), slot, tmk.attempt());
+    let start = Start::<C>::of(terminal.device().clone(), slot, attempt);
     let begun = start.begin(&mut terminal.pad).map_err(FlowError::of)?;
-    match run(terminal, &mut link, begun) {
-        Ok(kcvs) => Ok((SignedIn { slot, kcvs, tmk }, link)),
+    match run::<C, P, S>(terminal, &mut link, begun) {
+        Ok(kcvs) => Ok((kcvs, link)),
         Err(stop) => {
-            terminal.pad.sign_in_forget();
+            SignInPad::<C>::sign_in_forget(&mut terminal.pad);
             let records = records_since(&terminal.pad, before);
             Err(stop.tell(link, &records))
         }
     }
 }
 
-fn run<P: PinPad, S: Stream>(
+fn run<C: SignInSuite, P: PinPad + SignInPad<C>, S: Stream>(
     terminal: &mut Terminal<P>,
     link: &mut Link<S>,
-    (sign_in, expect_keys): (Frame, ExpectKeys),
+    (sign_in, expect_keys): (Frame, ExpectKeys<C>),
 ) -> Result<Vec<Kcv>, Stop<Reason>> {
     link.send(&sign_in)?;
     let keys = receive(link, &mut terminal.pad)?;

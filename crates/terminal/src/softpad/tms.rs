@@ -1,4 +1,4 @@
-//! The PIN pad's part of a session with the TMS (2-wire.md sections 4 and 7, flow E).
+//! The PIN pad's part of a session with the TMS in suite 01 (2-wire.md section 4, flow E).
 //!
 //! Every call takes the open session out and puts it back only when all was well. DWK and session key are in memory
 //! only: they wipe themselves at the first refusal, at the end, and when anything else is begun.
@@ -8,25 +8,22 @@ use flows::tms_session::messages::{
     Challenge, OPERATOR_PROOF, Sac1, SessionBlock, SessionKeys, TacAndDwk, TmsChallenge, TmsHello, TmsKey,
     TmsProof,
 };
-use flows::tms_session::{OperatorPassword, PadOpening, PadProof, SealPad, TmsPad};
+use flows::tms_session::{OperatorPassword, PadOpening, PadProof, TmsPad};
 use flows::{Loaded, PadRefusal, Transcript};
 use paycrypto::keys::{Dwk, SessionKey, Tmk};
 use paycrypto::operator::Verifier;
-use paycrypto::seal::{self, Direction};
 use wire::{BcdTime, Frame, Kcv, OperatorId, Slot, Src, Suite, TData};
 
+use super::counters::KeyName;
 use super::download::Session;
-use super::load::{failed, not_permitted, not_proven, own_place, put_tmk, unreadable};
+use super::keys::Tdes;
+use super::load::{failed, not_permitted, not_proven, own_place, unreadable};
+use super::owner::{Owner, OwnerKind};
+use super::seal::{Seal, Sealing};
 use super::separation::{KeyUse, refuse_twin};
-use super::slot_keys::{Owner, OwnerKind};
 use super::{Denied, SoftPad};
 use crate::PinPad;
 use crate::life_cycle::Milestone;
-
-/// Blocks that a session key protects at most, both directions together (SP 800-67 revision 2; 2-wire.md section 7).
-pub(super) const MAX_BLOCKS: u64 = 1 << 20;
-/// Bytes of a block.
-const BLOCK: usize = 8;
 
 /// Where an open session is.
 pub(super) enum TmsSession {
@@ -40,6 +37,22 @@ pub(super) enum TmsSession {
     Sealed(Seal),
 }
 
+impl TmsSession {
+    pub(super) fn sealing(&mut self) -> Option<&mut dyn Sealing> {
+        match self {
+            TmsSession::Sealed(seal) => Some(seal),
+            _ => None,
+        }
+    }
+
+    pub(super) fn blocks_left(&self) -> u64 {
+        match self {
+            TmsSession::Sealed(seal) => seal.blocks_left(),
+            _ => 0,
+        }
+    }
+}
+
 /// What is known once the TMS proved itself; over TMS_HELLO and TMS_CHALLENGE goes `transcript`.
 pub(super) struct Proven {
     dwk: Dwk,
@@ -47,53 +60,6 @@ pub(super) struct Proven {
     sac_1: [u8; 4],
     operator: Option<(OperatorId, [u8; OPERATOR_PROOF])>,
     transcript: Transcript,
-}
-
-/// The keys of an open session, and how far it went.
-pub(super) struct Seal {
-    dwk: Dwk,
-    session: SessionKey,
-    sent: u32,
-    received: u32,
-    blocks: u64,
-}
-
-impl Seal {
-    fn blocks_left(&self) -> u64 {
-        MAX_BLOCKS.saturating_sub(self.blocks)
-    }
-
-    /// Counts this many blocks, before anything is done with them.
-    fn count(&mut self, blocks: usize) -> Result<(), PadRefusal> {
-        let blocks = u64::try_from(blocks).unwrap_or(u64::MAX);
-        if blocks > self.blocks_left() {
-            return Err(not_permitted("the session key has protected all that it may: open a new session"));
-        }
-        self.blocks += blocks;
-        Ok(())
-    }
-
-    /// As if this many blocks were gone.
-    #[cfg(test)]
-    pub(super) fn set_blocks(&mut self, blocks: u64) {
-        self.blocks = blocks;
-    }
-
-    fn seal(&mut self, inner: &[u8]) -> Result<Vec<u8>, PadRefusal> {
-        self.count(seal::ciphertext_bytes(inner.len()) / BLOCK)?;
-        let sealed = seal::seal(&self.session, &self.dwk, Direction::FromTerminal, self.sent, inner)
-            .map_err(failed)?;
-        self.sent = self.sent.checked_add(1).ok_or_else(|| failed("too many messages"))?;
-        Ok(sealed)
-    }
-
-    fn open(&mut self, sealed: &[u8]) -> Result<Vec<u8>, PadRefusal> {
-        self.count(sealed.len().saturating_sub(2 * BLOCK) / BLOCK)?;
-        let mut inner = seal::open(&self.session, &self.dwk, Direction::FromTms, self.received, sealed)
-            .map_err(|error| not_proven(error.to_string()))?;
-        self.received = self.received.checked_add(1).ok_or_else(|| failed("too many messages"))?;
-        Ok(std::mem::take(&mut *inner))
-    }
 }
 
 impl TmsPad for SoftPad {
@@ -136,11 +102,12 @@ impl TmsPad for SoftPad {
             self.session = Session::Tms(Box::new(TmsSession::Sealed(seal)));
             return Ok(None);
         };
+        self.check_suite(KeyName::Slot(slot), Suite::TDES)?;
         self.check_slot(slot, &owner)?;
         let kcv = Kcv::Tdes(tmk.kcv());
         // A broken download brings the pending key again: it is there already.
-        if !self.state.slots.get(&slot).is_some_and(|keys| keys.tmk.holds(&tmk)) {
-            self.change(|state| put_tmk(state, slot, owner, tmk)).map_err(Denied::from)?;
+        if !self.state.slot::<Tdes>(slot).is_some_and(|keys| keys.tmk.holds(&tmk)) {
+            self.change(|state| state.put_tmk::<Tdes>(slot, owner, tmk)).map_err(Denied::from)?;
         }
         self.session = Session::Tms(Box::new(TmsSession::Keyed { slot, kcv }));
         Ok(Some(Loaded::of(vec![kcv])))
@@ -157,39 +124,12 @@ impl TmsPad for SoftPad {
         self.may_load()?;
         self.change(|state| {
             state.pass(Milestone::KeyDone);
-            if let Some(keys) = state.slots.get_mut(&slot) {
+            if let Some(keys) = state.tdes.slots.get_mut(&slot) {
                 keys.tmk.finish();
             }
         })
         .map_err(Denied::from)?;
         Ok(())
-    }
-}
-
-impl SealPad for SoftPad {
-    fn tms_seal(&mut self, inner: &[u8]) -> Result<Vec<u8>, PadRefusal> {
-        self.sealed_step(|seal| seal.seal(inner))
-    }
-
-    fn tms_open(&mut self, sealed: &[u8]) -> Result<Vec<u8>, PadRefusal> {
-        let opened = self.sealed_step(|seal| seal.open(sealed));
-        self.recorded("SEALED", opened)
-    }
-
-    fn tms_blocks_left(&self) -> u64 {
-        match &self.session {
-            Session::Tms(session) => match session.as_ref() {
-                TmsSession::Sealed(seal) => seal.blocks_left(),
-                _ => 0,
-            },
-            _ => 0,
-        }
-    }
-
-    fn tms_forget(&mut self) {
-        if matches!(self.session, Session::Tms(_)) {
-            self.session = Session::Idle;
-        }
     }
 }
 
@@ -202,26 +142,15 @@ impl SoftPad {
     }
 
     /// Whom DMK makes the owner of what it brings, if keys may be loaded by it now.
-    fn dmk_owner(&mut self) -> Result<Owner, Denied> {
+    fn dmk_owner(&mut self) -> Result<Owner, PadRefusal> {
         self.may_load()?;
-        match &self.state.dmk {
+        self.check_suite(KeyName::Dmk, Suite::TDES)?;
+        match &self.state.tdes.dmk {
             Some(held) => Ok(self.state.owner_by(OwnerKind::Dmk, Suite::TDES, held.dmk.expose())),
-            None => Err(self.deny("DMK", "none", "there is no DMK: a key loading device must load it first")),
+            None => Err(self
+                .deny("DMK", "none", "there is no DMK: a key loading device must load it first")
+                .into()),
         }
-    }
-
-    /// One message of the seal: the session goes on only if all is well.
-    fn sealed_step(
-        &mut self,
-        act: impl FnOnce(&mut Seal) -> Result<Vec<u8>, PadRefusal>,
-    ) -> Result<Vec<u8>, PadRefusal> {
-        let TmsSession::Sealed(mut seal) = self.take_tms()? else {
-            return Err(not_permitted("nothing is sealed in this session"));
-        };
-        self.may_load()?;
-        let out = act(&mut seal)?;
-        self.session = Session::Tms(Box::new(TmsSession::Sealed(seal)));
-        Ok(out)
     }
 
     /// Opens DF37 under DMK and checks TAC_1; then answers.
@@ -245,6 +174,7 @@ impl SoftPad {
         };
         let wants = transaction.slot();
         if let Some(slot) = wants {
+            self.check_suite(KeyName::Slot(slot), Suite::TDES)?;
             self.check_slot(slot, owner)?;
         }
         let TmsChallenge { named, answer } = <TmsChallenge>::read(challenge).map_err(unreadable)?;
@@ -253,7 +183,7 @@ impl SoftPad {
         named.expect(&said.named(), Src::Good)?;
         let mut transcript = Transcript::new();
         transcript.push(hello);
-        let Some(held) = &self.state.dmk else {
+        let Some(held) = &self.state.tdes.dmk else {
             return Err(not_permitted("there is no DMK"));
         };
         let unproven = || not_proven("the TMS does not hold this terminal's DMK".to_owned());
@@ -309,6 +239,6 @@ impl SoftPad {
             }
             _ => return Err(not_permitted("TMS_KEY does not bring what was asked for")),
         };
-        Ok((Seal { dwk, session, sent: 0, received: 0, blocks: 0 }, tmk))
+        Ok((Seal::new(dwk, session), tmk))
     }
 }

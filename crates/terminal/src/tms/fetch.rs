@@ -1,10 +1,9 @@
 //! One file into `incoming`, from where it stands.
 
 use flows::ProtocolError;
-use flows::Tdes;
 use flows::tms_download::messages::Data;
 use flows::tms_download::terminal::{Fetch, Next, length_for};
-use flows::tms_download::{Fault, Reason};
+use flows::tms_download::{Fault, Reason, SealSuite};
 use wire::{ErrorCode, Manifest};
 
 use super::line::End;
@@ -48,8 +47,8 @@ impl From<Fault> for Stopped {
 }
 
 /// Fetches what is missing of a file. However it ends, what came is safe, as far as the disk lets it be.
-pub(super) fn fetch<P: PinPad, S: Stream>(
-    session: &mut Session<S>,
+pub(super) fn fetch<C: SealSuite, P: PinPad, S: Stream>(
+    session: &mut Session<C, S>,
     pad: &mut P,
     areas: &mut Areas,
     manifest: &Manifest,
@@ -79,8 +78,8 @@ enum Pieces {
     NotGiven { why: String },
 }
 
-fn pieces<P: PinPad, S: Stream>(
-    session: &mut Session<S>,
+fn pieces<C: SealSuite, P: PinPad, S: Stream>(
+    session: &mut Session<C, S>,
     pad: &mut P,
     areas: &mut Areas,
     manifest: &Manifest,
@@ -90,14 +89,14 @@ fn pieces<P: PinPad, S: Stream>(
     let length = length_for(session.line.link.baud());
     let mut fetch = Fetch::new(manifest, part.have());
     loop {
-        let get = match fetch.next::<Tdes>(length, pad.tms_blocks_left()) {
+        let get = match fetch.next::<C>(length, pad.tms_blocks_left()) {
             Next::Get(get) => get,
             Next::NeedsNewSession => return Ok(Pieces::NewSession),
             Next::Complete => return Ok(Pieces::All),
         };
         let question = get.to_payload().map_err(Fault::from)?;
         let answer = session.ask(pad, &question).map_err(Stopped::End)?;
-        let data = match Data::from_payload::<Tdes>(&answer) {
+        let data = match Data::from_payload::<C>(&answer) {
             Ok(data) => data,
             Err(ProtocolError::Peer(error)) if error.known_code() == Some(ErrorCode::Busy) => {
                 return Ok(Pieces::NewSession);

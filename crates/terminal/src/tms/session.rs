@@ -1,19 +1,22 @@
-//! Sessions: the handshake, and sealed questions and answers.
+//! Sessions: the handshake, and sealed questions and answers, in the suite of the terminal's DMK.
 
-use flows::Tdes;
+use std::marker::PhantomData;
+
 use flows::tms_download::messages::error_payload;
 use flows::tms_download::sealed::{sealed_frame, unseal};
-use flows::tms_download::{self, Reason as DownloadReason};
+use flows::tms_download::{self, Reason as DownloadReason, SealSuite};
 use flows::tms_session::terminal::{ExpectChallenge, Keyed, Start};
-use flows::tms_session::{Identification, OperatorPassword, Reason, Transaction};
-use wire::{BcdTime, ErrorCode, Frame, SData, Slot, error_frame, error_frame_with_refusals};
+use flows::tms_session::{Identification, OperatorPassword, Reason, TmsPad, TmsSuite, Transaction};
+use flows::{EcAes, Tdes};
+use wire::{BcdTime, ErrorCode, Frame, SData, Slot, Suite, error_frame, error_frame_with_refusals};
 
 use super::line::{Cut, End, Line};
 use super::{LoadedKey, TmsError};
 use crate::conversation::{FlowError, Stop, records_since, unreported};
 use crate::{Link, PinPad, Stream, Terminal};
 
-/// Fetches the TMK of a slot from the TMS (transaction 0001), and gives the link back for another flow after this one.
+/// Fetches the TMK of a slot from the TMS (transaction 0001) in the suite of its DMK, and gives the link back for another
+/// flow after this one.
 ///
 /// # Errors
 /// [`TmsError`]; the link is closed then. Try again: a broken download changes nothing that the next one does not mend.
@@ -23,8 +26,21 @@ pub fn load_key<P: PinPad, S: Stream>(
     slot: Slot,
     operator: Option<&OperatorPassword<'_>>,
 ) -> Result<(LoadedKey, Link<S>), TmsError> {
+    match terminal.pad.tms_suite() {
+        Suite::EC_AES => load_key_in::<EcAes, P, S>(terminal, link, slot, operator),
+        _ => load_key_in::<Tdes, P, S>(terminal, link, slot, operator),
+    }
+}
+
+fn load_key_in<C: TmsSuite, P: PinPad + TmsPad<C>, S: Stream>(
+    terminal: &mut Terminal<P>,
+    link: Link<S>,
+    slot: Slot,
+    operator: Option<&OperatorPassword<'_>>,
+) -> Result<(LoadedKey, Link<S>), TmsError> {
     let line = Line { link, cut: Cut::default() };
-    match open(terminal, line, Transaction::KeyDownload { slot }, operator).map_err(|(error, _)| error)? {
+    let transaction = Transaction::KeyDownload { slot };
+    match open::<C, P, S>(terminal, line, transaction, operator).map_err(|(error, _)| error)? {
         (Opened::Key(key), line) => Ok((key, line.link)),
         // The role gives a key for the one transaction and a session for the other.
         (Opened::Session, line) => {
@@ -49,7 +65,7 @@ pub(super) enum Opened {
 
 /// Opens a session: both sides have proved themselves then. The time is learnt, forward only. Where it fails, gives back
 /// how often the line was used, too.
-pub(super) fn open<P: PinPad, S: Stream>(
+pub(super) fn open<C: TmsSuite, P: PinPad + TmsPad<C>, S: Stream>(
     terminal: &mut Terminal<P>,
     mut line: Line<S>,
     transaction: Transaction,
@@ -58,7 +74,7 @@ pub(super) fn open<P: PinPad, S: Stream>(
     let Some(identification) = identification(terminal) else { return Err((TmsError::NoModel, line.cut)) };
     let before = terminal.pad.refusals().total();
     let (refusals, known) = unreported(&terminal.pad);
-    let start = Start::new(identification, transaction, now(terminal)).with_refusals(refusals);
+    let start = Start::<C>::of(identification, transaction, now(terminal)).with_refusals(refusals);
     // A refusal here is between terminal and PIN pad: nothing was said yet, so nothing is answered.
     let begun = match start.begin(&mut terminal.pad) {
         Ok(begun) => begun,
@@ -93,10 +109,10 @@ pub(super) fn open<P: PinPad, S: Stream>(
     }
 }
 
-fn run<P: PinPad, S: Stream>(
+fn run<C: TmsSuite, P: PinPad + TmsPad<C>, S: Stream>(
     line: &mut Line<S>,
     pad: &mut P,
-    (hello, expect_challenge): (Frame, ExpectChallenge),
+    (hello, expect_challenge): (Frame, ExpectChallenge<C>),
     operator: Option<&OperatorPassword<'_>>,
 ) -> Result<(Opened, SData), End<Reason>> {
     line.send(&hello)?;
@@ -118,11 +134,17 @@ fn run<P: PinPad, S: Stream>(
 
 /// A session whose seal works.
 #[derive(Debug)]
-pub(super) struct Session<S> {
+pub(super) struct Session<C, S> {
     pub(super) line: Line<S>,
+    suite: PhantomData<fn() -> C>,
 }
 
-impl<S: Stream> Session<S> {
+impl<C: SealSuite, S: Stream> Session<C, S> {
+    /// A session that was opened in this suite.
+    pub(super) fn of(line: Line<S>) -> Session<C, S> {
+        Session { line, suite: PhantomData }
+    }
+
     /// Asks a question and waits for its answer, both sealed: inner payloads.
     pub(super) fn ask<P: PinPad>(
         &mut self,
@@ -133,7 +155,7 @@ impl<S: Stream> Session<S> {
         self.line.send(&sealed_frame(&sealed).map_err(tms_download::Fault::from)?)?;
         let frame = self.line.receive(pad)?;
         // A clear ERROR ends the connection and says nothing that may be believed.
-        let sealed = unseal::<Tdes>(&frame).map_err(tms_download::Fault::from)?;
+        let sealed = unseal::<C>(&frame).map_err(tms_download::Fault::from)?;
         Ok(pad.tms_open(&sealed).map_err(tms_download::Fault::from)?)
     }
 

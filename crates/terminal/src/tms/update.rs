@@ -2,12 +2,11 @@
 
 use std::io;
 
-use flows::ProtocolError;
-use flows::Tdes;
 use flows::tms_download::messages::{Done, Inventory, Plan, Report};
-use flows::tms_download::{Fault, Reason};
-use flows::tms_session::Transaction;
-use wire::{ErrorCode, Manifest, PackageId, PlanEntry};
+use flows::tms_download::{Fault, INNER_MAX, Reason, SealSuite};
+use flows::tms_session::{TmsPad, TmsSuite, Transaction};
+use flows::{EcAes, ProtocolError, Tdes};
+use wire::{ErrorCode, Manifest, PackageId, PlanEntry, Suite};
 
 use super::fetch::{Fetched, Stopped, fetch};
 use super::line::{Cut, End, Line};
@@ -24,11 +23,8 @@ use crate::{Link, PinPad, Stream, Terminal};
 /// Most plans in one update: far more than a fleet's terminals ever get, and an end to a TMS that always has more.
 pub(super) const MAX_ROUNDS: usize = 64;
 
-/// Blocks that an inventory or a report and its answer take at most, each the longest inner payload (2-wire.md section 7).
-const BLOCKS_OF_A_QUESTION: u64 = 2 * (65_500 / 8 + 1);
-
-/// Asks the TMS what to load, loads it, installs and starts it, and reports. `connect` is called for every session: once
-/// for each 8 MiB or so.
+/// Asks the TMS what to load, loads it, installs and starts it, and reports, in the suite of the terminal's DMK. `connect`
+/// is called for every session: in suite 01 once for each 8 MiB or so.
 ///
 /// # Errors
 /// [`TmsError`]. Call it again: it goes on where it stood. A package that is refused is no error; see
@@ -39,24 +35,37 @@ pub fn update<P: PinPad, S: Stream>(
     connect: &mut dyn FnMut() -> io::Result<Link<S>>,
     options: UpdateOptions<'_>,
 ) -> Result<Updated, TmsError> {
+    match terminal.pad.tms_suite() {
+        Suite::EC_AES => update_in::<EcAes, P, S>(terminal, areas, connect, options),
+        _ => update_in::<Tdes, P, S>(terminal, areas, connect, options),
+    }
+}
+
+fn update_in<C: SealSuite + TmsSuite, P: PinPad + TmsPad<C>, S: Stream>(
+    terminal: &mut Terminal<P>,
+    areas: &mut Areas,
+    connect: &mut dyn FnMut() -> io::Result<Link<S>>,
+    options: UpdateOptions<'_>,
+) -> Result<Updated, TmsError> {
     let cut = Cut::after(options.cut_after);
-    let mut run = Run { terminal, areas, connect, options, session: None, cut, done: Updated::default() };
+    let session: Option<Session<C, S>> = None;
+    let mut run = Run { terminal, areas, connect, options, session, cut, done: Updated::default() };
     let result = run.all();
     run.hang_up();
     result.map(|()| run.done)
 }
 
-struct Run<'r, 'o, P: PinPad, S> {
+struct Run<'r, 'o, P: PinPad, C, S> {
     terminal: &'r mut Terminal<P>,
     areas: &'r mut Areas,
     connect: &'r mut dyn FnMut() -> io::Result<Link<S>>,
     options: UpdateOptions<'o>,
-    session: Option<Session<S>>,
+    session: Option<Session<C, S>>,
     cut: Cut,
     done: Updated,
 }
 
-impl<P: PinPad, S: Stream> Run<'_, '_, P, S> {
+impl<C: SealSuite + TmsSuite, P: PinPad + TmsPad<C>, S: Stream> Run<'_, '_, P, C, S> {
     fn all(&mut self) -> Result<(), TmsError> {
         // An area that a power cut kept from its first start.
         if self.areas.is_new() {
@@ -93,7 +102,7 @@ impl<P: PinPad, S: Stream> Run<'_, '_, P, S> {
         let installed = self.areas.installed().cloned().collect();
         let inventory = Inventory { installed, status: status(&self.terminal.pad, &[]) };
         let answer = self.ask(&inventory.to_payload())?;
-        Plan::from_payload::<Tdes>(&answer).map_err(|error| self.refuse(error))
+        Plan::from_payload::<C>(&answer).map_err(|error| self.refuse(error))
     }
 
     fn carry_out(&mut self, entries: Vec<PlanEntry>, at: i64) -> Result<(), TmsError> {
@@ -267,7 +276,7 @@ impl<P: PinPad, S: Stream> Run<'_, '_, P, S> {
             refusals: Vec::new(),
         };
         let answer = self.ask(&report.to_payload())?;
-        if let Err(error) = Done::from_payload::<Tdes>(&answer) {
+        if let Err(error) = Done::from_payload::<C>(&answer) {
             return Err(self.refuse(error));
         }
         Ok(self.areas.told()?)
@@ -279,7 +288,8 @@ impl<P: PinPad, S: Stream> Run<'_, '_, P, S> {
             Ok(question) => question,
             Err(error) => return Err(self.refuse(error.clone())),
         };
-        if self.terminal.pad.tms_blocks_left() < BLOCKS_OF_A_QUESTION {
+        // Question and answer are at most the longest inner payload each.
+        if self.terminal.pad.tms_blocks_left() < C::blocks(INNER_MAX).saturating_mul(2) {
             self.hang_up();
         }
         self.open()?;
@@ -298,9 +308,9 @@ impl<P: PinPad, S: Stream> Run<'_, '_, P, S> {
         let link = (self.connect)().map_err(TmsError::Connect)?;
         let line = Line { link, cut: std::mem::take(&mut self.cut) };
         let operator = self.options.operator.as_ref();
-        match session::open(self.terminal, line, Transaction::ProgramDownload, operator) {
+        match session::open::<C, P, S>(self.terminal, line, Transaction::ProgramDownload, operator) {
             Ok((Opened::Session, line)) => {
-                self.session = Some(Session { line });
+                self.session = Some(Session::of(line));
                 self.done.sessions = self.done.sessions.saturating_add(1);
                 self.tell(Progress::Session { number: self.done.sessions });
                 Ok(())

@@ -11,7 +11,8 @@ use rstest::rstest;
 use wire::Suite;
 
 use crate::board::{Readings, SharedBoard};
-use crate::softpad::slot_keys::{Held, OwnerKind, SlotKeys, take};
+use crate::softpad::owner::OwnerKind;
+use crate::softpad::slot_keys::{Held, SlotKeys, take};
 use crate::testing::{Shared, estate, slot};
 use crate::transaction::{MAX_MAC_DATA, MAX_TRACK};
 use crate::{Clock, LifeCycle, PinPad, SoftPad, Terminal, TransactionPad};
@@ -63,8 +64,8 @@ fn give_keys(terminal: &mut Terminal) -> Keys {
     held.working.mak = Some(Held::finished(Mak::from_key(copy(&keys.mak)).unwrap()));
     held.working.tdk = Some(Held::finished(Tdk::from_key(copy(&keys.tdk)).unwrap()));
     pad.change(|state| {
-        state.slots.insert(slot(3), held);
-        state.slots.insert(slot(4), SlotKeys::first(owner, Tmk::generate().unwrap()));
+        state.tdes.slots.insert(slot(3), held);
+        state.tdes.slots.insert(slot(4), SlotKeys::first(owner, Tmk::generate().unwrap()));
     })
     .unwrap();
     pad.deploy().unwrap();
@@ -84,7 +85,8 @@ fn pin(digits: &str) -> Pin {
 }
 
 fn pin_block(pad: &mut SoftPad, index: u8, format: Format) -> Result<[u8; 8], PadRefusal> {
-    pad.pin_block(slot(index), pin("1234"), &Pan::new(PAN).unwrap(), format)
+    let block = pad.pin_block(slot(index), pin("1234"), &Pan::new(PAN).unwrap(), format)?;
+    Ok(block.try_into().unwrap())
 }
 
 fn why(refusal: PadRefusal) -> String {
@@ -187,8 +189,8 @@ fn a_key_whose_done_has_not_arrived_is_not_worked_with() {
     let pad = terminal.pad_mut();
     // As RKS_KEYS puts it there before DONE.
     pad.change(|state| {
-        take(&mut state.slots.get_mut(&slot(3)).unwrap().working.mak, Mak::generate().unwrap());
-        take(&mut state.slots.get_mut(&slot(4)).unwrap().working.mak, Mak::generate().unwrap());
+        take(&mut state.tdes.slots.get_mut(&slot(3)).unwrap().working.mak, Mak::generate().unwrap());
+        take(&mut state.tdes.slots.get_mut(&slot(4)).unwrap().working.mak, Mak::generate().unwrap());
     })
     .unwrap();
     let mac = pad.mac(slot(3), b"data").unwrap();

@@ -141,7 +141,7 @@ proptest! {
                         let pin = Pin::new("1234").unwrap();
                         if let Ok(block) = pad.pin_block(slot(3), pin, &pan, Format::Iso0) {
                             pins += 1;
-                            let clear = working.as_ref().unwrap().pik.decrypt_block(&block);
+                            let clear = working.as_ref().unwrap().pik.decrypt_block(&block.try_into().unwrap());
                             let pin = pinblock::decode(Format::Iso0, &clear, Some(&pan)).unwrap();
                             prop_assert_eq!(pin.expose(), "1234");
                         }

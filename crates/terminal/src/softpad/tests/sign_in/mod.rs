@@ -3,7 +3,6 @@
 mod keys;
 
 use flows::PadRefusal;
-use flows::sign_in::SignInPad;
 use paycrypto::TdesKey;
 use paycrypto::blocks::BlockRefusal;
 use paycrypto::hygiene::PoorKey;
@@ -15,6 +14,7 @@ use crate::softpad::download::Session;
 use crate::softpad::sign_in::SignInSession;
 use crate::testing::peers::{frame, load, tlv};
 use crate::testing::session_peers::{Host, confirm, context, copy, sign_in, working_keys_of};
+use crate::testing::sessions_01::Sessions01 as _;
 use crate::testing::{Shared, estate, slot};
 use crate::{LifeCycle, PinPad, SoftPad, Terminal, TransactionPad};
 

@@ -151,7 +151,7 @@ fn a_slot_of_another_owner_is_0008_before_the_pad_proves_itself() {
     assert_eq!(newest(&terminal), ("owner".into(), "slot 03".into()));
     // And a slot that the DMK filled is not the acquirer root's, nor a TK's.
     load_tmk(&mut terminal, &mut tms, 4, &tmk()).unwrap();
-    assert_eq!(terminal.pad().state.slots[&slot(4)].owner.kind, OwnerKind::Dmk);
+    assert_eq!(terminal.pad().state.tdes.slots[&slot(4)].owner.kind, OwnerKind::Dmk);
     assert!(is_0008(load(&mut terminal, &tmk(), "SN-1001/04", None)));
     let tk = CheckedTk::generate().unwrap();
     terminal.pad_mut().state.import_tk(&tk);

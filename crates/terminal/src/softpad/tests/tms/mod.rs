@@ -4,7 +4,7 @@ mod keys;
 mod sealed;
 
 use flows::PadRefusal;
-use flows::tms_session::{OperatorPassword, PadProof, SealPad, TmsPad};
+use flows::tms_session::{OperatorPassword, PadProof, SealPad};
 use paycrypto::TdesKey;
 use paycrypto::blocks::{self, BlockRefusal};
 use paycrypto::keys::{Dmk, Dwk, SessionKey, Tmk};
@@ -16,12 +16,13 @@ use wire::{BcdTime, ErrorCode, Frame, Kcv, Malformed, Src, TData, Tag};
 
 use crate::board::SharedBoard;
 use crate::softpad::download::Session;
-use crate::softpad::slot_keys::OwnerKind;
-use crate::softpad::tms::{MAX_BLOCKS, TmsSession};
+use crate::softpad::owner::OwnerKind;
+use crate::softpad::tms::TmsSession;
 use crate::testing::peers::{done, frame, key_confirm, load, tlv};
 use crate::testing::session_peers::{
     S_DATA, Tms, challenge_of, challenge_with, context, copy, hello, key_of, proof_of,
 };
+use crate::testing::sessions_01::Sessions01 as _;
 use crate::testing::{Kms, Shared, estate, slot};
 use crate::{LifeCycle, PinPad, SoftPad, Terminal};
 

@@ -1,5 +1,7 @@
 //! The seal: numbers, limits, and what ends it.
 
+use flows::tms_download::MAX_SEALED_BLOCKS;
+
 use super::*;
 
 #[test]
@@ -76,11 +78,11 @@ fn a_session_key_protects_a_million_blocks_both_ways_together_and_not_one_more()
     let (mut terminal, _, mut tms) = managed();
     sealed(&mut terminal, &mut tms);
     let pad = terminal.pad_mut();
-    assert_eq!((MAX_BLOCKS, pad.tms_blocks_left()), (1 << 20, 1 << 20));
+    assert_eq!((MAX_SEALED_BLOCKS, pad.tms_blocks_left()), (1 << 20, 1 << 20));
     pad.tms_seal(&[7; 16]).unwrap(); // 2 blocks, and one of padding
     pad.tms_open(&tms.seal(&[7; 15])).unwrap(); // 2 blocks
-    assert_eq!(pad.tms_blocks_left(), MAX_BLOCKS - 5);
-    spend(pad, MAX_BLOCKS - 2);
+    assert_eq!(pad.tms_blocks_left(), MAX_SEALED_BLOCKS - 5);
+    spend(pad, MAX_SEALED_BLOCKS - 2);
     // The last two, then nothing.
     pad.tms_seal(&[7; 8]).unwrap();
     assert_eq!(pad.tms_blocks_left(), 0);
@@ -90,7 +92,7 @@ fn a_session_key_protects_a_million_blocks_both_ways_together_and_not_one_more()
     // From the TMS too, and before it is looked at.
     sealed(&mut terminal, &mut tms);
     (tms.sent, tms.received) = (0, 0);
-    spend(terminal.pad_mut(), MAX_BLOCKS - 1);
+    spend(terminal.pad_mut(), MAX_SEALED_BLOCKS - 1);
     assert!(is_0008(terminal.pad_mut().tms_open(&tms.seal(&[7; 8]))));
 }
 
@@ -103,7 +105,6 @@ fn spend(pad: &mut SoftPad, blocks: u64) {
 
 #[test]
 fn whatever_else_is_begun_ends_the_session_and_a_transaction_does_not() {
-    use flows::sign_in::SignInPad;
     let (mut terminal, _, mut tms) = managed();
     load(&mut terminal, &tmk(), "SN-1001/05", None).unwrap();
     sealed(&mut terminal, &mut tms);
