@@ -178,6 +178,10 @@ impl<S: Store, H: Hsm> Kms<S, H> {
         } else {
             match self.open_tk::<U>(&terminal, nonce, &sealed).await? {
                 Ok(tk) => {
+                    // Its device signed them.
+                    let told = U::refusals(&sealed);
+                    let kept = self.keep_refusals(terminal.device.sn(), "COLLECTED", told).await;
+                    kept.map_err(Failure::from)?;
                     terminal.tk = tk;
                     None
                 }

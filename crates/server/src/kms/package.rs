@@ -201,7 +201,7 @@ impl<S: Store, H: Hsm> Kms<S, H> {
 /// covers, and a package re-wrapped by somebody else must still be the one that came before.
 fn digest(signers: &[&Verified], content: &[u8]) -> [u8; 32] {
     let certificates = signers.iter().map(|signer| Sha256::digest(signer.certificate().der()));
-    let hash = certificates.fold(Sha256::new(), |hash, certificate| hash.chain_update(certificate));
+    let hash = certificates.fold(Sha256::new(), Digest::chain_update);
     hash.chain_update(content).finalize().into()
 }
 

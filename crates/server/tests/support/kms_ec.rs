@@ -164,6 +164,11 @@ impl Ec {
 
     /// COLLECTED, the payload, for this COLLECT.
     pub(crate) fn collected(&self, collect: &[u8]) -> Vec<u8> {
+        self.collected_with(collect, &[])
+    }
+
+    /// The same with these fields behind all others.
+    pub(crate) fn collected_with(&self, collect: &[u8], more: &[u8]) -> Vec<u8> {
         let mut fields = field(tlv::SN, self.sn.as_bytes());
         if let Some(pin_pad) = &self.pin_pad {
             fields.extend(field(tlv::PIN_PAD, pin_pad.as_bytes()));
@@ -174,6 +179,7 @@ impl Ec {
             field(DEVICE_CERTIFICATE, self.certificate.der()),
             field(0xDF30, b"KF"),
             field(0xDF31, b"SIM-1"),
+            more.to_vec(),
         ]
         .concat();
         // DF16 stands between DF09 and DF18; what is signed has it not.

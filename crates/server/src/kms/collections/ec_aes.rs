@@ -11,7 +11,7 @@ use pki::{Certificate, P256PublicKey, Role, cms::SignedPackage};
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
 use store::{CollectedTk, NewDeviceCertificate, Refusal, Store, WindowRecord};
-use wire::{Device, Frame, Proof};
+use wire::{Device, Fields, Frame, Proof};
 
 use super::{
     refusal,
@@ -97,6 +97,10 @@ impl CollectingSuite for EcAes {
 
     fn answer(frame: &Frame, collected: &Collected<EcAes>) -> Answer {
         Answer { frame: frame.clone(), collected: collected.clone() }
+    }
+
+    fn refusals(sealed: &Answer) -> &[Fields] {
+        &sealed.collected.refusals
     }
 
     fn df09(sealed: &Answer) -> &[u8] {

@@ -9,7 +9,7 @@ use hsm::Hsm;
 use pki::{Certificate, cms::SignedPackage};
 use serde::de::DeserializeOwned;
 use store::{CollectedTk, Refusal, Store, WindowRecord, WorkKeyRecord};
-use wire::{Device, Frame};
+use wire::{Device, Fields, Frame};
 
 use crate::{
     kms::{
@@ -74,6 +74,9 @@ pub(crate) trait CollectingSuite: CollectSuite {
 
     /// What a terminal sent, as a package would have it.
     fn answer(frame: &Frame, collected: &Collected<Self>) -> Self::Sealed;
+
+    /// What the terminal tells of its own refusals (FF23), as far as a package carries it.
+    fn refusals(sealed: &Self::Sealed) -> &[Fields];
 
     /// DF09.
     fn df09(sealed: &Self::Sealed) -> &[u8];

@@ -7,7 +7,7 @@ use hsm::{Hsm, HsmError, KeyBlock, Refusal as HsmRefusal, commands::CheckCollect
 use pki::{Certificate, PublicKey, Role, cms::SignedPackage};
 use serde::Deserialize;
 use store::{CollectedTk, Refusal, Store, WindowRecord};
-use wire::{Device, Frame};
+use wire::{Device, Fields, Frame};
 
 use super::{
     refusal,
@@ -65,6 +65,10 @@ impl CollectingSuite for Tdes {
 
     fn answer(_: &Frame, collected: &Collected) -> Vec<u8> {
         collected.ctk_pu.clone()
+    }
+
+    fn refusals(_: &Vec<u8>) -> &[Fields] {
+        &[]
     }
 
     fn df09(sealed: &Vec<u8>) -> &[u8] {

@@ -15,6 +15,7 @@ use crate::support::{
     kms_ec::{self, Ec, KMS_EC, STATION, asking, by_both, ceremony, collect, package, signed_by_both},
     line::connect,
     package::{approval, replacing, signed},
+    tlv::{self, field},
     world::{Server, World, results},
 };
 
@@ -336,6 +337,24 @@ fn a_replacement_waits_for_a_second_person_and_then_serves() {
     assert_eq!(server.approve(&signed(&ESTATE.administrator, &content)).status, 200);
     let tmk = new.download(server.terminals, 0).unwrap();
     assert_eq!(tmk.counter, Some(2), "counters are the PIN pad's and go on");
+}
+
+#[test]
+fn what_a_device_signed_of_its_refusals_is_kept() {
+    let (world, server) = serve(&[]);
+    let nonce = ceremony(&server, STATION);
+    let terminal = Ec::new("SN-1");
+    let record = [
+        field(tlv::REFUSAL_CHECK, b"lid"),
+        field(tlv::REFUSAL_READING, b"open"),
+        field(tlv::REFUSAL_WHEN, &[0x26, 0x11, 0x20, 0x12, 0x00, 0x00]),
+    ]
+    .concat();
+    let collected = terminal.collected_with(&collect(&nonce), &field(tlv::REFUSAL, &record));
+    assert_eq!(code_of(&server, &nonce, terminal.entry_of(&collected)), "stored");
+    let sql = "SELECT \"check\" || reading || source FROM refusals WHERE sn = 'SN-1'";
+    let kept: String = world.sql().query_row(sql, [], |row| row.get(0)).unwrap();
+    assert_eq!(kept, "lidopenCOLLECTED");
 }
 
 #[test]

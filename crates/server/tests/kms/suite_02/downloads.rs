@@ -7,7 +7,7 @@ use crate::support::{
     line::{End, connect},
     rks::hex,
     tlv::{self, field, frame},
-    world::Options,
+    world::{Options, Server},
 };
 
 #[test]
@@ -163,4 +163,50 @@ fn the_policy_is_told_to_a_proven_terminal() {
     terminal.download(server.terminals, 2).unwrap();
     assert_eq!(terminal.download(server.terminals, 2), Err(End::Code(0x0008)));
     assert_eq!(world.events("tmk.refused", "SN-1").len(), 2);
+}
+
+/// `race`: two nodes, one terminal: one pending key, and no load counter leaves twice.
+#[test]
+fn two_servers_send_one_key_and_each_counter_once() {
+    let terminal = Ec::new("SN-1");
+    let (world, first) = serve(&[&terminal]);
+    let second = world.start(&options());
+    let fetch = |server: &Server| {
+        let address = server.terminals;
+        let terminal = &terminal;
+        move || -> Vec<_> {
+            let fetched = (0..6).map(|_| terminal.fetch(&mut connect(address), 0));
+            fetched.filter_map(|fetched| fetched.ok().map(|fetched| fetched.tmk)).collect()
+        }
+    };
+    let keys: Vec<_> = std::thread::scope(|scope| {
+        let running = [&first, &second, &first, &second].map(|server| scope.spawn(fetch(server)));
+        running.into_iter().flat_map(|thread| thread.join().unwrap()).collect()
+    });
+    assert!(keys.len() > 4, "some may lose a race with another and ask again: {}", keys.len());
+    assert!(keys.iter().all(|tmk| tmk.key == keys[0].key), "one pending key over all servers");
+    let mut counters: Vec<_> = keys.iter().map(|tmk| tmk.counter.unwrap()).collect();
+    counters.sort_unstable();
+    assert!(counters.windows(2).all(|pair| pair[0] < pair[1]), "{counters:?}");
+    assert!(load_counter(&world, "SN-1", 0) >= i64::try_from(*counters.last().unwrap()).unwrap());
+    assert_eq!(world.count("tmks"), 1);
+    world.assert_audit_good();
+}
+
+/// `kill-between`: killed after TK_KEY, before KEY_CONFIRM and after it: the old key or the new one, never none.
+#[test]
+fn a_server_that_is_killed_leaves_the_key_to_be_had_again() {
+    let terminal = Ec::new("SN-1");
+    let (world, server) = serve(&[&terminal]);
+    let old = terminal.download(server.terminals, 0).unwrap();
+    let mut line = connect(server.terminals);
+    let fetched = terminal.fetch(&mut line, 0).unwrap();
+    server.kill();
+    line.try_send(&ec::confirm(&fetched.receipt()));
+    assert_eq!(world.keys("SN-1", 0, "active"), [hex(&old.kcv)]);
+    let server = world.start(&options());
+    let new = terminal.download(server.terminals, 0).unwrap();
+    assert_eq!((&new.key, new.counter), (&fetched.tmk.key, Some(3)));
+    assert_eq!(world.keys("SN-1", 0, "active"), [hex(&new.kcv)]);
+    assert_eq!(world.keys("SN-1", 0, "retired"), [hex(&old.kcv)]);
 }

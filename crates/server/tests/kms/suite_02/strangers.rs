@@ -10,15 +10,22 @@ use crate::support::{
     world::{Options, Server},
 };
 
-/// All that a stranger gets: the form of TK_CHALLENGE, and every byte after a guessed TK_REPLY.
-fn seen(server: &Server, stranger: &Ec, slot: u8) -> ((u8, Vec<(u16, usize)>), Vec<u8>) {
+/// All that a stranger gets.
+#[derive(Debug, PartialEq, Eq)]
+struct Seen {
+    challenge: (u8, Vec<(u16, usize)>),
+    /// The bytes after a guessed TK_REPLY.
+    end: Vec<u8>,
+}
+
+fn seen(server: &Server, stranger: &Ec, slot: u8) -> Seen {
     let mut line = connect(server.terminals);
     line.send(&stranger.hello(slot, &Side::new()));
     let challenge = line.expect(tlv::CHALLENGE).unwrap();
     let before = line.received().len();
     line.send(&frame(tlv::REPLY, &field(CONFIRMATION, &[0x5A; 32])));
     assert_eq!(line.end(), End::Code(0x0006));
-    (challenge.shape(), line.received()[before..].to_vec())
+    Seen { challenge: challenge.shape(), end: line.received()[before..].to_vec() }
 }
 
 #[test]
