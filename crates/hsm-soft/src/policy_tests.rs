@@ -101,7 +101,7 @@ fn r8_every_usage_by_every_operation() {
 }
 
 #[test]
-fn every_field_of_every_command_is_bound_to_its_owner_and_place() {
+fn r4_every_field_of_every_command_is_bound_to_its_owner_and_place() {
     let room = Room::new();
     for field in room.fields() {
         for takes in field.takes {

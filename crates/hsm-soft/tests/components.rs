@@ -77,7 +77,7 @@ fn refusal<T>(outcome: Result<T, HsmSoftError>) -> ComponentRefusal {
 }
 
 #[test]
-fn two_and_three_people_make_the_key_in_any_order() {
+fn r15_two_and_three_people_make_the_key_in_any_order() {
     let room = Room::new();
     for of in [2, 3] {
         let ceremony = exchange(of);
@@ -154,7 +154,7 @@ fn a_component_is_no_exchange_key() {
 }
 
 #[test]
-fn what_is_mistyped_is_refused() {
+fn r15_what_is_mistyped_is_refused() {
     let room = Room::new();
     let clear = room.typed[0].expose();
     let wrong = |clear: &[u8]| refusal(enter(&room.hsm, &exchange(2), &component(1, "Ada", clear)));
@@ -169,7 +169,7 @@ fn what_is_mistyped_is_refused() {
 }
 
 #[test]
-fn a_weak_component_is_refused() {
+fn r6_a_weak_component_is_refused() {
     let room = Room::new();
     let clear = room.typed[0].expose();
     let wrong = |clear: &[u8]| refusal(enter(&room.hsm, &exchange(2), &component(1, "Ada", clear)));
@@ -214,7 +214,7 @@ fn one_person_cannot_type_two_components() {
 }
 
 #[test]
-fn a_missing_part_and_a_part_given_twice_are_refused() {
+fn r15_a_missing_part_and_a_part_given_twice_are_refused() {
     let room = Room::new();
     let ceremony = exchange(3);
     let blocks = room.all(&ceremony);
@@ -225,7 +225,7 @@ fn a_missing_part_and_a_part_given_twice_are_refused() {
 }
 
 #[test]
-fn components_of_another_key_session_owner_or_number_are_refused() {
+fn r15_components_of_another_key_session_owner_or_number_are_refused() {
     let room = Room::new();
     let ceremony = exchange(2);
     let first = room.enter(&ceremony, 1);
@@ -247,7 +247,7 @@ fn components_of_another_key_session_owner_or_number_are_refused() {
 }
 
 #[test]
-fn equal_components_are_refused_and_so_is_a_poor_sum() {
+fn r15_equal_components_are_refused_and_so_is_a_poor_sum() {
     let room = Room::new();
     let ceremony = exchange(2);
     let first = room.enter(&ceremony, 1);
@@ -268,7 +268,7 @@ fn equal_components_are_refused_and_so_is_a_poor_sum() {
 }
 
 #[test]
-fn a_sum_with_another_check_value_is_refused() {
+fn r15_a_sum_with_another_check_value_is_refused() {
     let room = Room::new();
     let blocks = room.all(&exchange(2));
     let outcome = combine(&room.hsm, &exchange(2), &blocks, [0; 3]);
@@ -318,7 +318,7 @@ fn people_make_a_zone_master_key_of_either_cipher() {
 }
 
 #[test]
-fn a_mistyped_aes_component_is_refused() {
+fn r15_a_mistyped_aes_component_is_refused() {
     let room = Room::new();
     let aes = zone_master(ZoneAlgorithm::Aes);
     let key = AesKey::generate32().unwrap();
@@ -349,7 +349,7 @@ fn a_mistyped_aes_component_is_refused() {
 }
 
 #[test]
-fn poor_aes_components_and_a_poor_aes_key_are_refused() {
+fn r6_poor_aes_components_and_a_poor_aes_key_are_refused() {
     let room = Room::new();
     let aes = Ceremony { target: Target::ExchangeAes, ..exchange(3) };
     let key = |bytes: &[u8]| AesKey::from_bytes(bytes).unwrap();

@@ -41,7 +41,7 @@ const CONTEXT: [u8; 16] = [7; 16];
 const TRANSCRIPT: &[u8] = b"frames";
 
 #[tokio::test]
-async fn at_tk_and_the_keys_are_gone_when_the_commands_are_done() {
+async fn r18_at_tk_and_the_keys_are_gone_when_the_commands_are_done() {
     let folder = tempfile::tempdir().unwrap();
     let process = Process::start(folder.path());
     let hsm = connect(&folder.path().join("hsm.sock")).await;
@@ -121,7 +121,7 @@ async fn at_tk_and_the_keys_are_gone_when_the_commands_are_done() {
 }
 
 #[tokio::test]
-async fn session_working_and_pin_keys_are_gone_and_so_are_pin_and_password() {
+async fn r18_session_working_and_pin_keys_are_gone_and_so_are_pin_and_password() {
     const ZONE: &str = "ISSUER-1";
     const PASSWORD: &[u8] = b"correct horse battery staple";
     let folder = tempfile::tempdir().unwrap();

@@ -56,7 +56,7 @@ impl Side {
 }
 
 #[tokio::test]
-async fn tk_tmk_z_and_the_run_are_gone_after_a_download() {
+async fn r18_tk_tmk_z_and_the_run_are_gone_after_a_download() {
     let folder = tempfile::tempdir().unwrap();
     let process = Process::start(folder.path());
     let hsm = connect(&folder.path().join("hsm.sock")).await;
@@ -133,7 +133,7 @@ async fn tk_tmk_z_and_the_run_are_gone_after_a_download() {
 }
 
 #[tokio::test]
-async fn dik2_z_and_the_keys_are_gone_after_loading_and_download_from_the_rks() {
+async fn r18_dik2_z_and_the_keys_are_gone_after_loading_and_download_from_the_rks() {
     let folder = tempfile::tempdir().unwrap();
     let process = Process::start(folder.path());
     let hsm = connect(&folder.path().join("hsm.sock")).await;

@@ -1,15 +1,18 @@
 //! The requirements of 4-requirements.md that this HSM answers: a file each, a test's name begins with the number.
 //!
-//! R8 is the policy's own table ([`crate::policy_tests`]), R26 the duties' ([`crate::duty`]), R44 the self-tests'
-//! ([`crate::self_test`]); of the others what concerns more than one command is here.
+//! R4 and R8 are the policy's own tables ([`crate::policy_tests`]), R26 the duties' ([`crate::duty`]), R44 the self-tests'
+//! ([`crate::self_test`]); of the others what concerns more than one command is here. What is seen of the HSM's process
+//! from outside (R2, R18) and of components (R15) is in `tests/`.
 
 mod conjuring;
 mod error_state;
+mod errors;
 mod every_command;
 mod key_checks;
 mod pins;
 mod random;
 mod strength;
+mod unique_keys;
 mod weak_keys;
 
 use keyblock::{Algorithm, Exportability, Header, Kbpk, Mode, Usage, Version};
