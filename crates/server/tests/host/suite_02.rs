@@ -75,7 +75,8 @@ fn a_wrong_confirmation_leaves_the_old_keys_in_use() {
         frame(SIGN_IN_CONFIRM, &field(MESSAGE_MAC, done.get(MESSAGE_MAC)))
     };
     let earlier = |_: &EcWorking| old.confirm();
-    let wrong: [&dyn Fn(&EcWorking) -> Vec<u8>; 4] = [&other, &turned, &reflected, &earlier];
+    type Wrong<'a> = &'a dyn Fn(&EcWorking) -> Vec<u8>;
+    let wrong: [Wrong<'_>; 4] = [&other, &turned, &reflected, &earlier];
     for confirm in wrong {
         let mut line = connect(server.terminals);
         let working = device.ask_working(&mut line, &tmk).unwrap();

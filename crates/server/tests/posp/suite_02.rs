@@ -55,7 +55,8 @@ fn what_does_not_fit_the_key_or_the_pan_is_refused() {
     let block = working.pin_block("4321", PAN);
     let mut changed = block;
     changed[3] ^= 1;
-    let cases: [(&str, (u8, u8), &[u8], &str); 4] = [
+    type Case<'a> = (&'a str, (u8, u8), &'a [u8], &'a str);
+    let cases: [Case<'_>; 4] = [
         ("a TDES format under an AES key", (0, 4), &block[..8], "format-not-allowed"),
         ("a block of half the length", (4, 4), &block[..8], "pin-block"),
         ("a changed block", (4, 4), &changed, "pin-block"),

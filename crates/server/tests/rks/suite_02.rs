@@ -97,7 +97,8 @@ fn a_wrong_receipt_leaves_every_key_of_the_message_pending_with_an_alarm() {
     };
     let reflected = |loaded: &rks_ec::Loaded| ec::confirm(&loaded.done(&[]));
     let random = |_: &rks_ec::Loaded| ec::confirm(&ec::random::<32>());
-    let wrong: [&dyn Fn(&rks_ec::Loaded) -> Vec<u8>; 3] = [&other_order, &reflected, &random];
+    type Wrong<'a> = &'a dyn Fn(&rks_ec::Loaded) -> Vec<u8>;
+    let wrong: [Wrong<'_>; 3] = [&other_order, &reflected, &random];
     for confirm in wrong {
         let mut line = connect(server.terminals);
         let loaded = device.fetch(&mut line, 0).unwrap();
