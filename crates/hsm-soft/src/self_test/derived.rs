@@ -4,7 +4,9 @@ use argon2::{Algorithm, Argon2, AssociatedData, ParamsBuilder, Version};
 use aws_lc_rs::pbkdf2;
 use paycrypto::{
     TdesKey, derive, digest,
-    ec::{self, Nonces, Schedule, SharedSecret, StaticSecret, Tk, keys as ec_keys},
+    ec::{
+        self, FrameServer, FrameTerminal, Nonces, Schedule, SharedSecret, StaticSecret, Tk, keys as ec_keys,
+    },
     keys::{Dwk, SessionKey},
     operator::Verifier,
     seal::{self, Direction},
@@ -21,6 +23,7 @@ pub(super) const TESTS: &[KnownAnswer] = &[
     KnownAnswer { name: "DIK2", answer: dik2, known: DIK2 },
     KnownAnswer { name: "DIK2 of suite 02", answer: dik2_ec, known: DIK2_EC },
     KnownAnswer { name: "sealed messages", answer: sealed_message, known: "DE45D46C0137DF41" },
+    KnownAnswer { name: "sealed messages of suite 02", answer: frame, known: FRAME },
     KnownAnswer { name: "operator proof", answer: operator_proof, known: PROOF },
 ];
 
@@ -127,6 +130,19 @@ fn sealed_message() -> Option<Vec<u8>> {
     let open = |number| seal::open(&key, &dwk, Direction::FromTerminal, number, &sealed);
     let opened = open(0).ok()?;
     open(1).is_err().then(|| [&dwk.mac(&T_DATA), opened.get(..4).unwrap_or_default()].concat())
+}
+
+/// `vectors/ec-suite.json`, frame: the terminal's first message. Not as the server's, and not as another number.
+const FRAME: &str = "83D846282DAA0CF5E56573ADB611DB9B3FB0";
+
+fn frame() -> Option<Vec<u8>> {
+    const KEY: &str = "9A74D2347682EA910FB8139C7DFD92D192AE006651C4BE30E5B4F9B0BAD490CB";
+    let key = unhex(KEY)?.try_into().ok()?;
+    let sealed = FrameTerminal::from_bytes(&key).sealing(0).ok()?.seal(&unhex("0135")?).ok()?;
+    let turned = FrameServer::from_bytes(&key).opening(0).ok()?.open(&sealed);
+    let moved = FrameTerminal::from_bytes(&key).opening(1).ok()?.open(&sealed);
+    let opens = FrameTerminal::from_bytes(&key).opening(0).ok()?.open(&sealed).is_ok();
+    (opens && turned.is_err() && moved.is_err()).then_some(sealed)
 }
 
 /// `vectors/tdes-suite.json`, flow_e: the operator's proof. P, 600 000 rounds from his password, was worked out with

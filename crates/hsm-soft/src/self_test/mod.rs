@@ -89,6 +89,7 @@ mod tests {
                 "DIK2",
                 "DIK2 of suite 02",
                 "sealed messages",
+                "sealed messages of suite 02",
                 "operator proof",
                 "RSA-OAEP",
                 "RSA signature, PKCS #1",
