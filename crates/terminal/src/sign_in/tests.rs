@@ -151,3 +151,55 @@ fn a_slot_without_a_tmk_says_nothing_to_the_host() {
     assert!(matches!(&error, FlowError::Fault { reason } if reason.to_string().contains("slot 09")));
     assert!(matches!(Link::new(far).receive(), Err(LinkError::Closed)));
 }
+
+/// In suite 02: the newest TMK first, and for a host that does not know it the one of suite 01 before it, over another
+/// connection.
+#[test]
+fn the_suite_is_that_of_the_tmk() {
+    use paycrypto::ec::keys::Tmk as EcTmk;
+
+    use crate::testing::peers::{frame, tlv, value};
+    use crate::testing::session_peers::working_keys_of;
+    use crate::testing::session_peers_ec::EcHost;
+
+    let (mut terminal, _) = estate().full_terminal();
+    let old = keys::Tmk::generate().unwrap();
+    load(&mut terminal, &old, PLACE, None).unwrap();
+    let tmk = || EcTmk::from_bytes(&std::array::from_fn(|at| u8::try_from(at * 11 + 5).unwrap()));
+    terminal.pad_mut().give_ec_tmk(slot(3), tmk());
+
+    let before = Host::new(&old);
+    let kcvs = before.kcvs();
+    let (near, far): (Vec<_>, Vec<_>) = (0..2).map(|_| UnixStream::pair().unwrap()).unzip();
+    let thread = thread::spawn(move || {
+        let mut far = far.into_iter();
+        let mut first = Link::new(far.next().unwrap());
+        let sign_in = first.receive().unwrap();
+        assert_eq!(value(&sign_in, 0xDF01), [2]);
+        let code = ErrorCode::TerminalAuthenticationFailed;
+        first.end_with(&error_frame(code, code.text()));
+        serve(far.next().unwrap(), &before).unwrap();
+    });
+    let links = near.into_iter().map(Link::new).collect();
+    let signed_in = sign_in(&mut terminal, connect(links), slot(3)).unwrap();
+    assert_eq!(signed_in, SignedIn { slot: slot(3), kcvs, tmk: Tmk::Previous });
+    thread.join().unwrap();
+
+    let host = EcHost::new(&tmk());
+    let kcvs = host.kcvs();
+    let (near, far) = UnixStream::pair().unwrap();
+    let thread = thread::spawn(move || {
+        let mut link = Link::new(far);
+        let sign_in = link.receive().unwrap();
+        let nonce: [u8; 32] = value(&sign_in, 0xDF14).try_into().unwrap();
+        let blocks = host.blocks(&sign_in, PLACE);
+        link.send(&working_keys_of(&blocks.each_ref().map(String::as_str))).unwrap();
+        let confirm = link.receive().unwrap();
+        assert_eq!(confirm, frame(0x43, &[tlv(0xDF52, &host.confirmed(&nonce))]));
+        link.send(&host.done(&nonce)).unwrap();
+    });
+    let signed_in = sign_in(&mut terminal, connect(vec![Link::new(near)]), slot(3)).unwrap();
+    assert_eq!(signed_in, SignedIn { slot: slot(3), kcvs, tmk: Tmk::Newest });
+    thread.join().unwrap();
+    assert_eq!(terminal.pad().sign_in_order(slot(3)), [(Suite::EC_AES, 0)]);
+}

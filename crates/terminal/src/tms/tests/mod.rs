@@ -6,6 +6,7 @@ mod line;
 mod refusals;
 mod server;
 mod sessions;
+mod suite_02;
 
 use std::sync::Arc;
 
