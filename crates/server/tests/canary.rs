@@ -21,8 +21,10 @@ use base64ct::{Base64, Encoding};
 use keyblock::{Kbpk, Version};
 use pinblock::Format;
 use serde_json::{Value, json};
+use store::TmsStore;
 use support::{
     canary::{Canaries, spellings, unseal},
+    ec::{self, Keys},
     estate::{ESTATE, PASSPHRASE},
     https,
     line::connect,
@@ -30,7 +32,10 @@ use support::{
     posp::{POSP, Posp, RawZone, aes_zone, bytes_of, item},
     raw::{Raw, confirm},
     rks::{RawDevice, hex, proof_of, report},
+    rks_ec::{self, EcDevice, RKS_EC},
+    shop::{Maker, event},
     tlv,
+    tms_ec::EcPos,
     world::{Options, Server, World},
 };
 
@@ -87,8 +92,9 @@ fn canary_no_clear_key_leaves_its_home() {
 /// Everything that servers do, the refusals too. Gives what came back, by where it came from.
 fn story(world: &World, canaries: &mut Canaries, passing: &mut Canaries) -> Vec<(String, Vec<u8>)> {
     let mut seen = Vec::new();
-    let more = format!("{POSP}[host]\ntdk = true\n");
-    let server = world.start(&Options { rks: Some((vec![0, 1], true, 3)), more, ..Options::default() });
+    let more = format!("{POSP}[host]\ntdk = true\n[tms]\n");
+    let rks = Some((vec![0, 1], true, 3));
+    let server = world.start(&Options { rks, more, suite_02: true, ..Options::default() });
     let terminals = [Raw::new("SN-1"), Raw::with_pin_pad("SN-2", "PP-2"), Raw::new("SN-1")];
     let mut same = Raw::new("SN-3");
     same.auk.clone_from(&same.tek);
@@ -128,6 +134,7 @@ fn story(world: &World, canaries: &mut Canaries, passing: &mut Canaries) -> Vec<
 
     devices(&server, canaries, &mut seen);
     host(&server, &terminals[1], canaries, passing, &mut seen);
+    suite_02(world, &server, canaries, passing, &mut seen);
 
     // Blocks swapped by hand: the HSM's refusals and the server's errors.
     world.sql().execute("UPDATE terminals SET tek = auk, auk = tek", []).unwrap();
@@ -267,6 +274,74 @@ fn host(
     for mac in [mac, json!("0011223344556677"), json!(data)] {
         ask("/v1/mac/verify", &json!({ "sn": sn, "slot": 2, "data": data, "mac": mac }));
     }
+}
+
+/// Flows C, E and F of suite 02, the refusals too.
+fn suite_02(
+    world: &World,
+    server: &Server,
+    canaries: &mut Canaries,
+    passing: &mut Canaries,
+    seen: &mut Vec<(String, Vec<u8>)>,
+) {
+    const PIN: &str = "836502719462";
+    const PAN: &str = "4929381746502837";
+    let (device, pos) = (EcDevice::new("SN-21"), EcPos::new("SN-22"));
+    rks_ec::install(server);
+    rks_ec::take(server, &rks_ec::report("run-02", &[device.entry(), pos.entry()]));
+    canaries.add("the AES exchange key", &RKS_EC.exchange);
+    canaries.add("DIK1 of suite 02", &RKS_EC.dik1);
+    canaries.add("DIK2 of suite 02", &device.dik2);
+    canaries.add("the factor of suite 02", &device.factor);
+    canaries.add("DMK of suite 02", &pos.dmk);
+    let keys_of = |canaries: &mut Canaries, what: &str, keys: &Keys| {
+        for p in ["server", "terminal", "kbpk", "receipt t", "receipt s", "frame t", "frame s", "operator"] {
+            canaries.add(&format!("K({p}) of {what}"), &keys.key(p));
+        }
+    };
+
+    let mut line = connect(server.terminals);
+    let cut = device.fetch(&mut line, 0).unwrap();
+    line.send(&ec::confirm(&[7; 32]));
+    line.end();
+    seen.push((
+        "what a device of suite 02 received before its wrong receipt".into(),
+        line.received().to_vec(),
+    ));
+    let mut line = connect(server.terminals);
+    let loaded = device.load_on(&mut line, 0).unwrap();
+    seen.push(("what a device of suite 02 received".into(), line.received().to_vec()));
+    for run in [&cut, &loaded] {
+        keys_of(canaries, "a download", &run.keys);
+        for key in &run.received {
+            canaries.add(&format!("{} of suite 02 in {}", key.usage, key.slot), &key.key);
+        }
+    }
+    let mut line = connect(server.terminals);
+    let working = device.sign_in(&mut line, &loaded.received[0]).unwrap();
+    seen.push(("what a terminal of suite 02 received at its sign-in".into(), line.received().to_vec()));
+    working.keys.iter().for_each(|key| canaries.add(&format!("{} of a sign-in", key.usage), &key.key));
+    canaries.add("a PIN of suite 02", PIN.as_bytes());
+    let block = working.pin_block(PIN, PAN);
+    passing.add("a PIN block under PIK of suite 02", &block);
+    let mut posp = Posp::connect(server);
+    for (to, zone) in [(4, "issuer-aes"), (0, "issuer-1"), (1, "issuer-1"), (4, "nowhere")] {
+        let answer = posp.post("/v1/pin/translate", &item("SN-21", 0, PAN, (4, to), &block, zone));
+        seen.push((format!("the answer {} to a PIN of suite 02", answer.status), answer.body.into_bytes()));
+    }
+
+    let vendor = Maker::new().vendor(world.folder());
+    server.block_on(server.store.put_vendor(vendor, event("vendor"))).unwrap();
+    let mut line = connect(server.terminals);
+    let mut session = pos.open(&mut line).unwrap();
+    session.inventory(&mut line, &[]).unwrap();
+    keys_of(canaries, "a session", &session.keys);
+    let (session, tmk) = pos.load(&mut line, 3).unwrap();
+    keys_of(canaries, "a key download", &session.keys);
+    canaries.add("TMK of a session of suite 02", &tmk.key);
+    line.send(&session.confirm(&tmk));
+    line.expect(tlv::DONE).unwrap();
+    seen.push(("what a terminal of suite 02 received of the TMS".into(), line.received().to_vec()));
 }
 
 #[test]

@@ -48,7 +48,7 @@ pub(crate) struct RksEc {
     /// DIK1 as the KLD has it.
     pub(crate) dik1: Vec<u8>,
     pub(crate) exchange_block: String,
-    exchange: Vec<u8>,
+    pub(crate) exchange: Vec<u8>,
 }
 
 pub(crate) static RKS_EC: LazyLock<RksEc> = LazyLock::new(RksEc::make);
