@@ -9,9 +9,9 @@ use std::path::Path;
 use common::{DAY, NOW, PASSPHRASE, files, mode, name, new_ca, openssl};
 use keyferry_custody::Error;
 use keyferry_custody::ca::{Ca, NewCa, Use};
-use keyferry_custody::keyfile::KeyKind;
+use keyferry_custody::keyfile::{self, KeyKind};
 use pki::csr::Csr;
-use pki::{Certificate, Crl, KeyFamily, RevocationReason, Role};
+use pki::{Certificate, Crl, KeyFamily, RevocationReason, Role, Signer as _};
 
 fn request(common_name: &str) -> Csr {
     Csr { subject: name(common_name), spki: common::new_public_key() }
@@ -55,6 +55,25 @@ fn the_default_root_key_has_3072_bits() {
     )
     .unwrap();
     assert_eq!(pki::PublicKey::from_spki(ca.root().spki_der()).unwrap().bits(), 3072);
+}
+
+#[test]
+fn r10_a_ca_for_trials_has_a_marked_root_and_any_other_has_none() {
+    let dir = tempfile::tempdir().unwrap();
+    for for_trials in [true, false] {
+        let new = NewCa { for_trials, ..NewCa::new(name("R"), KeyKind::P256) };
+        let path = dir.path().join(for_trials.to_string());
+        let mut ca = Ca::create(&path, &new, PASSPHRASE, NOW).unwrap();
+        assert_eq!(ca.root().is_for_trials(), for_trials);
+        // The root says it for all that it issues, and openssl takes it as any other.
+        let (key, _) = keyfile::generate(KeyKind::P256, PASSPHRASE).unwrap();
+        let spki = key.spki_der().to_vec();
+        let card = ca.issue(&Csr { subject: name("Ada"), spki }, Role::Operator, 30, NOW).unwrap();
+        assert!(!card.is_for_trials());
+        drop(ca);
+        let verify = format!("verify -x509_strict -attime {NOW} -CAfile root.pem issued/0001.pem");
+        openssl(&path, &verify).unwrap();
+    }
 }
 
 #[test]

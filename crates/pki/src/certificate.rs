@@ -185,6 +185,23 @@ impl Certificate {
         self.inner.extensions.basic_constraints.as_ref()?.value.path_len_constraint
     }
 
+    /// Whether it is marked as one for trials ([`crate::TRIAL_MARK`]). A root without the mark is for production.
+    #[must_use]
+    pub fn is_for_trials(&self) -> bool {
+        self.inner.extensions.for_trials
+    }
+
+    /// Holds a root to the estate that is to believe it: one for production, or one for trials.
+    ///
+    /// # Errors
+    /// [`Error::OtherEstate`] when it is for the other.
+    pub fn must_be_for(&self, production: bool) -> Result<(), Error> {
+        if self.is_for_trials() == production {
+            return Err(Error::OtherEstate { subject: self.subject().to_string(), production: !production });
+        }
+        Ok(())
+    }
+
     /// The public key, as SubjectPublicKeyInfo in DER.
     #[must_use]
     pub fn spki_der(&self) -> &[u8] {

@@ -62,6 +62,17 @@ pub enum Error {
     /// The request asks for a certificate or list that would not be valid.
     #[error("{0}")]
     Request(String),
+    /// A root for trials where production is wanted, or the reverse.
+    #[error(
+        "the root {subject} is for {}, and this is an estate for {}: never one in the other",
+        estate(*.production), estate(!*.production)
+    )]
+    OtherEstate {
+        /// The root's name.
+        subject: String,
+        /// Whether the root is for production.
+        production: bool,
+    },
     /// The private key's holder did not sign.
     #[error(transparent)]
     Sign(#[from] SignError),
@@ -74,6 +85,10 @@ impl Error {
     pub(crate) fn malformed(what: &'static str, why: impl std::fmt::Display) -> Self {
         Self::Malformed { what, why: why.to_string() }
     }
+}
+
+fn estate(production: bool) -> &'static str {
+    if production { "production" } else { "trials" }
 }
 
 /// The holder of a private key did not sign; the text says why and never holds key material.

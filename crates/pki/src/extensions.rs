@@ -14,6 +14,7 @@ use x509_cert::ext::pkix::{
 };
 
 use crate::error::Error;
+use crate::role::TRIAL_MARK;
 
 /// A value with the criticality of its extension.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,6 +31,7 @@ pub(crate) struct Extensions {
     pub(crate) extended_key_usage: Option<Marked<Vec<ObjectIdentifier>>>,
     pub(crate) subject_key_id: Option<Vec<u8>>,
     pub(crate) authority_key_id: Option<Vec<u8>>,
+    pub(crate) for_trials: bool,
     pub(crate) unknown_critical: Vec<ObjectIdentifier>,
 }
 
@@ -79,6 +81,8 @@ impl Extensions {
                 // Who the subject is besides its name decides nothing here; it must only be well formed.
                 strict::<SubjectAltName>(what, bytes)?;
             }
+            // Whether critical or not: who marks a root means it.
+            TRIAL_MARK => self.for_trials = true,
             other if critical => self.unknown_critical.push(other),
             _ => {}
         }

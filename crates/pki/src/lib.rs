@@ -47,5 +47,5 @@ pub use key::{
 pub use name::Name;
 pub use p256::{P256_POINT_LEN, P256_SIGNATURE_LEN, P256PublicKey};
 pub use refusal::CertificateRefusal;
-pub use role::{ARC, ARC_IS_EXAMPLE, Role};
+pub use role::{ARC, ARC_IS_EXAMPLE, Role, TRIAL_MARK};
 pub use trust::TrustList;

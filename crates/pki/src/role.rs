@@ -14,6 +14,10 @@ pub const ARC: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.4.1.3247
 /// before a first release. The CA's tools say so while it is.
 pub const ARC_IS_EXAMPLE: bool = true;
 
+/// The extension that marks a root as one for trials: not critical, its value NULL. What is made for trials and what
+/// is made for production never believe each other ([`crate::Certificate::must_be_for`]).
+pub const TRIAL_MARK: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.4.1.32473.4711.0");
+
 /// The role of a certificate; the number is the last arc of its extended key usage (2-wire.md section 5).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(u8)]

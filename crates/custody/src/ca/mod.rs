@@ -57,13 +57,15 @@ pub struct NewCa {
     pub key: KeyKind,
     /// How many CAs may stand below it in a chain.
     pub path_len: u8,
+    /// Whether it is for trials: marked so, and never believed where production is.
+    pub for_trials: bool,
 }
 
 impl NewCa {
-    /// A root of this kind for ten years, with room for one intermediate.
+    /// A root of this kind for ten years and for production, with room for one intermediate.
     #[must_use]
     pub fn new(subject: Name, key: KeyKind) -> Self {
-        Self { subject, days: 3653, key, path_len: 1 }
+        Self { subject, days: 3653, key, path_len: 1, for_trials: false }
     }
 }
 
@@ -105,7 +107,8 @@ impl Ca {
         let issued = dir.join(ISSUED);
         fs::create_dir_all(&issued).map_err(Error::io("create", &issued))?;
         let (key, key_pem) = keyfile::generate(new.key, passphrase)?;
-        let root = issue::root(&new.subject, &key, validity(now, new.days), new.path_len)?;
+        let make = if new.for_trials { issue::trial_root } else { issue::root };
+        let root = make(&new.subject, &key, validity(now, new.days), new.path_len)?;
         keyfile::write(&dir.join(KEY_FILE), &key_pem)?;
         files::create(&dir.join(ROOT_FILE), root.pem().as_bytes(), Mode::Public)?;
         files::create(&dir.join(LOCK_FILE), b"", Mode::Public)?;

@@ -127,11 +127,35 @@ pub fn root(
     validity: Validity,
     path_len: u8,
 ) -> Result<Certificate, Error> {
+    finish(&root_template(subject, key, validity, path_len)?, key, None)
+}
+
+/// Makes a root as [`root`] does, marked as one for trials ([`crate::TRIAL_MARK`]).
+///
+/// # Errors
+/// As [`root`].
+pub fn trial_root(
+    subject: &Name,
+    key: &dyn Signer,
+    validity: Validity,
+    path_len: u8,
+) -> Result<Certificate, Error> {
+    let mut template = root_template(subject, key, validity, path_len)?;
+    template.trial_mark()?;
+    finish(&template, key, None)
+}
+
+fn root_template(
+    subject: &Name,
+    key: &dyn Signer,
+    validity: Validity,
+    path_len: u8,
+) -> Result<Template, Error> {
     let mut template = Template::new(subject, subject, key.spki_der(), validity)?;
     template.ca(path_len)?;
     template.key_usage(ca_usage())?;
     template.subject_key_id()?;
-    finish(&template, key, None)
+    Ok(template)
 }
 
 /// Makes an intermediate CA for the key `spki` (SubjectPublicKeyInfo, DER).

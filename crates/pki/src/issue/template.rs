@@ -2,7 +2,7 @@
 //! refusals need that. What may be built is decided one floor up.
 
 use const_oid::{AssociatedOid, ObjectIdentifier};
-use der::asn1::{BitString, OctetString};
+use der::asn1::{BitString, Null, OctetString};
 use der::flagset::FlagSet;
 use der::{Decode, Encode};
 use x509_cert::ext::Extension;
@@ -18,6 +18,7 @@ use crate::certificate::Certificate;
 use crate::error::Error;
 use crate::key::{Signer, key_identifier};
 use crate::name::Name;
+use crate::role::TRIAL_MARK;
 use crate::signed::{Signed, algorithm_of};
 use crate::time;
 
@@ -68,6 +69,11 @@ impl Template {
 
     pub(crate) fn ca(&mut self, path_len: u8) -> Result<(), Error> {
         self.push(true, &BasicConstraints { ca: true, path_len_constraint: Some(path_len) })
+    }
+
+    pub(crate) fn trial_mark(&mut self) -> Result<(), Error> {
+        self.extensions.push(extension(TRIAL_MARK, false, &Null)?);
+        Ok(())
     }
 
     pub(crate) fn not_a_ca(&mut self) -> Result<(), Error> {

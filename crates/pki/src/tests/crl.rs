@@ -133,7 +133,7 @@ fn a_list_from_the_future_is_refused() {
 }
 
 #[test]
-fn the_highest_number_counts_in_whatever_order_lists_come() {
+fn r21_r22_the_highest_number_counts_in_whatever_order_lists_come() {
     let leaf = leaf(Role::Operator);
     let old = || list(7, &[], NOW + DAY);
     let new = || list(8, &[&leaf], NOW + DAY);

@@ -9,7 +9,7 @@ use crate::p256;
 use crate::*;
 
 #[test]
-fn every_role_of_suite_02_passes_as_itself_and_is_refused_as_every_other() {
+fn r22_every_role_of_suite_02_passes_as_itself_and_is_refused_as_every_other() {
     assert_eq!(ec_roles().count(), 9, "all but the RKS's work key");
     for found in ec_roles() {
         let leaf = ec_leaf(found);

@@ -7,7 +7,7 @@ use super::support::*;
 use crate::*;
 
 #[test]
-fn every_role_passes_as_itself_and_is_refused_as_every_other() {
+fn r22_every_role_passes_as_itself_and_is_refused_as_every_other() {
     for found in Role::SUITE_01 {
         let leaf = leaf(found);
         assert_eq!(leaf.role(), Some(found));
