@@ -229,8 +229,18 @@ impl Ec {
 
     /// TK_HELLO and what comes back; whether the server has proved itself is said, not asserted.
     pub(crate) fn ask<S: Read + Write>(&self, line: &mut Line<S>, slot: u8) -> Result<Asked, End> {
+        self.ask_with(line, slot, &[])
+    }
+
+    /// The same with these fields behind all others in TK_HELLO.
+    pub(crate) fn ask_with<S: Read + Write>(
+        &self,
+        line: &mut Line<S>,
+        slot: u8,
+        more: &[u8],
+    ) -> Result<Asked, End> {
         let own = Side::new();
-        let hello = self.hello(slot, &own);
+        let hello = frame(tlv::HELLO, &[&self.hello(slot, &own)[4..], more].concat());
         line.send(&hello);
         let challenge = line.expect(tlv::CHALLENGE)?;
         ec::assert_ascending(&challenge);

@@ -4,7 +4,7 @@ use flows::{
     EcAes,
     suite::{Confirmation, Opened},
     tmk_download::{
-        Fault, Reason,
+        Fault,
         kms::{ExpectReply, Hello, Reply},
     },
 };
@@ -95,11 +95,11 @@ impl KmsSuite for EcAes {
     }
 }
 
-/// What MAC_T is over, within what the HSM takes; told alike to everybody.
+/// What MAC_T is over. More than the HSM takes is too long a message, and so it is told to everybody.
 fn said(reply: &Reply<EcAes>) -> Result<Vec<u8>, Fault> {
-    if reply.said().bytes().len() > MAX_TRANSCRIPT {
-        let why = "the messages up to TK_REPLY are longer than this server takes".into();
-        return Err(Reason::NotPermitted { why }.into());
+    let length = reply.said().bytes().len();
+    if length > MAX_TRANSCRIPT {
+        return Err(Malformed::FrameTooLong { length }.into());
     }
     reply.said_bare()
 }

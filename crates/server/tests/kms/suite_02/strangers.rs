@@ -72,6 +72,29 @@ fn no_stranger_is_given_a_proof_of_anything() {
     assert!(terminal.ask(&mut connect(server.terminals), 0).unwrap().proven);
 }
 
+/// What nobody reads is hashed all the same: a peer that says too much is told so, known or not, proven or not.
+#[test]
+fn too_long_a_conversation_is_refused_to_everybody_alike() {
+    let terminal = Ec::new("SN-1");
+    let (world, server) = serve(&[&terminal]);
+    let filling = [field(0xDF7E, &[0; 40_000]), field(0xDF7F, &[0; 5_000])];
+    for (who, peer) in
+        [("known", &terminal), ("stranger", &Ec::new("SN-9")), ("impostor", &terminal.impostor())]
+    {
+        let mut line = connect(server.terminals);
+        let asked = peer.ask_with(&mut line, 0, &filling[0]).unwrap();
+        let reply = [field(CONFIRMATION, &asked.mac_t()), filling[0].clone()].concat();
+        line.send(&frame(tlv::REPLY, &reply));
+        assert_eq!(line.end(), End::Code(0x0002), "{who}");
+    }
+    assert_eq!(world.count("tmks"), 0);
+    // Within what is taken it changes nothing but the transcript.
+    let mut line = connect(server.terminals);
+    let asked = terminal.ask_with(&mut line, 0, &filling[1]).unwrap();
+    let mac_t = asked.mac_t();
+    terminal.receive(&mut line, asked, &mac_t).unwrap();
+}
+
 /// The right answer of a terminal that is another acquirer's.
 #[test]
 fn a_terminal_of_another_acquirer_gets_nothing_even_with_its_key() {
