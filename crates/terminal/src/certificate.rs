@@ -18,6 +18,9 @@ pub(crate) struct Use {
 pub(crate) const LOADING: Use = Use { act: "load keys", instead: "the downloader certificate" };
 /// Serving keys from afar.
 pub(crate) const SERVING: Use = Use { act: "serve keys", instead: "the RKS work certificate" };
+/// Certifying the PIN pad's own device key.
+pub(crate) const CERTIFYING: Use =
+    Use { act: "certify this PIN pad", instead: "the device certificate of its key" };
 /// Authorising a repair.
 pub(crate) const REPAIRING: Use =
     Use { act: "authorise a repair", instead: "the vendor's repair authorisation certificate" };

@@ -9,10 +9,11 @@ use std::{
     thread::{self, JoinHandle},
 };
 
+use flows::device_certificate::DevicePad;
 use hsm_soft::components::Target;
 use keyferry_station::{
     LinkLimits,
-    kld::{DEFAULT_SPEED, SerialLine},
+    kld::SerialLine,
     link::Link,
 };
 use pki::Certificate;
@@ -24,6 +25,7 @@ use crate::lines::line;
 use crate::loading::exported_dik1;
 use crate::refusals::{nothing_left, with_run};
 use crate::world::{World, load, open_run};
+use crate::world_02::{self, EC};
 
 /// The product's terminal, listening until it is taken back.
 pub(crate) struct Listening {
@@ -141,5 +143,56 @@ fn a_retired_terminal_refuses_with_0008() {
     let failure = load(&mut kld, &mut run, listening.address).unwrap_err();
     assert_eq!(failure.fault.code(), "0008");
     nothing_left(&run, &failure);
+    listening.take();
+}
+
+/// A terminal whose device key this acquirer certified, which believes its root of suite 02.
+fn certified(sn: &str, pin_pad: Option<&str>) -> Terminal {
+    let mut terminal = believing(sn, pin_pad, EC.root.clone());
+    let pad = terminal.pad_mut();
+    let request = pki::csr::parse_and_verify(&pad.device_request().unwrap()).unwrap();
+    let certificate = EC.device(pin_pad.unwrap_or(sn), &request.spki);
+    pad.install_device_certificate(certificate.der(), &[]).unwrap();
+    terminal
+}
+
+#[test]
+fn the_products_terminal_is_loaded_in_suite_02_and_again_under_a_higher_counter() {
+    let (world, exchange) = world_02::ready();
+    let mut kld = world.kld();
+    kld.import_dik1(&BOTH.1, &world_02::exported_dik1(&exchange, "B042").1, "B042").unwrap();
+    let wanted = ["tmk:3", "dmk", "dik2"];
+    let mut run = world_02::open_run(&kld, "SN-1001 PP-7", &wanted);
+    let listening = Listening::start(certified("SN-1001", Some("PP-7")));
+    let loaded = world_02::load(&mut kld, &mut run, listening.address).unwrap();
+    let terminal = listening.take();
+    let status = terminal.status();
+    assert_eq!(status.life_cycle, LifeCycle::Deployed);
+    let ours: Vec<String> = loaded.keys.iter().map(|(_, kcv)| kcv.to_string()).collect();
+    let (dmk, dik2) = (status.dmk.unwrap(), status.dik2.unwrap());
+    assert!(dmk.done && dik2.done && status.slots.iter().all(|slot| slot.done));
+    assert_eq!(ours.iter().collect::<Vec<_>>(), [&status.slots[0].kcv, &dmk.kcv, &dik2.kcv]);
+    assert!(ours.iter().all(|kcv| kcv.len() == 10), "check values of AES: {ours:?}");
+    kld.close_run(&BOTH.1).unwrap();
+
+    // Another run, in the same suite: the counter rises, the key is replaced.
+    let mut run = world_02::open_run(&kld, "SN-1001 PP-7", &["tmk:3"]);
+    let listening = Listening::start(terminal);
+    let again = world_02::load(&mut kld, &mut run, listening.address).unwrap();
+    assert_ne!(again.keys[0].1.to_string(), ours[0]);
+    let terminal = listening.take();
+    kld.close_run(&BOTH.1).unwrap();
+    assert_eq!(terminal.status().slots[0].kcv, again.keys[0].1.to_string());
+}
+
+#[test]
+fn a_terminal_that_nobody_certified_refuses_suite_02() {
+    let (world, _) = world_02::ready();
+    let mut kld = world.kld();
+    let mut run = world_02::open_run(&kld, "SN-1", &["tmk:3"]);
+    let listening = Listening::start(believing("SN-1", None, EC.root.clone()));
+    let failure = world_02::load(&mut kld, &mut run, listening.address).unwrap_err();
+    assert_eq!(failure.fault.code(), "0008", "{failure}");
+    assert!(!failure.served);
     listening.take();
 }

@@ -3,8 +3,13 @@
 
 use std::{
     io::{Read, Write},
-    net::TcpStream,
-    sync::{Arc, Mutex},
+    net::{TcpListener, TcpStream},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread,
+    time::Duration,
 };
 
 use custody::{
@@ -14,7 +19,7 @@ use custody::{
 use flows::{
     PadRefusal,
     device_certificate::{
-        DevicePad, InstallRefusal,
+        DevicePad, InstallRefusal, messages,
         terminal::{Ask, ExpectCertificate},
     },
 };
@@ -24,6 +29,7 @@ use keyferry_station::{
     link::{Link, LinkError},
 };
 use pki::{Certificate, CertificateRefusal, CrlSet, Name, Role, Signer as _, TrustList, csr};
+use terminal::{NewTerminal, PinPad, Terminal, listen};
 use wire::{Device, ErrorCode, ErrorMessage, Frame, FrameDecoder, MessageType, error_frame};
 
 use crate::{
@@ -227,4 +233,80 @@ fn a_terminals_refusal_is_told_with_what_to_do() {
     let target = sending(Vec::new());
     let fault = device::request(None, to(&target)).unwrap_err();
     assert!(matches!(fault, DeviceFault::Link(LinkError::Closed)), "{fault}");
+}
+
+/// The product's terminal, listening for as long as the act takes.
+fn listening<T>(terminal: &mut Terminal, act: impl FnOnce(&Target) -> T) -> (T, Vec<listen::Event>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let target = listener.local_addr().unwrap().to_string().parse().unwrap();
+    let stop = AtomicBool::new(false);
+    let mut events = Vec::new();
+    let done = thread::scope(|scope| {
+        let served = scope.spawn(|| {
+            let mut heard = |event: &listen::Event| events.push(event.clone());
+            listen::serve(&listener, terminal, &|| stop.load(Ordering::Relaxed), &mut heard).unwrap();
+        });
+        let done = act(&target);
+        // What the station said last is read before the terminal stops.
+        thread::sleep(Duration::from_millis(50));
+        stop.store(true, Ordering::Relaxed);
+        served.join().unwrap();
+        done
+    });
+    (done, events)
+}
+
+#[test]
+fn the_products_terminal_keeps_its_key_and_installs_its_certificate() {
+    let (_folder, mut ca, checks) = authority();
+    let mut terminal = Terminal::in_memory(NewTerminal::named(serial("SN-1001"))).unwrap();
+    let (request, events) = listening(&mut terminal, |target| device::request(None, to(target)).unwrap());
+    assert!(events.contains(&listen::Event::DeviceKeyAsked), "{events:?}");
+    let issued = ca.issue_device(request.csr(), "SN-1001", 3650, now()).unwrap();
+    let certificate = DeviceCertificate::from_pem(&issued.pem(), &checks).unwrap();
+    let (device, events) =
+        listening(&mut terminal, |target| device::install(&certificate, None, to(target)).unwrap());
+    assert_eq!(device.sn(), &serial("SN-1001"));
+    assert!(events.contains(&listen::Event::DeviceCertified), "{events:?}");
+
+    // In the field nobody certifies it anew.
+    terminal.pad_mut().deploy().unwrap();
+    let (fault, events) = listening(&mut terminal, |target| device::request(None, to(target)).unwrap_err());
+    assert!(fault.advice().contains("production and repair"), "{fault}");
+    let refused = |event: &listen::Event| {
+        matches!(event, listen::Event::Refused { code: ErrorCode::NotPermittedNow, .. })
+    };
+    assert!(events.iter().any(refused), "{events:?}");
+}
+
+#[test]
+fn the_products_terminal_installs_no_certificate_of_another_role_key_or_serial() {
+    let (_folder, mut ca, _) = authority();
+    let mut terminal = Terminal::in_memory(NewTerminal::named(serial("SN-1001"))).unwrap();
+    let own = csr::parse_and_verify(&terminal.pad_mut().device_request().unwrap()).unwrap();
+    let other = ec_key("device-passphrase").signer.spki_der().to_vec();
+    let device = |serial: &str| Name::device("PIN pad", None, serial).unwrap();
+    let mut issue = |role, subject: Name, spki: &[u8]| {
+        let csr = csr::Csr { subject, spki: spki.to_vec() };
+        ca.issue(&csr, role, 30, now()).unwrap().der().to_vec()
+    };
+    let offers = [
+        ("another key", issue(Role::Device, device("SN-1001"), &other)),
+        (
+            "another role",
+            issue(Role::Operator, name("Olga"), &ec_key("operator-pin").signer.spki_der().to_vec()),
+        ),
+        ("another serial", issue(Role::Device, device("SN-1002"), &own.spki)),
+        ("no certificate", vec![0x30, 0]),
+    ];
+    for (what, leaf) in offers {
+        let offer = messages::DeviceCertificate { leaf, intermediates: Vec::new() }.write().unwrap();
+        let (answer, _) = listening(&mut terminal, |target| {
+            let mut link = to(target)().unwrap();
+            link.send(&offer).unwrap();
+            link.receive().unwrap()
+        });
+        let told = ErrorMessage::read(&answer.message().unwrap().fields).known_code();
+        assert_eq!(told, Some(ErrorCode::CertificateRefused), "{what}");
+    }
 }

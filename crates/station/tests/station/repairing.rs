@@ -90,7 +90,7 @@ fn download(terminal: &mut Terminal) {
         intermediates: vec![ESTATE.intermediate.der().to_vec()],
     };
     let (ask, _) = station::Start::new(key, 256).begin().unwrap();
-    let collected = Collected::read(&collect::answer(terminal, &ask).unwrap().frame).unwrap();
+    let collected = <Collected>::read(&collect::answer(terminal, &ask).unwrap().frame).unwrap();
     let clear = work.oaep_decrypt(&collected.ctk_pu).unwrap();
     let tk = UncheckedTk::new(clear).check().unwrap();
     let tmk = Tmk::generate().unwrap();

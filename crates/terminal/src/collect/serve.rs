@@ -93,6 +93,10 @@ fn translate(event: listen::Event) -> Option<Event> {
         Heard::Tampered { why } => Event::Refused { code: ErrorCode::NotPermittedNow, reason: why },
         Heard::PeerError { message } => Event::PeerError { message },
         Heard::LinkFailed { reason } => Event::LinkFailed { reason },
-        Heard::Loaded { .. } | Heard::Challenged | Heard::Repaired => return None,
+        Heard::Loaded { .. }
+        | Heard::DeviceKeyAsked
+        | Heard::DeviceCertified
+        | Heard::Challenged
+        | Heard::Repaired => return None,
     })
 }

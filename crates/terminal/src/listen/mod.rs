@@ -4,9 +4,11 @@
 //! | file | what |
 //! |---|---|
 //! | `mod.rs` | the listener, its events |
+//! | `device_certificate.rs` | a station certifies the device key |
 //! | `loading.rs` | a KLD loads a key |
 //! | `repair.rs` | a station brings a repair authorisation |
 
+mod device_certificate;
 mod loading;
 mod repair;
 #[cfg(test)]
@@ -55,6 +57,10 @@ pub enum Event {
         /// The key's check value, which the KLD shows too.
         kcv: Kcv,
     },
+    /// A station has the PIN pad's request for its device certificate.
+    DeviceKeyAsked,
+    /// The device certificate is installed.
+    DeviceCertified,
     /// A station has the challenge that a repair authorisation must answer.
     Challenged,
     /// A repair authorisation was good: every key is wiped, the terminal is in repair.
@@ -231,6 +237,10 @@ fn flow<P: PinPad>(
 ) -> Result<Event, Ended> {
     match frame.kind() {
         Ok(MessageType::KldConnect) if flows == Flows::All => loading::serve(terminal, line, frame),
+        Ok(MessageType::DeviceAsk) if flows == Flows::All => device_certificate::ask(terminal, line, frame),
+        Ok(MessageType::DeviceCertificate) if flows == Flows::All => {
+            device_certificate::offered(terminal, line, frame)
+        }
         Ok(MessageType::RepairAsk) if flows == Flows::All => repair::ask(terminal, line, frame),
         Ok(MessageType::Repair) if flows == Flows::All => repair::authorised(terminal, line, frame),
         _ => {

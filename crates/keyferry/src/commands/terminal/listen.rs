@@ -50,6 +50,13 @@ impl Listen {
                     &format!("a key was loaded, check value {kcv}"),
                 );
             }
+            Event::DeviceKeyAsked => {
+                let text = "a station has the request for this PIN pad's device certificate";
+                self.tell(&json!({ "device_key_asked": true }), text);
+            }
+            Event::DeviceCertified => {
+                self.tell(&json!({ "device_certified": true }), "the device certificate is installed");
+            }
             Event::Challenged => {
                 self.tell(&json!({ "challenged": true }), "a station has the challenge for a repair");
             }
