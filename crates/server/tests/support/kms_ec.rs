@@ -58,9 +58,11 @@ impl KmsEc {
             subject: "KMS work of suite 02".into(),
             owner: ACQUIRER.into(),
         };
+        // Before the runtime: the estate is made with one of its own.
+        let socket = ESTATE.socket();
         let runtime = tokio::runtime::Runtime::new().unwrap();
-        let made = runtime
-            .block_on(async { Client::connect(ESTATE.socket()).await.unwrap().call(command).await.unwrap() });
+        let made =
+            runtime.block_on(async { Client::connect(socket).await.unwrap().call(command).await.unwrap() });
         let root_key = EcKey::new();
         let root = issue::root(&super::estate::name("Root of suite 02"), &root_key, root_valid(), 1).unwrap();
         let issuer = Issuer::new(&root, &root_key).unwrap();
