@@ -70,6 +70,9 @@ pub(crate) struct Root {
     /// RSA bits with --suite 1: 2048, 3072 or 4096.
     #[arg(long, value_name = "BITS")]
     bits: Option<usize>,
+    /// For trials: marked so in the root, which no estate for production believes.
+    #[arg(long)]
+    trial: bool,
 }
 
 /// Issue a certificate.
@@ -216,11 +219,18 @@ impl Root {
         let passphrase = Source::file(self.folder.ca_passphrase_file.clone()).choose("CA passphrase")?;
         let new = NewCa {
             days: self.days,
-            ..NewCa::new(Name::new(&self.subject, self.organisation.as_deref())?, kind(self.suite.keys(), self.bits)?)
+            for_trials: self.trial,
+            ..NewCa::new(
+                Name::new(&self.subject, self.organisation.as_deref())?,
+                kind(self.suite.keys(), self.bits)?,
+            )
         };
         let ca = Authority::create(&self.folder.ca, &new, &passphrase, time::now_seconds())?;
         say!("root {} in {}", ca.root().subject(), self.folder.ca.display());
         say!("SHA-256 {}", ca.root().sha256_hex());
+        if self.trial {
+            say!("It is for trials: no estate for production believes it.");
+        }
         if pki::ARC_IS_EXAMPLE {
             say!("Roles use RFC 5612's example number 1.3.6.1.4.1.32473: fit for trials, not for a release.");
         }

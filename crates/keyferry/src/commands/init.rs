@@ -48,6 +48,9 @@ pub(crate) struct Init {
     /// The suite that the estate starts with: 2 is EC and AES, 1 is TDES and RSA, for terminals that have nothing else.
     #[arg(long, default_value_t = SuiteName::EcAes)]
     pub(crate) suite: SuiteName,
+    /// For trials: the root is marked so, and the server believes roots for trials alone. Without it, none of them.
+    #[arg(long)]
+    pub(crate) trial: bool,
     /// Name of the first operator.
     #[arg(long, default_value = "First operator")]
     pub(crate) operator: String,
@@ -121,7 +124,7 @@ impl Init {
         let root = Name::new(&format!("{} root", self.acquirer), Some(&self.name))?;
         let mut ca = Ca::create(
             &folder.join("ca"),
-            &NewCa::new(root, KeyKind::usual(self.suite.keys())),
+            &NewCa { for_trials: self.trial, ..NewCa::new(root, KeyKind::usual(self.suite.keys())) },
             &passphrase,
             now,
         )?;
@@ -173,9 +176,7 @@ impl Init {
         let owner = self.acquirer.clone();
         let made = match self.suite {
             SuiteName::Tdes => hsm.call(MakeWorkKey { bits: WORK_KEY_BITS, subject, owner }).await?,
-            SuiteName::EcAes => {
-                hsm.call(MakeEcKey { kind: EcKeyKind::KmsAgreement, subject, owner }).await?
-            }
+            SuiteName::EcAes => hsm.call(MakeEcKey { kind: EcKeyKind::KmsAgreement, subject, owner }).await?,
         };
         let request = csr::parse_and_verify(&made.request)?;
         let certificate = ca.issue(&request, Role::KmsWork, WORK_CERTIFICATE_DAYS, time::now_seconds())?;
@@ -201,6 +202,7 @@ impl Init {
         include_str!("keyferry.toml.in")
             .replace("@ACQUIRER@", &self.acquirer)
             .replace("@ROLES@", &self.roles())
+            .replace("@PRODUCTION@", if self.trial { "false" } else { "true" })
             .replace("@NAME@", &self.name.replace('\\', "\\\\").replace('"', "\\\""))
             .replace("@TERMINAL_PORT@", &self.terminal_port.to_string())
             .replace("@HTTPS@", &self.https.to_string())

@@ -12,8 +12,8 @@ use pki::{Certificate, CrlSet, Role, TrustList};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use station::{
-    AdministratorCard, Bar, BothCards, Ceremony, Checks, CollectSettings, CollectedTerminal, CollectionRun, Delivery,
-    FileCard, FingerprintCheck, PackSettings, Package, Progress, Quiet, RevocationFile, Server,
+    AdministratorCard, Bar, BothCards, Ceremony, Checks, CollectSettings, CollectedTerminal, CollectionRun,
+    Delivery, FileCard, FingerprintCheck, PackSettings, Package, Progress, Quiet, RevocationFile, Server,
     ServerSettings, Spool, StationSuite, Target, Upload as Answer, WorkCertificate,
     approve::{self, Decision},
     collect, upload_waiting,
@@ -261,8 +261,9 @@ impl Collect {
     fn show_run<S: StationSuite>(&self, cards: &BothCards, run: &CollectionRun<S>) {
         say!("operator       {}", cards.operator().subject());
         say!("administrator  {}", cards.administrator().subject());
-        let row =
-            |terminal: &CollectedTerminal<S>| vec![terminal.device().sn().to_string(), terminal.fingerprint()];
+        let row = |terminal: &CollectedTerminal<S>| {
+            vec![terminal.device().sn().to_string(), terminal.fingerprint()]
+        };
         show::table(&["serial", "fingerprint"], &run.collected.iter().map(row).collect::<Vec<_>>());
         say!("{} collected, {} failed, {} missing", run.collected.len(), run.failed.len(), run.missing.len());
         for failed in &run.failed {
@@ -407,9 +408,15 @@ impl Settings {
     /// The root, and the revocation lists: fresh from the server where it can be reached, else as last fetched.
     pub(super) fn checks(&self) -> Result<Checks> {
         let mut trust = TrustList::new();
-        trust.add(read_certificate(&self.path(&self.trust.root))?, &Role::ALL);
-        for root in &self.trust.device_roots {
-            trust.add(read_certificate(&self.path(root))?, &[Role::Device]);
+        let root = read_certificate(&self.path(&self.trust.root))?;
+        let production = !root.is_for_trials();
+        trust.add(root, &Role::ALL);
+        for path in &self.trust.device_roots {
+            let path = self.path(path);
+            let root = read_certificate(&path)?;
+            // Production and trials do not mix at a station either; the acquirer's root says which it is.
+            root.must_be_for(production).with_context(|| path.display().to_string())?;
+            trust.add(root, &[Role::Device]);
         }
         Ok(Checks::new(trust, self.revocation_lists()?))
     }

@@ -164,7 +164,7 @@ impl Story<'_> {
         let answer = posp.post("/v1/pin/translate", &request(PAN))?;
         let translated = answer.text("/pin_block").unwrap_or_default().to_owned();
         let opened = calc::read_hex(&translated, "PIN block")
-            .and_then(|block| calc::decode_pin(to, &block, Some(PAN), Some(&issuer.zone_key)));
+            .and_then(|block| calc::decode_pin(u64::from(to), &block, Some(PAN), Some(&issuer.zone_key)));
         let opens = opened.as_ref().is_ok_and(|opened| opened.pin() == pin);
         self.report.check(
             "pin-opened-by-the-issuer-only",

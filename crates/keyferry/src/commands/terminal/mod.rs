@@ -1,4 +1,5 @@
 mod care;
+mod device;
 mod line;
 mod listen;
 mod remote;
@@ -44,6 +45,8 @@ pub(crate) enum Terminal {
     SignIn(transact::SignIn),
     Pin(transact::EnterPin),
     Mac(transact::MakeMac),
+    DeviceRequest(device::DeviceRequest),
+    DeviceInstall(device::DeviceInstall),
     Sensor(care::Sensor),
     InstallRoot(care::InstallRoot),
     Retire(care::Retire),
@@ -139,6 +142,8 @@ impl Terminal {
             Self::SignIn(sign_in) => sign_in.run()?,
             Self::Pin(pin) => pin.run()?,
             Self::Mac(mac) => mac.run()?,
+            Self::DeviceRequest(request) => request.run()?,
+            Self::DeviceInstall(install) => install.run()?,
             Self::Sensor(sensor) => sensor.run()?,
             Self::InstallRoot(install) => install.run()?,
             Self::Retire(retire) => retire.run()?,
