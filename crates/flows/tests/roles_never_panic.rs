@@ -291,7 +291,7 @@ fn sealed_phase(frame: &Frame) {
     match Request::read::<Tdes>(&inner) {
         Ok(Request::Get(get)) => drop((get.length(7), get.clone().answer(7, vec![0; 7]), get.not_offered())),
         Ok(Request::Inventory(inventory)) => {
-            drop(Inventory::from_payload::<Tdes>(&inventory.to_payload().unwrap()))
+            drop(Inventory::from_payload::<Tdes>(&inventory.to_payload().unwrap()));
         }
         Ok(Request::Report(report)) => drop((report.to_payload(), report.answer())),
         Err(fault) => drop(fault.answer()),

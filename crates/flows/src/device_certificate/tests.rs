@@ -76,7 +76,7 @@ fn fields_are_in_ascending_order_and_the_certificate_may_come_on_a_later_connect
     let (_, _, [_, request, certificate, _]) = run();
     let tags = |frame: &Frame| {
         let fields = frame.message().unwrap().fields;
-        fields.iter().map(|field| field.tag()).collect::<Vec<_>>()
+        fields.iter().map(wire::Field::tag).collect::<Vec<_>>()
     };
     assert_eq!(tags(&request), [Tag::SERIAL, Tag::PIN_PAD_SERIAL, Tag::CERTIFICATION_REQUEST]);
     assert_eq!(tags(&certificate), [Tag::INTERMEDIATES, Tag::DEVICE_CERTIFICATE]);

@@ -114,7 +114,6 @@ impl TmsPad for Yes {
     fn tms_done(&mut self, _: &Frame, _: &Frame) -> Result<(), LoadRefusal> {
         Ok(())
     }
-
 }
 
 impl SealPad for Yes {

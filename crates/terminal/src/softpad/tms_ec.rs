@@ -246,7 +246,7 @@ impl SoftPad {
     fn dmk_worked(&mut self) -> Result<(), Denied> {
         let held = self.state.ec_aes.dmk.as_ref();
         if held.is_some_and(|held| !held.done && equal(held.in_use(), &held.dmk)) {
-            self.change(|state| state.verified_dmk())?;
+            self.change(PadState::verified_dmk)?;
         }
         Ok(())
     }

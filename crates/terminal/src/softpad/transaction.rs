@@ -62,7 +62,7 @@ impl Transacting for EcAes {
         paycrypto::random::fill(&mut *fill).map_err(failed)?;
         Ok(Box::new(move |pik| {
             let key = Format4Key::new(pik.expose()).map_err(failed)?;
-            Ok(pinblock::encode_format4_filled(&pin, &pan, &key, &fill).to_vec())
+            Ok(pinblock::encode_format4_filled(&pin, pan, &key, &fill).to_vec())
         }))
     }
 

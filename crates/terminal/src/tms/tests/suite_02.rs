@@ -39,7 +39,7 @@ fn proven<S: Stream>(link: &mut Link<S>) -> EcTms {
 }
 
 /// A TMS that offers one package, in one session. Gives how many questions it heard.
-fn serve(mut link: Link<UnixStream>, entry: PlanEntry, content: Vec<u8>) -> usize {
+fn serve(mut link: Link<UnixStream>, entry: &PlanEntry, content: &[u8]) -> usize {
     let mut tms = proven(&mut link);
     let key = tms.key(None);
     link.send(&key).unwrap();
@@ -100,7 +100,7 @@ fn an_update_is_fetched_installed_and_reported_in_one_session() {
     let (entry, content) = package("app", "1.0.0", PackageKind::Application);
     let id = entry.manifest.id.clone();
     let (near, far) = pair();
-    let thread = thread::spawn(move || serve(far, entry, content));
+    let thread = thread::spawn(move || serve(far, &entry, &content));
     let mut links = vec![near];
     let updated =
         update(&mut terminal, &mut areas, &mut || Ok(links.pop().unwrap()), UpdateOptions::default())
