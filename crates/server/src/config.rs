@@ -133,6 +133,10 @@ pub struct Trust {
     /// Revocation lists, PEM or DER; read again when they change.
     #[serde(default)]
     pub crls: Vec<PathBuf>,
+    /// Whether this is an estate for production, which believes no root made for trials; else one for trials, which
+    /// believes no other. That holds for terminals' vendors and POSPs too.
+    #[serde(default = "yes")]
+    pub production: bool,
     /// Whether a certificate whose issuer has no revocation list here is refused.
     #[serde(default = "yes")]
     pub crl_required: bool,

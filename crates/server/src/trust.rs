@@ -15,6 +15,7 @@ use crate::{clock::now_seconds, config};
 /// Roots and revocation lists.
 pub(crate) struct Trust {
     roots: TrustList,
+    production: bool,
     policy: Policy,
     lists: Mutex<Lists>,
 }
@@ -54,10 +55,12 @@ pub enum TrustError {
 impl Trust {
     pub(crate) fn load(config: &config::Config) -> Result<Self, TrustError> {
         let mut roots = TrustList::new();
+        let production = config.trust.production;
         for root in &config.trust.roots {
             let path = config.path(&root.certificate);
             let certificate = Certificate::from_pem(&read(&path)?)
                 .and_then(of_good_key)
+                .and_then(|root| root.must_be_for(production).map(|()| root))
                 .map_err(|source| TrustError::Content { path, source })?;
             roots.add(certificate, &roles(&root.roles)?);
         }
@@ -65,7 +68,13 @@ impl Trust {
         let files: Vec<_> = config.trust.crls.iter().map(|path| (config.path(path), None)).collect();
         let mut lists = Lists { files, crls: Arc::default() };
         lists.refresh()?;
-        Ok(Self { roots, policy: Policy { missing_crl, ..Policy::default() }, lists: Mutex::new(lists) })
+        let policy = Policy { missing_crl, ..Policy::default() };
+        Ok(Self { roots, production, policy, lists: Mutex::new(lists) })
+    }
+
+    /// Whether roots for production are believed here, or those for trials.
+    pub(crate) fn is_for_production(&self) -> bool {
+        self.production
     }
 
     /// Checks a chain for a role, now. It is of one family from root to leaf: a card of either suite is as good as its

@@ -187,8 +187,9 @@ fn check_vendor(
     let whose = Whose::Vendor;
     let mut roots = TrustList::new();
     for der in &vendor.roots {
-        let root =
-            Certificate::from_der(der).map_err(|source| PublishError::Certificate { whose, source })?;
+        let root = Certificate::from_der(der)
+            .and_then(|root| root.must_be_for(trust.is_for_production()).map(|()| root))
+            .map_err(|source| PublishError::Certificate { whose, source })?;
         roots.add(root, &[Role::PackageSigning]);
     }
     check(whose, signature, signed, |leaf, intermediates| {

@@ -24,5 +24,6 @@ mod replacements;
 mod strangers;
 mod suite_02;
 mod tampering;
+mod trials;
 mod uploads;
 mod whole_path;

@@ -80,6 +80,17 @@ fn a_server_without_the_roots_revocation_list_does_not_start() {
 }
 
 #[test]
+fn r10_posps_of_a_root_for_trials_are_not_served_in_production() {
+    let world = World::new();
+    let root = pki::issue::trial_root(&name("Test root"), ESTATE.root_key(), root_valid(), 1).unwrap();
+    world.write("clients.pem", &root.pem());
+    let more = POSP.replace("root.pem", "clients.pem");
+    let failed = world.try_start(&Options { more, ..Options::default() }).err().unwrap();
+    assert!(matches!(failed, keyferry_server::StartError::Posp(_)), "{failed}");
+    assert!(failed.to_string().contains("is for trials, and this is an estate for production"), "{failed}");
+}
+
+#[test]
 fn without_posp_in_the_configuration_there_is_no_such_port() {
     let world = World::new();
     assert!(world.start(&Options::default()).posp.is_none());

@@ -44,6 +44,11 @@ impl Maker {
         Maker { root, root_key, signer_key, signer }
     }
 
+    /// The root under the same name and key, but for trials.
+    pub(crate) fn trial_root(&self) -> Certificate {
+        issue::trial_root(self.root.subject(), &self.root_key, root_valid(), 1).unwrap()
+    }
+
     /// Another certificate on the signer's key.
     pub(crate) fn certificate(&self, role: Role) -> Certificate {
         let issuer = Issuer::new(&self.root, &self.root_key).unwrap();

@@ -42,6 +42,8 @@ pub(crate) struct Options {
     pub(crate) tls: bool,
     /// `[rks]`, if there is one: slots, whether working keys come along, keys per message.
     pub(crate) rks: Option<(Vec<u8>, bool, usize)>,
+    /// Whether the configuration says that it is for production.
+    pub(crate) production: bool,
     /// Whether keys of suite 02 come from KLDs, under an exchange key of their own, and its root is believed.
     pub(crate) suite_02: bool,
     /// More sections of the configuration.
@@ -59,6 +61,7 @@ impl Default for Options {
             max_connections_per_address: 0,
             tls: false,
             rks: Some((vec![0, 1, 5], false, 8)),
+            production: true,
             suite_02: false,
             more: String::new(),
         }
@@ -164,7 +167,16 @@ impl World {
                 .to_string(),
             );
         }
-        let config = Config::read(&path).unwrap();
+        self.start_as_written(hsm)
+    }
+
+    /// By the configuration that is there.
+    pub(crate) fn try_start_as_written(&self) -> Result<Server, StartError> {
+        self.start_as_written(async || hsm::Client::connect(&ESTATE.socket()).await.unwrap())
+    }
+
+    fn start_as_written<H: Hsm + Clone>(&self, hsm: impl AsyncFnOnce() -> H) -> Result<Server, StartError> {
+        let config = Config::read(&self.folder.path().join("keyferry.toml")).unwrap();
         let runtime =
             tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
         let store = Arc::new(SqliteStore::open(&self.database(), SqliteOptions::default()).unwrap());
@@ -293,7 +305,8 @@ async fn fill(database: &Path) {
 }
 
 fn configuration(options: &Options) -> String {
-    let Options { acquirer, slots: [first, last], replace_active, idle_seconds, tls, more, .. } = options;
+    let Options { acquirer, slots: [first, last], replace_active, idle_seconds, tls, production, more, .. } =
+        options;
     let (most, most_per_address) = (options.max_connections, options.max_connections_per_address);
     let socket = ESTATE.socket();
     let aes = if options.suite_02 { ", KLD-7-aes = \"exchange-aes.json\"" } else { "" };
@@ -341,6 +354,7 @@ start = false
 path = "keyferry.db"
 
 [trust]
+production = {production}
 roots = [{{ certificate = "root.pem", roles = ["operator", "administrator", "kms-work"] }}{root_02}]
 crls = ["crl.pem"{crl_02}]
 

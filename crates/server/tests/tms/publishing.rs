@@ -115,6 +115,27 @@ fn a_signer_of_another_role_another_root_or_no_certificate_is_refused() {
 }
 
 #[test]
+fn r10_a_vendors_root_for_trials_signs_nothing_in_production() {
+    let shop = shop();
+    let trial = shop.maker.trial_root();
+    let vendor = shop.maker.vendor(&shop.files());
+    shop.put_vendor(store::Vendor { roots: vec![trial.der().to_vec()], ..vendor });
+    let refusal = refused(&shop, &good(&shop));
+    assert!(
+        matches!(
+            &refusal,
+            PublishError::Certificate {
+                whose: Whose::Vendor,
+                source: pki::Error::OtherEstate { production: false, .. }
+            }
+        ),
+        "{refusal}"
+    );
+    shop.put_vendor(shop.maker.vendor(&shop.files()));
+    shop.publish(&good(&shop), None).unwrap();
+}
+
+#[test]
 fn a_file_that_is_missing_short_long_or_another_one_is_refused() {
     let shop = shop();
     let file = shop.files().join("pay-app-1.2.0.bin");

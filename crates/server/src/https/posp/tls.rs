@@ -79,7 +79,9 @@ impl ClientTls {
         let path = config.path(&settings.client_root);
         let text =
             fs::read_to_string(&path).map_err(|source| PospError::Read { path: path.clone(), source })?;
-        let root = Certificate::from_pem(&text).map_err(|source| PospError::Content { path, source })?;
+        let root = Certificate::from_pem(&text)
+            .and_then(|root| root.must_be_for(config.trust.production).map(|()| root))
+            .map_err(|source| PospError::Content { path, source })?;
         let provider = Arc::new(aws_lc_rs::default_provider());
         let crl_required = config.trust.crl_required;
         let acceptor = build(&root, &identity, &provider, crl_required, &crls)?;
