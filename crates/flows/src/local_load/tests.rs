@@ -3,6 +3,7 @@
 mod attacks;
 mod codes;
 mod ec_aes;
+mod ec_aes_fields;
 mod fake;
 mod fields;
 mod order;
