@@ -6,11 +6,11 @@ use anyhow::{Context as _, Result};
 use clap::Args;
 use serde_json::json;
 use terminal::{
-    Terminal as Device, TransactionPad as _,
+    PinPad as _, Terminal as Device, TransactionPad as _,
     pinblock::{Format, Pan, Pin},
     sign_in::{SignInError, sign_in},
 };
-use wire::Slot;
+use wire::{Kcv, Slot};
 
 use super::{line::Server, slot};
 use crate::secret::Source;
@@ -38,9 +38,9 @@ pub(crate) struct EnterPin {
     /// The slot whose PIN key encrypts it, 0–99.
     #[arg(long, value_parser = slot)]
     slot: Slot,
-    /// ISO 9564 format: 0 or 3.
-    #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(u8).range(0..=4))]
-    format: u8,
+    /// ISO 9564 format: 0 or 3 under a TDES key, 4 under an AES key [default: 0 or 4, by the slot's PIN key].
+    #[arg(long, value_parser = clap::value_parser!(u8).range(0..=4))]
+    format: Option<u8>,
     /// Read the card number from this file (mode 0600) instead of asking for it.
     #[arg(long, value_name = "FILE")]
     pan_file: Option<PathBuf>,
@@ -99,7 +99,7 @@ impl EnterPin {
         let mut device = Device::open(&self.folder)?;
         let pan = Pan::new(&Source::file(self.pan_file).read("card number")?)?;
         let pin = Pin::new(&Source::file(self.pin_file).read("PIN")?)?;
-        let format = Format::from_number(self.format)?;
+        let format = Format::from_number(self.format.unwrap_or_else(|| usual_format(&device, self.slot)))?;
         let block = device.pad_mut().pin_block(self.slot, pin, &pan, format)?;
         shown("pin_block", &block, self.json);
         Ok(())
@@ -114,6 +114,12 @@ impl MakeMac {
         shown("mac", &mac, self.json);
         Ok(())
     }
+}
+
+/// Format 4 for an AES key, 0 for a TDES key.
+fn usual_format(device: &Device, slot: Slot) -> u8 {
+    let status = device.pad().slots().into_iter().find(|status| status.slot == slot);
+    if status.is_some_and(|status| matches!(status.working.pik, Some(Kcv::Aes(_)))) { 4 } else { 0 }
 }
 
 fn shown(name: &str, value: &[u8], as_json: bool) {
