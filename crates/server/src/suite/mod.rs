@@ -5,16 +5,10 @@
 pub(crate) mod ec_aes;
 mod tdes;
 
+pub(crate) use flows::suite::asked;
 use flows::{LoadingReason, Suite, Told};
 use hsm::{Hsm, HsmError};
 use store::SlotRecord;
-use wire::Frame;
-
-/// The suite that a first message asks for. Where none can be read, and for one that nobody has, it is suite 01: its
-/// roles say what is wrong, and a peer learns of a suite that is not served only when it is proven.
-pub(crate) fn asked(first: &Frame) -> wire::Suite {
-    first.message().and_then(|message| message.fields.suite()).unwrap_or(wire::Suite::TDES)
-}
 
 /// Who was given keys.
 pub(crate) struct Holder<'a> {

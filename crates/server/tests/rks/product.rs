@@ -1,14 +1,21 @@
 //! The product's terminal against the product's server, over TCP: DIK2 injected by a KLD written from section 4 alone.
 
 use pki::Role;
-use terminal::{Link, NewTerminal, Terminal, TrustedRoot, rks_load};
+use terminal::{
+    Link, NewTerminal, Terminal, TrustedRoot, rks_load,
+    sign_in::{SignInError, sign_in},
+};
 use wire::Slot;
 
 use super::{loading::with, windows::open};
 use crate::support::{
     estate::ESTATE,
     kld::{self, Injected},
+    kld_ec,
     rks::RawDevice,
+    rks_ec::{self, EcDevice},
+    shop::Shop,
+    tms_ec::EcPos,
     world::Options,
 };
 
@@ -48,6 +55,35 @@ fn the_products_terminal_is_loaded_by_the_products_server_over_several_runs() {
     world.sql().execute("UPDATE devices SET factor_digest = zeroblob(32)", []).unwrap();
     assert!(rks_load(&mut terminal, link(), &slots).is_err());
     world.assert_audit_good();
+}
+
+/// Suite 02 from end to end: DIK2 and DMK by cable, keys from the RKS, a sign-in, a key from the TMS.
+#[test]
+fn the_products_terminal_and_server_speak_suite_02() {
+    let (device, pos) = (EcDevice::new("SN-1001"), EcPos::new("SN-1001"));
+    let (rks, more) = (Some((vec![0, 5], true, 3)), "[tms]\n".into());
+    let shop = Shop::with_options(&[], &Options { suite_02: true, rks, more, ..Options::default() });
+    rks_ec::install(&shop.server);
+    let mut entry = device.entry();
+    entry["keys"].as_array_mut().unwrap().extend(pos.entry()["keys"].as_array().unwrap().clone());
+    rks_ec::take(&shop.server, &rks_ec::report("run-02", &[entry]));
+    let terminal = kld_ec::product("SN-1001");
+    let terminal = kld_ec::load(terminal, "SN-1001", "12", &device.dik2, Some(&device.factor));
+    let mut terminal = kld_ec::load(terminal, "SN-1001", "11", &pos.dmk, None);
+    let link = || Link::new(terminal::connect(shop.server.terminals).unwrap());
+    let slots = [0, 5].map(|slot| Slot::new(slot).unwrap());
+    let (loaded, _link) = rks_load(&mut terminal, link(), &slots).unwrap();
+    assert_eq!((loaded.runs, loaded.kcvs.len()), (2, 6));
+    for (index, slot) in [0, 5].into_iter().enumerate() {
+        assert_eq!(shop.world.keys("SN-1001", slot, "active"), [loaded.kcvs[3 * index].to_string()]);
+    }
+    let signed_in = sign_in(&mut terminal, || Ok::<_, SignInError>(link()), slots[0]).unwrap();
+    assert_eq!(signed_in.kcvs.len(), 2);
+    // A slot that DIK2 has filled is DIK2's; DMK fills one of its own.
+    assert!(terminal::tms::load_key(&mut terminal, link(), slots[1], None).is_err());
+    let (tmk, _link) = terminal::tms::load_key(&mut terminal, link(), Slot::new(3).unwrap(), None).unwrap();
+    assert_eq!(shop.world.keys("SN-1001", 3, "active"), [tmk.kcv.to_string()]);
+    shop.world.assert_audit_good();
 }
 
 #[test]

@@ -9,6 +9,7 @@ pub(crate) mod ec;
 pub(crate) mod estate;
 pub(crate) mod https;
 pub(crate) mod kld;
+pub(crate) mod kld_ec;
 pub(crate) mod kms_ec;
 pub(crate) mod line;
 pub(crate) mod package;

@@ -129,6 +129,7 @@ impl RksKeys {
             private_block: self.private_block.clone(),
             spki: self.certificate.spki_der().to_vec(),
             intermediates: self.intermediate.der().to_vec(),
+            suite: wire::Suite::TDES,
         };
         store.put_rks_work_key(key, event("rks.work-key-installed")).await.unwrap();
         let dik1 = NewDik1 {
@@ -199,7 +200,7 @@ fn random<const N: usize>() -> [u8; N] {
 }
 
 /// Optional block `11`.
-fn context(said: &[u8]) -> String {
+pub(crate) fn context(said: &[u8]) -> String {
     Sha256::digest(said)[..16].iter().map(|byte| format!("{byte:02X}")).collect()
 }
 

@@ -15,7 +15,7 @@ use hsm_soft::{
 };
 use keyblock::{Algorithm, Exportability, Header, Kbpk, Mode, Usage, Version};
 use pki::{
-    Certificate, Role,
+    Certificate, Name, Role,
     issue::{self, Issuer},
 };
 use serde_json::{Value, json};
@@ -42,6 +42,7 @@ pub(crate) const EXCHANGE: &str = "KLD-7-aes";
 /// The keys of the remote key server in suite 02, made once.
 pub(crate) struct RksEc {
     pub(crate) root: Certificate,
+    root_key: EcKey,
     pub(crate) certificate: Certificate,
     private_block: String,
     dik1_block: String,
@@ -98,8 +99,10 @@ impl RksEc {
             issue::leaf(&issuer, Role::RksSigning, &name("RKS signing"), &made.public, valid()).unwrap();
         let opened = Kbpk::new(Version::D, &exchange).unwrap().unwrap(&exported).unwrap();
         assert_eq!(ec::kcv(&opened.key), dik1.kcv);
+        drop(issuer);
         RksEc {
             root,
+            root_key,
             certificate,
             private_block: made.private.into(),
             dik1: opened.key.to_vec(),
@@ -107,6 +110,12 @@ impl RksEc {
             exchange_block,
             exchange,
         }
+    }
+
+    /// A certificate of the root of suite 02.
+    pub(crate) fn issue(&self, role: Role, subject: &Name, spki: &[u8]) -> Certificate {
+        let issuer = Issuer::new(&self.root, &self.root_key).unwrap();
+        issue::leaf(&issuer, role, subject, spki, valid()).unwrap()
     }
 
     /// Puts them into a store.
