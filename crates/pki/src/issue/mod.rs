@@ -282,7 +282,7 @@ pub fn tls_server(
     template.push(false, &SubjectAltName(general_names))?;
     template.subject_key_id()?;
     template.authority_key_id(issuer.certificate)?;
-    finish(&template, issuer.key, Some(issuer))
+    sign(&template, issuer.key, Some(issuer))
 }
 
 /// Makes a certificate for a TLS client, such as a POSP: extended key usage clientAuth (not critical), key usage
@@ -302,7 +302,7 @@ pub fn tls_client(
     template.extended_key_usage(false, vec![ID_KP_CLIENT_AUTH])?;
     template.subject_key_id()?;
     template.authority_key_id(issuer.certificate)?;
-    finish(&template, issuer.key, Some(issuer))
+    sign(&template, issuer.key, Some(issuer))
 }
 
 pub(crate) fn ca_usage() -> FlagSet<KeyUsages> {
@@ -313,9 +313,20 @@ fn family(spki: &[u8]) -> Result<KeyFamily, Error> {
     KeyFamily::of(spki).map_err(|defect| Error::Key { what: "the key to be certified", defect })
 }
 
+/// What every certificate of a role's chain must be: of one kind of key from root to leaf, and all that [`sign`] asks.
+fn finish(template: &Template, key: &dyn Signer, issuer: Option<&Issuer<'_>>) -> Result<Certificate, Error> {
+    let (ours, its) = (family(key.spki_der())?, family(template.spki())?);
+    if ours != its {
+        return Err(Error::Request(format!(
+            "a CA whose key is of the kind {ours} certifies no key of the kind {its}: use the CA of its suite"
+        )));
+    }
+    sign(template, key, issuer)
+}
+
 /// What every certificate made here must be: in order, within its issuer's time, of a good key, and with a
 /// signature that verifies.
-fn finish(template: &Template, key: &dyn Signer, issuer: Option<&Issuer<'_>>) -> Result<Certificate, Error> {
+fn sign(template: &Template, key: &dyn Signer, issuer: Option<&Issuer<'_>>) -> Result<Certificate, Error> {
     let Validity { not_before, not_after } = template.validity();
     if not_after <= not_before {
         return Err(Error::Request("the certificate would end before it begins".into()));
@@ -326,12 +337,6 @@ fn finish(template: &Template, key: &dyn Signer, issuer: Option<&Issuer<'_>>) ->
         return Err(Error::Request(format!(
             "the certificate would outlive its issuer {}: ask for fewer days",
             issuer.certificate.subject()
-        )));
-    }
-    let (ours, its) = (family(key.spki_der())?, family(template.spki())?);
-    if ours != its {
-        return Err(Error::Request(format!(
-            "a CA whose key is of the kind {ours} certifies no key of the kind {its}: use the CA of its suite"
         )));
     }
     let certificate = template.sign(key)?;
