@@ -12,8 +12,9 @@ use station::kld::LoadFault;
 use crate::{
     forge::{Block, Carrier, SLOT_A, SLOT_B, SLOT_C, SLOT_E, Victim},
     independent::{self, Quirk},
+    listening::{Listening, new_terminal},
     support::line::End,
-    world::{Listening, World, load, new_terminal, open_run},
+    world::{World, load, open_run},
 };
 
 /// Attack 10: a terminal that is none. A serial that the run does not list, and one that was served, get nothing. One that

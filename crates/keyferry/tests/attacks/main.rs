@@ -29,6 +29,9 @@ mod estate;
 #[path = "../../../station/tests/kld/independent.rs"]
 #[allow(dead_code, reason = "the KLD's tests use all of it")]
 mod independent;
+#[path = "../../../station/tests/kld/listening.rs"]
+#[allow(dead_code, reason = "the KLD's tests use all of it")]
+mod listening;
 #[path = "../../../station/tests/kld/world.rs"]
 #[allow(dead_code, reason = "the KLD's tests use all of it")]
 mod world;

@@ -37,7 +37,7 @@ impl Played {
         let ask = <Collect>::read(&receive(&mut stream)).unwrap();
         let CollectKey::Certificate { leaf, .. } = ask.key else { panic!("a bare key") };
         let work = PublicKey::from_spki(Certificate::from_der(&leaf).unwrap().spki_der()).unwrap();
-        let collected = Collected {
+        let collected: Collected = Collected {
             device: Device::built_in(self.sn.clone()),
             vendor: None,
             model: None,

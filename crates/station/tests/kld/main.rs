@@ -11,6 +11,7 @@ mod fake_server;
 mod independent;
 mod independent_02;
 mod lines;
+mod listening;
 mod loading;
 mod loading_02;
 mod product;

@@ -1,77 +1,19 @@
 //! With the product's own terminal, over TCP and through a line.
 
-use std::{
-    net::{SocketAddr, TcpListener},
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-    thread::{self, JoinHandle},
-};
+use std::thread;
 
 use flows::device_certificate::DevicePad;
 use hsm_soft::components::Target;
-use keyferry_station::{
-    LinkLimits,
-    kld::SerialLine,
-    link::Link,
-};
-use pki::Certificate;
-use terminal::{LifeCycle, NewTerminal, Terminal, TrustedRoot, listen};
-use wire::{Device, Serial};
+use keyferry_station::{LinkLimits, kld::SerialLine, link::Link};
+use terminal::{LifeCycle, Terminal};
 
 use crate::estate::{BOTH, ESTATE, Key, valid};
 use crate::lines::line;
+use crate::listening::{Listening, believing, new_terminal};
 use crate::loading::exported_dik1;
 use crate::refusals::{nothing_left, with_run};
 use crate::world::{World, load, open_run};
 use crate::world_02::{self, EC};
-
-/// The product's terminal, listening until it is taken back.
-pub(crate) struct Listening {
-    pub(crate) address: SocketAddr,
-    stop: Arc<AtomicBool>,
-    thread: JoinHandle<Terminal>,
-}
-
-/// A terminal of this acquirer, in production.
-pub(crate) fn new_terminal(sn: &str, pin_pad: Option<&str>) -> Terminal {
-    believing(sn, pin_pad, ESTATE.root.clone())
-}
-
-/// A terminal that believes this root.
-pub(crate) fn believing(sn: &str, pin_pad: Option<&str>, root: Certificate) -> Terminal {
-    let device =
-        Device::new(Serial::parse(sn).unwrap(), pin_pad.map(|sn| Serial::parse(sn).unwrap())).unwrap();
-    let new = NewTerminal {
-        pin_pad: device.external_pin_pad().cloned(),
-        roots: vec![TrustedRoot::of_acquirer(root)],
-        ..NewTerminal::named(device.sn().clone())
-    };
-    Terminal::in_memory(new).unwrap()
-}
-
-impl Listening {
-    pub(crate) fn start(mut terminal: Terminal) -> Listening {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let address = listener.local_addr().unwrap();
-        let stop = Arc::new(AtomicBool::new(false));
-        let stopped = Arc::clone(&stop);
-        let thread = thread::spawn(move || {
-            listen::serve(&listener, &mut terminal, &|| stopped.load(Ordering::Relaxed), &mut |_| {})
-                .unwrap();
-            terminal
-        });
-        Listening { address, stop, thread }
-    }
-
-    pub(crate) fn take(self) -> Terminal {
-        // What the KLD said last may still be on its way: the terminal reads until the KLD closes.
-        thread::sleep(std::time::Duration::from_millis(50));
-        self.stop.store(true, Ordering::Relaxed);
-        self.thread.join().unwrap()
-    }
-}
 
 #[test]
 fn tmks_a_dmk_and_a_dik2_are_loaded_and_both_sides_have_their_check_values() {
