@@ -27,6 +27,7 @@ use support::{
     ec::{self, Keys},
     estate::{ESTATE, PASSPHRASE},
     https,
+    kms_ec::{self, Ec},
     line::connect,
     package::{approval, entry, entry_of, fingerprint, package, replacing, signed},
     posp::{POSP, Posp, RawZone, aes_zone, bytes_of, item},
@@ -135,6 +136,7 @@ fn story(world: &World, canaries: &mut Canaries, passing: &mut Canaries) -> Vec<
     devices(&server, canaries, &mut seen);
     host(&server, &terminals[1], canaries, passing, &mut seen);
     suite_02(world, &server, canaries, passing, &mut seen);
+    collected_in_02(&server, canaries, &mut seen);
 
     // Blocks swapped by hand: the HSM's refusals and the server's errors.
     world.sql().execute("UPDATE terminals SET tek = auk, auk = tek", []).unwrap();
@@ -274,6 +276,30 @@ fn host(
     for mac in [mac, json!("0011223344556677"), json!(data)] {
         ask("/v1/mac/verify", &json!({ "sn": sn, "slot": 2, "data": data, "mac": mac }));
     }
+}
+
+/// Flow A of suite 02: collected by both cards, downloaded, refused, and what is in the database afterwards.
+fn collected_in_02(server: &Server, canaries: &mut Canaries, seen: &mut Vec<(String, Vec<u8>)>) {
+    let terminal = Ec::with_pin_pad("SN-31", "PP-31");
+    canaries.add("TEK of suite 02", &terminal.tek);
+    canaries.add("AUK of suite 02", &terminal.auk);
+    kms_ec::install(server);
+    let nonce = kms_ec::ceremony(server, kms_ec::STATION);
+    let cms = kms_ec::by_both(&kms_ec::package(&nonce, &[terminal.entry(&nonce)]));
+    seen.push(("the answer to an upload of suite 02".into(), server.upload(&cms).body.into_bytes()));
+    seen.push(("the answer to it again".into(), server.upload(&cms).body.into_bytes()));
+    let mut line = connect(server.terminals);
+    let fetched = terminal.fetch(&mut line, 0).unwrap();
+    canaries.add("TMK of suite 02", &fetched.tmk.key);
+    line.send(&ec::confirm(&[7; 32]));
+    line.end();
+    seen.push(("what a terminal of suite 02 received".into(), line.received().to_vec()));
+    let mut line = connect(server.terminals);
+    assert_eq!(terminal.download_on(&mut line, 0).unwrap().key, fetched.tmk.key);
+    seen.push(("what it received with the key".into(), line.received().to_vec()));
+    let mut line = connect(server.terminals);
+    terminal.impostor().ask(&mut line, 0).unwrap();
+    seen.push(("what an impostor of suite 02 received".into(), line.received().to_vec()));
 }
 
 /// Flows C, E and F of suite 02, the refusals too.
