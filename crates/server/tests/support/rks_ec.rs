@@ -99,7 +99,6 @@ impl RksEc {
             issue::leaf(&issuer, Role::RksSigning, &name("RKS signing"), &made.public, valid()).unwrap();
         let opened = Kbpk::new(Version::D, &exchange).unwrap().unwrap(&exported).unwrap();
         assert_eq!(ec::kcv(&opened.key), dik1.kcv);
-        drop(issuer);
         RksEc {
             root,
             root_key,
