@@ -55,7 +55,7 @@ impl Write for Log {
 }
 
 #[test]
-fn canary_no_clear_key_leaves_its_home() {
+fn r33_no_clear_key_leaves_its_home() {
     let log = Log::default();
     let writer = log.clone();
     tracing_subscriber::fmt()

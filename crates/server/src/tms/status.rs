@@ -123,7 +123,7 @@ mod tests {
 
     /// The networks' public test numbers.
     #[test]
-    fn card_numbers_are_masked_wherever_they_stand() {
+    fn r33_card_numbers_are_masked_wherever_they_stand() {
         for (given, kept) in [
             (json!({ "a": "4111111111111111" }), json!({ "a": "****************" })),
             (json!({ "a": 4111111111111111_u64 }), json!({ "a": "****************" })),

@@ -1,5 +1,7 @@
 //! What a terminal that proves nothing gets, and what is written of it.
 
+use hsm::{Command as _, commands::MakeWorkingKeys};
+
 use crate::{
     sign_ins::{active, hex},
     support::{
@@ -7,7 +9,7 @@ use crate::{
         raw::{Raw, rnd1},
         sign_in::{SIGN_IN, SIGN_IN_CONFIRM, WORKING_KEYS, sign_in_frame},
         tlv::{self, field, frame},
-        world::World,
+        world::{Options, World},
     },
 };
 
@@ -133,18 +135,22 @@ fn malformed_sign_ins_are_0002_and_other_messages_0003() {
 
 /// Each costs an entry in the audit before anything is proved: a recorded SIGN_IN sent again and again fills no disk.
 #[test]
-fn a_flood_of_sign_ins_is_told_to_come_later() {
-    let terminal = Raw::new("SN-1");
-    let (world, server) = World::with(&[&terminal]);
+fn r40_a_flood_of_sign_ins_is_told_to_come_later_before_the_hsm_is_asked() {
+    let (terminal, world) = (Raw::new("SN-1"), World::new());
+    let (server, switch) = world.start_switched(&Options::default());
+    server.collect(&[&terminal]);
     let tmk = terminal.download(server.terminals, 1).unwrap();
     let recorded = sign_in_frame(&terminal, 1, 1, rnd1(), &tmk.kcv);
     let mut busy = 0;
+    switch.asked();
     for _ in 0..40 {
         let mut line = connect(server.terminals);
         line.send(&recorded);
         busy += usize::from(line.expect(WORKING_KEYS) == Err(End::Code(0x000B)));
     }
     assert_eq!(busy, 10);
+    let asked = switch.asked();
+    assert_eq!(asked.iter().filter(|name| **name == MakeWorkingKeys::NAME).count(), 30, "{asked:?}");
     assert_eq!(world.events("sign-in.answered", "SN-1").len(), 30);
 }
 

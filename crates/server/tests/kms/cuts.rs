@@ -22,7 +22,7 @@ fn loaded() -> (World, crate::support::world::Server, Raw, String) {
 }
 
 #[test]
-fn cut_after_hello_or_challenge_makes_no_key() {
+fn r11_cut_after_hello_or_challenge_makes_no_key() {
     let (world, server, terminal, old) = loaded();
     let mut line = connect(server.terminals);
     line.send(&terminal.hello(0, [1; 8]));

@@ -94,7 +94,7 @@ fn transport_keys_that_may_not_be_used_are_refused() {
 }
 
 #[test]
-fn ciphertexts_that_do_not_open_are_refused_alike() {
+fn r29_ciphertexts_that_do_not_open_are_refused_alike() {
     let terminal = Raw::new("BAD-1");
     let good = terminal.ciphertext(ESTATE.work.certificate.spki_der());
     let mut changed = good.clone();

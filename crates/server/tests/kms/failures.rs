@@ -31,7 +31,7 @@ fn mend_audit(world: &World) {
 }
 
 #[test]
-fn no_audit_no_upload() {
+fn r30_no_audit_no_upload() {
     let world = World::new();
     let server = world.start(&Options::default());
     let cms = signed(&ESTATE.operator, &package(&[entry(&Raw::new("SN-1"))]));
@@ -45,7 +45,7 @@ fn no_audit_no_upload() {
 }
 
 #[test]
-fn no_audit_no_key() {
+fn r30_no_audit_no_key() {
     let terminal = Raw::new("SN-1");
     let (world, server) = World::with(&[&terminal]);
     break_audit(&world);

@@ -17,7 +17,7 @@ const BUSY: End = End::Code(0x000B);
 const TIMEOUT: End = End::Code(0x000A);
 
 #[test]
-fn past_the_connection_cap_is_busy_until_one_leaves() {
+fn r40_past_the_connection_cap_is_busy_until_one_leaves() {
     let terminal = Raw::new("SN-1");
     let options = Options { max_connections: 3, ..Options::default() };
     let (_world, server) = World::with_options(&[&terminal], &options);
@@ -37,7 +37,7 @@ fn past_the_connection_cap_is_busy_until_one_leaves() {
 }
 
 #[test]
-fn past_the_cap_of_an_address_is_busy_for_that_address() {
+fn r40_past_the_cap_of_an_address_is_busy_for_that_address() {
     let terminal = Raw::new("SN-1");
     let options = Options { max_connections_per_address: 2, ..Options::default() };
     let (_world, server) = World::with_options(&[&terminal], &options);

@@ -19,6 +19,7 @@ mod failures;
 mod frames;
 mod limits;
 mod order;
+mod quotas;
 mod races;
 mod replacements;
 mod strangers;

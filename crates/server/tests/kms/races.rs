@@ -210,7 +210,7 @@ fn in_a_flood<T>(server: &Server, terminal: &Raw, download: impl FnOnce() -> T) 
 }
 
 #[test]
-fn a_flood_of_hellos_for_one_serial_stops_none_of_its_downloads() {
+fn r40_a_flood_of_hellos_for_one_serial_stops_none_of_its_downloads() {
     let terminal = Raw::new("SN-1");
     let (world, server) = World::with(&[&terminal]);
     let address = server.terminals;

@@ -229,7 +229,7 @@ fn a_key_on_its_way_when_the_tk_changes_is_not_confirmed() {
 }
 
 #[test]
-fn a_terminal_challenged_before_its_tk_changed_gets_no_key() {
+fn r11_a_terminal_challenged_before_its_tk_changed_gets_no_key() {
     let waiting = waiting();
     let mut line = connect(waiting.server.terminals);
     let asked = waiting.old.ask(&mut line, 2).unwrap();

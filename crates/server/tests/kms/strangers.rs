@@ -50,7 +50,7 @@ fn strangers(built_in: &Raw, external: &Raw, others: &Raw) -> Vec<(&'static str,
 }
 
 #[test]
-fn unknown_serial_is_indistinguishable_from_a_wrong_key() {
+fn r29_unknown_serial_is_indistinguishable_from_a_wrong_key() {
     let (built_in, external) = (Raw::new("SN-1"), Raw::with_pin_pad("SN-2", "PP-2"));
     let others = Raw::new("SN-3");
     let (world, server) = World::with(&[&built_in, &external]);

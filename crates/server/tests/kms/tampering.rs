@@ -43,7 +43,7 @@ fn assert_no_download(world: &World, server: &Server, terminals: &[Raw; 2], code
 }
 
 #[test]
-fn swapped_tek_and_auk_of_two_terminals_give_no_key() {
+fn r4_swapped_tek_and_auk_of_two_terminals_give_no_key() {
     let (world, server, terminals) = opened();
     swap(&world, &["tek", "auk"]);
     assert_no_download(&world, &server, &terminals, INTERNAL);
@@ -60,7 +60,7 @@ fn swapped_tek_and_auk_of_two_terminals_give_no_key() {
 }
 
 #[test]
-fn swapped_tek_or_auk_alone_gives_no_key() {
+fn r4_swapped_tek_or_auk_alone_gives_no_key() {
     for column in ["tek", "auk"] {
         let (world, server, terminals) = opened();
         swap(&world, &[column]);
@@ -69,7 +69,7 @@ fn swapped_tek_or_auk_alone_gives_no_key() {
 }
 
 #[test]
-fn tek_and_auk_in_each_others_place_give_no_key() {
+fn r4_tek_and_auk_in_each_others_place_give_no_key() {
     let (world, server, terminals) = opened();
     world.sql().execute("UPDATE terminals SET tek = auk, auk = tek", []).unwrap();
     assert_no_download(&world, &server, &terminals, INTERNAL);
@@ -101,7 +101,7 @@ fn a_changed_block_gives_no_key() {
 }
 
 #[test]
-fn pending_keys_swapped_between_terminals_or_slots_are_not_sent() {
+fn r4_pending_keys_swapped_between_terminals_or_slots_are_not_sent() {
     let (world, server, terminals) = opened();
     for terminal in &terminals {
         terminal.fetch(&mut connect(server.terminals), 3).unwrap();
@@ -128,7 +128,7 @@ fn pending_keys_swapped_between_terminals_or_slots_are_not_sent() {
 }
 
 #[test]
-fn a_transport_keys_block_is_no_pending_key() {
+fn r8_a_transport_keys_block_is_no_pending_key() {
     let (world, server, terminals) = opened();
     terminals[0].fetch(&mut connect(server.terminals), 3).unwrap();
     for column in ["tek", "auk"] {

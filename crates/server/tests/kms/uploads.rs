@@ -288,7 +288,7 @@ fn the_servers_tls_key_may_live_in_the_hsm() {
 }
 
 #[test]
-fn yesterdays_upload_signed_anew_replaces_nothing() {
+fn r21_yesterdays_upload_signed_anew_replaces_nothing() {
     let (_world, server) = serve();
     let old = Raw::new("SN-1");
     let old_entry = entry(&old);

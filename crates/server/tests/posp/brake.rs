@@ -28,7 +28,7 @@ fn codes(answer: &Value) -> Vec<&str> {
 }
 
 #[test]
-fn a_pik_with_too_many_wrong_blocks_is_stopped_for_right_ones_too() {
+fn r40_a_pik_with_too_many_wrong_blocks_is_stopped_for_right_ones_too() {
     let mut setting = Setting::with(THREE);
     let other = Raw::new("SN-2");
     setting.server.collect(&[&other]);

@@ -43,7 +43,7 @@ fn a_connection_serves_many_requests_and_the_description() {
 
 /// A client that asks for more at once than it may is slowed, and each of its requests answered.
 #[test]
-fn requests_of_a_client_wait_for_their_places() {
+fn r40_requests_of_a_client_wait_for_their_places() {
     // Still in the section [posp].
     let setting = Setting::with("max_requests_per_client = 1\n");
     let block = setting.working.pin_block(Format::Iso0, "1234", PAN);

@@ -57,7 +57,7 @@ fn an_aes_zone_takes_format_4_and_a_tdes_zone_does_not() {
 
 /// Stricter than ISO 9564-1: nothing becomes format 1; formats 2 and 4 do not come from a terminal of suite 01.
 #[test]
-fn pairs_of_formats_outside_the_table_are_refused() {
+fn r27_pairs_of_formats_outside_the_table_are_refused() {
     let mut setting = Setting::new();
     let block = setting.working.pin_block(Format::Iso0, "1234", PAN);
     for pair in [(0, 1), (3, 1), (0, 2), (2, 0), (4, 0), (4, 4), (1, 1), (0, 5), (9, 0)] {
@@ -68,7 +68,7 @@ fn pairs_of_formats_outside_the_table_are_refused() {
 
 /// One code, one text, whatever is wrong in the block: no oracle for padding, length, digits or PAN.
 #[test]
-fn whatever_is_wrong_in_a_pin_block_is_one_answer() {
+fn r29_whatever_is_wrong_in_a_pin_block_is_one_answer() {
     let mut setting = Setting::new();
     let good = setting.working.pin_block(Format::Iso0, "1234", PAN);
     let pik = TdesKey::from_bytes(&setting.working.pik).unwrap();
@@ -148,7 +148,7 @@ fn an_unknown_zone_is_told() {
 
 /// Blocks swapped by hand in the database are refused by the HSM, and the POSP learns no more than that it failed.
 #[test]
-fn a_zone_key_or_pik_of_another_place_is_not_used() {
+fn r4_a_zone_key_or_pik_of_another_place_is_not_used() {
     let mut setting = Setting::new();
     let other = Raw::new("SN-2");
     setting.server.collect(&[&other]);

@@ -15,7 +15,7 @@ const PATH: &str = "/v1/pin/translate";
 const ZONE: &str = "issuer-1";
 
 #[test]
-fn a_key_that_was_used_as_often_as_it_may_be_needs_a_new_sign_in() {
+fn r20_a_key_that_was_used_as_often_as_it_may_be_needs_a_new_sign_in() {
     let mut setting = Setting::with("[host]\nmax_uses = 3\n");
     let block = setting.working.pin_block(Format::Iso0, "1234", PAN);
     let one = item("SN-1", SLOT, PAN, (0, 0), &block, ZONE);
@@ -38,7 +38,7 @@ fn a_key_that_was_used_as_often_as_it_may_be_needs_a_new_sign_in() {
 }
 
 #[test]
-fn uses_are_remembered_over_a_restart() {
+fn r20_uses_are_remembered_over_a_restart() {
     let setting = Setting::with("[host]\nmax_uses = 2\n");
     let Setting { world, server, working, mut posp, .. } = setting;
     let block = working.pin_block(Format::Iso0, "1234", PAN);
@@ -54,7 +54,7 @@ fn uses_are_remembered_over_a_restart() {
 }
 
 #[test]
-fn a_key_that_is_too_old_needs_a_new_sign_in() {
+fn r20_a_key_that_is_too_old_needs_a_new_sign_in() {
     let mut setting = Setting::with("[host]\nmax_age_hours = 1\n");
     let block = setting.working.pin_block(Format::Iso0, "1234", PAN);
     let one = item("SN-1", SLOT, PAN, (0, 0), &block, ZONE);

@@ -212,7 +212,7 @@ fn keys_that_nobody_confirmed_are_left_out() {
 }
 
 #[test]
-fn a_compromised_serial_is_a_stranger_until_it_is_loaded_anew() {
+fn r11_a_compromised_serial_is_a_stranger_until_it_is_loaded_anew() {
     let device = RawDevice::new("SN-1");
     let (world, server) = with(&[&device], &Options::default());
     device.load_on(&mut connect(server.terminals), 0).unwrap();

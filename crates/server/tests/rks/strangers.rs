@@ -54,7 +54,7 @@ fn counted(world: &World, server: Server, sn: &str) -> Vec<String> {
 }
 
 #[test]
-fn unknown_serial_wrong_factor_and_bad_ciphertext_are_alike_in_code_and_length() {
+fn r29_unknown_serial_wrong_factor_and_bad_ciphertext_are_alike_in_code_and_length() {
     let known = RawDevice::new("SN-1001");
     let external = RawDevice::with_pin_pad("SN-1002", "PP-1002");
     let (world, server) = with(&[&known, &external], &Options::default());

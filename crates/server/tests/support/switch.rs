@@ -19,6 +19,8 @@ pub(crate) struct Switch {
     runtime: Arc<Runtime>,
     /// The name of a command, and what it is refused with.
     refused: Arc<Mutex<Option<(&'static str, Refusal)>>>,
+    /// The names of the commands that it was asked.
+    asked: Arc<Mutex<Vec<&'static str>>>,
 }
 
 impl Switch {
@@ -27,7 +29,7 @@ impl Switch {
         let runtime = Runtime::new().unwrap();
         let client = runtime.block_on(Client::connect(ESTATE.socket())).unwrap();
         let (client, runtime) = (Arc::new(Mutex::new(client)), Arc::new(runtime));
-        Switch { client, runtime, refused: Arc::default() }
+        Switch { client, runtime, refused: Arc::default(), asked: Arc::default() }
     }
 
     /// Another process on the same folder takes over; its socket is in `folder`.
@@ -37,6 +39,11 @@ impl Switch {
         let server = serve::Server::bind(&socket, Arc::new(hsm)).unwrap();
         thread::spawn(move || server.run());
         *self.client.lock().unwrap() = self.runtime.block_on(Client::connect(socket)).unwrap();
+    }
+
+    /// What the HSM was asked since this was called last.
+    pub(crate) fn asked(&self) -> Vec<&'static str> {
+        std::mem::take(&mut *self.asked.lock().unwrap())
     }
 
     /// From now on this command is refused so, and no other.
@@ -52,6 +59,7 @@ impl Switch {
 
 impl Hsm for Switch {
     fn call<C: Command>(&self, command: C) -> impl Future<Output = Result<C::Reply, HsmError>> + Send {
+        self.asked.lock().unwrap().push(C::NAME);
         let client = self.client.lock().unwrap().clone();
         let refused = self.refused.lock().unwrap().clone();
         let refused = refused.filter(|(name, _)| *name == C::NAME).map(|(_, refusal)| refusal);

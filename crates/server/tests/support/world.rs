@@ -305,8 +305,9 @@ async fn fill(database: &Path) {
 }
 
 fn configuration(options: &Options) -> String {
-    let Options { acquirer, slots: [first, last], replace_active, idle_seconds, tls, production, more, .. } =
-        options;
+    let Options {
+        acquirer, slots: [first, last], replace_active, idle_seconds, tls, production, more, ..
+    } = options;
     let (most, most_per_address) = (options.max_connections, options.max_connections_per_address);
     let socket = ESTATE.socket();
     let aes = if options.suite_02 { ", KLD-7-aes = \"exchange-aes.json\"" } else { "" };

@@ -88,7 +88,7 @@ fn a_slot_is_needed_for_a_key() {
 
 /// The slot is one, whichever flow fills it.
 #[test]
-fn no_key_is_made_for_a_stranger_or_an_unproven_terminal() {
+fn r11_no_key_is_made_for_a_stranger_or_an_unproven_terminal() {
     let pos = Pos::new("SN-1001");
     let shop = Shop::with(&[&pos], "");
     let mut line = connect(shop.server.terminals);

@@ -108,7 +108,7 @@ fn a_clear_error_only_closes() {
 
 /// 2^20 blocks are 8 MiB: a file of 10 MiB needs two sessions, on one connection.
 #[test]
-fn a_session_key_is_used_up_in_the_middle_of_a_file_and_the_next_one_goes_on() {
+fn r20_a_session_key_is_used_up_in_the_middle_of_a_file_and_the_next_one_goes_on() {
     const APP: (&str, &str) = ("pay-app", "1.2.0");
     let pos = Pos::new("SN-1001");
     let shop = Shop::with(&[&pos], "");

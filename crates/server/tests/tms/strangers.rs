@@ -19,7 +19,7 @@ fn seen(shop: &Shop, pos: &Pos, transaction: &str, slot: Option<u8>) -> (Vec<(u1
 }
 
 #[test]
-fn unknown_serial_other_pin_pad_and_missing_dmk_are_alike_in_code_and_length() {
+fn r29_unknown_serial_other_pin_pad_and_missing_dmk_are_alike_in_code_and_length() {
     let known = Pos::new("SN-1001");
     let external = Pos { pin_pad: Some("PP-1002".into()), ..Pos::new("SN-1002") };
     let without = Pos::new("SN-1003");
@@ -67,7 +67,7 @@ fn unknown_serial_other_pin_pad_and_missing_dmk_are_alike_in_code_and_length() {
 
 /// Also the right holder of a DMK whose serial was served twice: nothing of that run is believed.
 #[test]
-fn a_compromised_terminal_is_a_stranger() {
+fn r11_a_compromised_terminal_is_a_stranger() {
     let pos = Pos::new("SN-1001");
     let shop = Shop::with(&[&pos], "");
     shop.world.sql().execute("UPDATE devices SET compromised = 1", []).unwrap();

@@ -28,7 +28,7 @@ fn swap(shop: &Shop, table: &str, column: &str, key: &str) {
 }
 
 #[test]
-fn swapped_dmks_open_no_session_and_give_no_key() {
+fn r4_swapped_dmks_open_no_session_and_give_no_key() {
     let (one, other) = (Pos::new("SN-1001"), Pos::new("SN-1002"));
     let shop = Shop::with(&[&one, &other], "");
     swap(&shop, "devices", "dmk", "sn");
@@ -64,7 +64,7 @@ fn one_operators_password_is_not_anothers_whatever_the_database_says() {
 
 /// The table of terminals is looked at immediately before the key, not only when the conversation began.
 #[test]
-fn a_terminal_found_compromised_after_its_hello_gets_neither_session_nor_key() {
+fn r11_a_terminal_found_compromised_after_its_hello_gets_neither_session_nor_key() {
     for change in ["compromised = 1", "dmk = NULL, dmk_kcv = NULL", "key_serial = 'PP-9'"] {
         let pos = Pos::new("SN-1001");
         let shop = Shop::with(&[&pos], "");
