@@ -83,6 +83,7 @@ impl Estate {
             text(&estate),
             "--acquirer".into(),
             "DEMO".into(),
+            "--trial".into(),
             "--suite".into(),
             suite.to_string(),
             "--name".into(),
@@ -120,17 +121,6 @@ impl Estate {
         let said = run(issue.arg("--request").arg(request).arg("--out").arg(out))?;
         if !said.ok {
             bail!("ca issue --role {role}: {}", said.error);
-        }
-        Ok(())
-    }
-
-    /// Has the CA certify the device key of this PIN pad.
-    pub(super) fn certify_device(&self, pin_pad: &str, request: &Path, out: &Path) -> Result<()> {
-        let mut issue = keyferry(["ca", "issue", "--role", "device", "--pin-pad", pin_pad, "--ca"])?;
-        issue.arg(self.path("ca")).arg("--ca-passphrase-file").arg(self.secret("ca-passphrase"));
-        let said = run(issue.arg("--request").arg(request).arg("--out").arg(out))?;
-        if !said.ok {
-            bail!("ca issue --role device: {}", said.error);
         }
         Ok(())
     }
