@@ -1,4 +1,4 @@
-//! The attacks of the specification's list, each a test by its name, against suite 01: what stops them is in
+//! The attacks of the specification's list, each a test by its name, against both suites: what stops them is in
 //! `docs/security.md`, which [`table`] holds to the tests.
 
 #![cfg(target_os = "linux")]
@@ -36,17 +36,6 @@ mod listening;
 #[allow(dead_code, reason = "the KLD's tests use all of it")]
 mod world;
 
-mod blocks;
-mod device;
-mod floods;
-mod forge;
-mod keys;
-mod kills;
-mod loaders;
-mod oracle;
-mod proofs;
-mod real;
-mod roles;
-mod sessions;
+mod suite_01;
+mod suite_02;
 mod table;
-mod uploads;

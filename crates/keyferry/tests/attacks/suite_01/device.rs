@@ -13,17 +13,15 @@ use terminal::{
     storage::{BatteryKey, Memory, Record, Storage},
 };
 
-use crate::{
-    forge::{
-        Block, Carrier, SLOT_A, Victim, against, certificate, collect_frame, collected, new_terminal, slot,
-        terminal,
-    },
-    support::{
-        estate::now,
-        line::End,
-        raw::encrypt,
-        tlv::{self, field, frame},
-    },
+use super::forge::{
+    Block, Carrier, SLOT_A, Victim, against, certificate, collect_frame, collected, new_terminal, slot,
+    terminal,
+};
+use crate::support::{
+    estate::now,
+    line::End,
+    raw::encrypt,
+    tlv::{self, field, frame},
 };
 
 /// Storage that outlives its terminal, as after a power cut, and takes only so many writes before it.
@@ -133,9 +131,9 @@ fn disturbed(victim: &mut Victim, at: usize, happen: impl Fn()) -> (Result<(), S
         line.send(&challenge);
         let reply = line.expect(tlv::REPLY)?;
         let said = [&hello.frame[..], &challenge, &reply.frame].concat();
-        let key = crate::forge::random_key::<24>();
-        let place = crate::forge::place(SLOT_A);
-        let block = Block::new(["K1", "B"], &place, crate::forge::context(&said), &key, &tk.tek).wrap();
+        let key = super::forge::random_key::<24>();
+        let place = super::forge::place(SLOT_A);
+        let block = Block::new(["K1", "B"], &place, super::forge::context(&said), &key, &tk.tek).wrap();
         maybe(1);
         line.send(&frame(tlv::KEY, &field(tlv::KEY_BLOCK, block.as_bytes())));
         line.expect(tlv::CONFIRM)?;
@@ -173,7 +171,7 @@ fn power_cuts() {
         let mut victim = Victim { tk, ..Victim::holding(pos) };
         assert_eq!(victim.deliver(Carrier::ATmk, &Block::wrap), Ok(()));
         let old = victim.terminal.status().slots[0].kcv.clone();
-        victim.tmk = crate::forge::random_key::<24>();
+        victim.tmk = super::forge::random_key::<24>();
         power.cut_after(writes);
         let (_, end) = disturbed(&mut victim, usize::MAX, || {});
         let Victim { terminal, tk, .. } = victim;
@@ -203,7 +201,7 @@ fn clock() {
         .unwrap();
         let validity = pki::issue::Validity { not_before: now() - 9 * 86_400, not_after: now() - 86_400 };
         let name = crate::support::estate::name("Ended");
-        let spki = crate::forge::PEER.spki_der();
+        let spki = super::forge::PEER.spki_der();
         pki::issue::leaf(&issuer, Role::KmsWork, &name, spki, validity).unwrap()
     };
     for offset in [-TEN_YEARS, TEN_YEARS] {

@@ -4,17 +4,15 @@ use pki::Role;
 use serde_json::json;
 use terminal::collect;
 
-use crate::{
-    forge::{SN, collect_frame, terminal},
-    support::{
-        estate::{ESTATE, valid},
-        https,
-        line::{End, connect},
-        package::{approval, entry, entry_of, fingerprint, package, replacing, signed},
-        raw::Raw,
-        tlv::{CTK_PU, Message},
-        world::{Options, World, results},
-    },
+use super::forge::{SN, collect_frame, terminal};
+use crate::support::{
+    estate::{ESTATE, valid},
+    https,
+    line::{End, connect},
+    package::{approval, entry, entry_of, fingerprint, package, replacing, signed},
+    raw::Raw,
+    tlv::{CTK_PU, Message},
+    world::{Options, World, results},
 };
 
 const NOT_PROVEN: End = End::Code(0x0006);
@@ -39,7 +37,7 @@ fn substitute_tk() {
     assert_eq!((shown, 20), (answer.fingerprint.clone(), answer.fingerprint.len()));
     // The true terminal finds that the server does not know its key, and takes nothing.
     let stream = terminal::connect(server.terminals).unwrap();
-    let refused = terminal::download(&mut terminal, stream, crate::forge::slot(0)).unwrap_err();
+    let refused = terminal::download(&mut terminal, stream, super::forge::slot(0)).unwrap_err();
     assert!(refused.to_string().contains("0005"), "{refused}");
     assert!(world.keys(SN, 0, "active").is_empty());
 
@@ -55,7 +53,7 @@ fn substitute_tk() {
     assert_eq!(server.approve(&signed(&ESTATE.administrator, &word)).status, 200);
     assert_eq!(tester.intrude(server.terminals, 0), NOT_PROVEN);
     let stream = terminal::connect(server.terminals).unwrap();
-    terminal::download(&mut terminal, stream, crate::forge::slot(0)).unwrap();
+    terminal::download(&mut terminal, stream, super::forge::slot(0)).unwrap();
 }
 
 /// Attack 6: Ctk_Pu of A under B's serial. B shows another fingerprint and is not served; A cannot use what is

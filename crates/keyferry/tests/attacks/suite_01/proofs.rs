@@ -5,20 +5,18 @@ use std::cell::RefCell;
 use paycrypto::TdesKey;
 use serde_json::json;
 
-use crate::{
-    forge::{Block, Carrier, SLOT_A, SLOT_C, Victim, against, certificate, context, place, slot},
-    support::{
-        estate::ESTATE,
-        https::{self, CMS},
-        line::{End, Line, connect},
-        package::signed,
-        raw::Raw,
-        rks::{RawDevice, proof_of, report},
-        shop::Shop,
-        tlv::{self, Message, field, frame},
-        tms::{self as e, INVENTORY, PLAN, Pos, SEALED, SEALED_MESSAGE, Session, Stop},
-        world::{Options, Server, World, results},
-    },
+use super::forge::{Block, Carrier, SLOT_A, SLOT_C, Victim, against, certificate, context, place, slot};
+use crate::support::{
+    estate::ESTATE,
+    https::{self, CMS},
+    line::{End, Line, connect},
+    package::signed,
+    raw::Raw,
+    rks::{RawDevice, proof_of, report},
+    shop::Shop,
+    tlv::{self, Message, field, frame},
+    tms::{self as e, INVENTORY, PLAN, Pos, SEALED, SEALED_MESSAGE, Session, Stop},
+    world::{Options, Server, World, results},
 };
 
 const MALFORMED: End = End::Code(0x0002);
@@ -236,9 +234,9 @@ pub(crate) fn equal_parts(key: &[u8]) -> Vec<Vec<u8>> {
 fn last_mover() {
     let device = RawDevice::new("SN-1");
     let (world, server) = rks(&[&device]);
-    let good = crate::forge::random_key::<24>();
+    let good = super::forge::random_key::<24>();
     let mut chosen = equal_parts(&good);
-    for weak in crate::keys::WEAK {
+    for weak in super::keys::WEAK {
         for part in 0..3 {
             let mut key = good.clone();
             key[8 * part..8 * part + 8].copy_from_slice(&weak);
@@ -261,7 +259,7 @@ fn last_mover() {
 fn mixed_answers() {
     let mut victim = Victim::new();
     let make = |tmk: &[u8], said: &[u8]| {
-        let (pik, mak) = (crate::forge::random_key::<24>(), crate::forge::random_key::<16>());
+        let (pik, mak) = (super::forge::random_key::<24>(), super::forge::random_key::<16>());
         let pik = Block::new(["P0", "E"], &place(SLOT_A), context(said), &pik, tmk).wrap();
         let after = [said, pik.as_bytes()].concat();
         let mak = Block::new(["M3", "C"], &place(SLOT_A), context(&after), &mak, tmk).wrap();

@@ -9,8 +9,8 @@ use std::{
 use flows::local_load::Reason;
 use station::kld::LoadFault;
 
+use super::forge::{Block, Carrier, SLOT_A, SLOT_B, SLOT_C, SLOT_E, Victim};
 use crate::{
-    forge::{Block, Carrier, SLOT_A, SLOT_B, SLOT_C, SLOT_E, Victim},
     independent::{self, Quirk},
     listening::{Listening, new_terminal},
     support::line::End,

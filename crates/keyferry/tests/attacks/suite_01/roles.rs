@@ -7,19 +7,17 @@ use serde_json::json;
 use terminal::{Settings, Terminal, collect};
 use wire::Frame;
 
-use crate::{
-    forge::{Block, PEER, Victim, certificate, collect_frame, new_terminal, terminal, visited},
-    support::{
-        estate::{ESTATE, valid},
-        https::{self, CMS},
-        line::End,
-        package::{entry, package, signed},
-        raw::Raw,
-        rks::{RawDevice, report},
-        shop::Shop,
-        tlv::{self, Message, field, frame},
-        world::{Options, World},
-    },
+use super::forge::{Block, PEER, Victim, certificate, collect_frame, new_terminal, terminal, visited};
+use crate::support::{
+    estate::{ESTATE, valid},
+    https::{self, CMS},
+    line::End,
+    package::{entry, package, signed},
+    raw::Raw,
+    rks::{RawDevice, report},
+    shop::Shop,
+    tlv::{self, Message, field, frame},
+    world::{Options, World},
 };
 
 const CERTIFICATE_REFUSED: End = End::Code(0x000D);
@@ -74,10 +72,10 @@ fn role_mix() {
 /// How a terminal that wants keys takes this RKS certificate.
 fn rks_cert(victim: &mut Victim, certificate: &Certificate) -> Result<(), End> {
     let load = |stream| {
-        let slot = [crate::forge::slot(crate::forge::SLOT_C)];
+        let slot = [super::forge::slot(super::forge::SLOT_C)];
         terminal::rks_load(&mut victim.terminal, terminal::Link::new(stream), &slot).map(drop)
     };
-    crate::forge::against(load, |line| {
+    super::forge::against(load, |line| {
         line.expect(tlv::RKS_AUTH)?;
         line.send(&frame(tlv::RKS_CERT, &field(tlv::CERTIFICATE, certificate.der())));
         line.expect(tlv::RKS_FACTOR).map(drop)
@@ -168,5 +166,5 @@ fn weak_rsa() {
         assert!(!as_root.unwrap_or(false), "{what}");
         assert!(started.is_err(), "{what}");
     }
-    assert_eq!(Victim::new().deliver(crate::forge::Carrier::ATmk, &Block::wrap), Ok(()));
+    assert_eq!(Victim::new().deliver(super::forge::Carrier::ATmk, &Block::wrap), Ok(()));
 }

@@ -2,10 +2,8 @@
 
 use keyblock::{Algorithm, Exportability, Header, KeyVersion, Mode, Usage, Version};
 
-use crate::{
-    forge::{Block, CARRIERS, Carrier, SN, Victim},
-    support::line::End,
-};
+use super::forge::{Block, CARRIERS, Carrier, SN, Victim};
+use crate::support::line::End;
 
 const SERVER_NOT_PROVEN: End = End::Code(0x0005);
 const KEY_REFUSED: End = End::Code(0x0007);

@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use crate::{
+use super::{
     forge::{SLOT_A, SLOT_C, SLOT_E},
     real::{FLOWS, Flow, Product},
-    support::tlv,
 };
+use crate::support::tlv;
 
 fn assert_agreed(product: &Product) {
     [SLOT_A, SLOT_C, SLOT_E].into_iter().for_each(|slot| product.assert_agreed(slot));

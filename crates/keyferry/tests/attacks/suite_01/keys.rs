@@ -6,18 +6,18 @@ use hex_literal::hex;
 use serde_json::json;
 use sha2::{Digest, Sha256};
 
-use crate::{
+use super::{
     forge::{Block, CARRIERS, Carrier, Victim, random_key},
     proofs::equal_parts,
-    support::{
-        estate::ESTATE,
-        https::{self, CMS},
-        line::End,
-        package::{entry_with_clear, package, signed},
-        raw::Raw,
-        rks::{RawDevice, report},
-        world::{Options, World, results},
-    },
+};
+use crate::support::{
+    estate::ESTATE,
+    https::{self, CMS},
+    line::End,
+    package::{entry_with_clear, package, signed},
+    raw::Raw,
+    rks::{RawDevice, report},
+    world::{Options, World, results},
 };
 
 /// The weak and semi-weak keys of DES (FIPS 74), with odd parity.

@@ -5,20 +5,18 @@ use std::os::unix::net::UnixStream;
 use serde_json::json;
 use terminal::{Link, Terminal, TrustedRoot, collect, rks_load, sign_in, tms};
 
-use crate::{
-    forge::{Block, SLOT_A, SLOT_C, SLOT_E, SN, Victim, against, collect_frame, new_terminal, slot},
-    support::{
-        estate::ESTATE,
-        https::{self, CMS},
-        line::connect,
-        package::{entry_of, package, signed},
-        raw::Raw,
-        rks::{RawDevice, report},
-        shop::Shop,
-        tlv::{CTK_PU, Message},
-        tms::{MODEL, Pos, VENDOR},
-        world::{Options, results},
-    },
+use super::forge::{Block, SLOT_A, SLOT_C, SLOT_E, SN, Victim, against, collect_frame, new_terminal, slot};
+use crate::support::{
+    estate::ESTATE,
+    https::{self, CMS},
+    line::connect,
+    package::{entry_of, package, signed},
+    raw::Raw,
+    rks::{RawDevice, report},
+    shop::Shop,
+    tlv::{CTK_PU, Message},
+    tms::{MODEL, Pos, VENDOR},
+    world::{Options, results},
 };
 
 /// A server that knows this terminal in every flow.

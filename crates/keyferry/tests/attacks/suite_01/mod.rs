@@ -1,0 +1,15 @@
+//! Against suite 01, TDES and RSA.
+
+mod blocks;
+mod device;
+mod floods;
+mod forge;
+mod keys;
+mod kills;
+mod loaders;
+mod oracle;
+mod proofs;
+mod real;
+mod roles;
+mod sessions;
+mod uploads;
