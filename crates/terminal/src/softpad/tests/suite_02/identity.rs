@@ -22,7 +22,7 @@ const FACTOR: &[u8] = b"KLD-7/20261120/B042";
 const PLACE: &str = "SN-1001/03";
 
 /// A terminal with the DIK2 of this RKS, and that RKS.
-fn identified() -> (Terminal, Rks) {
+pub(super) fn identified() -> (Terminal, Rks) {
     let mut terminal = acquirer().terminal();
     let rks = Rks::new();
     identify(&mut terminal, &rks);
@@ -41,7 +41,7 @@ fn key(terminal: &Terminal) -> CheckedSigner {
 }
 
 /// RKS_AUTH for slot 03.
-fn begin(terminal: &mut Terminal) -> Frame {
+pub(super) fn begin(terminal: &mut Terminal) -> Frame {
     let opening = IdentityPad::<EcAes>::begin(terminal.pad_mut(), slot(3)).unwrap();
     let fields = [
         tlv(0xDF01, &[2]),
@@ -53,13 +53,13 @@ fn begin(terminal: &mut Terminal) -> Frame {
     frame(0x11, &fields)
 }
 
-fn factor(terminal: &mut Terminal, auth: &Frame, cert: &Frame) -> Result<Frame, PadRefusal> {
+pub(super) fn factor(terminal: &mut Terminal, auth: &Frame, cert: &Frame) -> Result<Frame, PadRefusal> {
     let key = key(terminal);
     let SealedFactor(sealed) = IdentityPad::<EcAes>::factor(terminal.pad_mut(), &key, auth, cert)?;
     Ok(with(0x13, 0xDF19, &sealed))
 }
 
-fn proof(terminal: &mut Terminal, factor: &Frame, token: &Frame) -> Result<Frame, PadRefusal> {
+pub(super) fn proof(terminal: &mut Terminal, factor: &Frame, token: &Frame) -> Result<Frame, PadRefusal> {
     let mac = IdentityPad::<EcAes>::proof(terminal.pad_mut(), factor, token)?;
     Ok(with(0x15, 0xDF15, &mac.0))
 }
@@ -90,7 +90,12 @@ fn until_proof(terminal: &mut Terminal, rks: &mut Rks) -> Frame {
 }
 
 /// A whole download of a TMK.
-fn fetch(terminal: &mut Terminal, rks: &mut Rks, tmk: &Tmk, counter: u64) -> Result<(), PadRefusal> {
+pub(super) fn fetch(
+    terminal: &mut Terminal,
+    rks: &mut Rks,
+    tmk: &Tmk,
+    counter: u64,
+) -> Result<(), PadRefusal> {
     let proof = until_proof(terminal, rks);
     let message = rks_keys(&[&rks.tmk(tmk, PLACE, counter, &[])]);
     let (_, confirm) = keys(terminal, &proof, &message)?;

@@ -23,14 +23,14 @@ fn device() -> Device {
     Device::built_in(Serial::parse("SN-1001").unwrap())
 }
 
-fn accept(terminal: &mut Terminal, connect: &Frame) -> Result<Frame, PadRefusal> {
+pub(super) fn accept(terminal: &mut Terminal, connect: &Frame) -> Result<Frame, PadRefusal> {
     let key = acquirer().checked(terminal, Role::Downloader, &acquirer().work);
     let answer: DeviceAnswer = LoadPad::<EcAes>::accept(terminal.pad_mut(), &key, connect, &device())?;
     Ok(KldAccept::<EcAes> { device: device(), answer }.write().unwrap())
 }
 
 /// A loading up to KLD_ACCEPT.
-fn accepted(terminal: &mut Terminal) -> (Kld, Frame) {
+pub(super) fn accepted(terminal: &mut Terminal) -> (Kld, Frame) {
     let mut kld = Kld::new();
     let accept = accept(terminal, &kld.connect).unwrap();
     kld.take(&accept);

@@ -1,6 +1,7 @@
 //! The PIN pad's steps of suite 02 in flows B and C: what is taken, and every refusal by name.
 
 mod driven;
+mod fuzz;
 mod identity;
 mod load;
 pub(crate) mod peers;
@@ -75,7 +76,7 @@ fn off_the_curve(good: &Frame) -> Frame {
     spoiled(good, Tag::EPHEMERAL_KEY)
 }
 
-/// Lets the disk of this terminal take nothing more, or all again.
+/// What the log of refusals has, in its order.
 fn refusals(terminal: &Terminal) -> Vec<String> {
     use crate::PinPad;
     terminal.pad().refusals().records().map(|record| record.check.clone()).collect()
