@@ -1,6 +1,7 @@
 //! The whole story on a temporary folder, with real processes and sockets: what a newcomer sees first, and what shows
 //! after a change that everything still holds together.
 
+mod attacks;
 mod cable;
 mod ceremony;
 mod chapters;

@@ -20,6 +20,8 @@ struct Check {
     detail: String,
     /// The attack that was tried, as `docs/security.md` calls it.
     attack: Option<&'static str>,
+    /// The suite does not stop it: people see it.
+    seen: bool,
 }
 
 /// One key of one terminal, as both ends have it.
@@ -53,7 +55,7 @@ impl Report {
     /// Something that must hold.
     pub(super) fn check(&mut self, name: &'static str, ok: bool, detail: &str) {
         self.say(&format!("  [{}] {detail}", if ok { "ok" } else { "FAILED" }));
-        self.checks.push(Check { name, ok, detail: detail.to_owned(), attack: None });
+        self.checks.push(Check { name, ok, detail: detail.to_owned(), attack: None, seen: false });
     }
 
     /// An attack, by the name that `docs/security.md` has for it, which must fail; `detail` says how it did.
@@ -61,6 +63,14 @@ impl Report {
         self.check(name, ok, detail);
         if let Some(check) = self.checks.last_mut() {
             check.attack = Some(attack);
+        }
+    }
+
+    /// An attack that the suite cannot stop, and how people see that it happened.
+    pub(super) fn seen(&mut self, attack: &'static str, name: &'static str, ok: bool, detail: &str) {
+        self.attack(attack, name, ok, detail);
+        if let Some(check) = self.checks.last_mut() {
+            check.seen = true;
         }
     }
 
@@ -109,7 +119,11 @@ impl Report {
         let tried = self.checks.iter().filter_map(|check| Some((check.attack?, check)));
         let rows: Vec<_> = tried
             .map(|(attack, check)| {
-                let result = if check.ok { "failed" } else { "SUCCEEDED" };
+                let result = match (check.ok, check.seen) {
+                    (true, false) => "failed",
+                    (true, true) => "WAS SEEN",
+                    (false, _) => "SUCCEEDED",
+                };
                 vec![attack.to_owned(), result.to_owned(), check.detail.clone()]
             })
             .collect();

@@ -39,6 +39,8 @@ pub(super) fn tell(folder: &Path, count: usize, suite: SuiteName, report: &mut R
     story.first_slot(known)?;
     story.cut_line(known)?;
     story.refuse_stranger(stranger)?;
+    story.downgrade(known)?;
+    story.substitute(folder)?;
     story.kill_and_restart(known)?;
     story.compare(known)?;
     story.cable_and_identity(folder)?;

@@ -63,15 +63,20 @@ impl Terminal {
     pub(super) fn certify(&self, estate: &Estate) -> Result<()> {
         match estate.suite {
             SuiteName::Tdes => Ok(()),
-            SuiteName::EcAes => {
-                let (request, certificate) = (self.paper("device.csr"), self.paper("device.pem"));
-                let mut ask = keyferry(["terminal", "device-request", "--out"])?;
-                good(ask.arg(&request).arg(&self.folder))?;
-                estate.certify_device(&self.sn, &request, &certificate)?;
-                let mut install = keyferry(["terminal", "device-install", "--certificate"])?;
-                good(install.arg(&certificate).arg(&self.folder))
-            }
+            SuiteName::EcAes => self.certify_under(&estate.path("ca"), &estate.secret("ca-passphrase")),
         }
+    }
+
+    /// Has its device key certified by this CA, whoever's it is.
+    pub(super) fn certify_under(&self, ca: &Path, passphrase: &Path) -> Result<()> {
+        let (request, certificate) = (self.paper("device.csr"), self.paper("device.pem"));
+        let mut ask = keyferry(["terminal", "device-request", "--out"])?;
+        good(ask.arg(&request).arg(&self.folder))?;
+        let mut issue = keyferry(["ca", "issue", "--role", "device", "--pin-pad", &self.sn, "--ca"])?;
+        issue.arg(ca).arg("--ca-passphrase-file").arg(passphrase);
+        good(issue.arg("--request").arg(&request).arg("--out").arg(&certificate))?;
+        let mut install = keyferry(["terminal", "device-install", "--certificate"])?;
+        good(install.arg(&certificate).arg(&self.folder))
     }
 
     /// A file that belongs to the terminal and is none of its own.
