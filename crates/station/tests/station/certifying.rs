@@ -292,7 +292,7 @@ fn the_products_terminal_installs_no_certificate_of_another_role_key_or_serial()
     };
     let offers = [
         ("another key", issue(Role::Device, device("SN-1001"), &other)),
-        ("another role", issue(Role::Operator, name("Olga"), &ec_key("operator-pin").signer.spki_der())),
+        ("another role", issue(Role::Operator, name("Olga"), ec_key("operator-pin").signer.spki_der())),
         ("another serial", issue(Role::Device, device("SN-1002"), &own.spki)),
         ("no certificate", vec![0x30, 0]),
     ];

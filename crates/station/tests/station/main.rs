@@ -4,6 +4,7 @@
 
 mod approving;
 mod cards;
+mod ceremonies;
 mod certifying;
 mod collecting;
 mod collecting_02;
