@@ -1,7 +1,6 @@
 //! Frames that nobody would send, at each state: nothing panics, and no key is lost.
 
 use flows::tmk_download::DownloadPad;
-use flows::tmk_download::messages::TkReply;
 use flows::tmk_download::terminal::Start;
 use flows::tms_session::SealPad;
 use paycrypto::keys::Tmk;
@@ -74,7 +73,7 @@ proptest! {
             0 => { let _ = pad.challenge(&frames[0], &frames[1]); }
             1 => { let _ = pad.challenge(&hello, &changed(&challenge, &changes)); }
             _ => {
-                let reply = TkReply { crnd2: pad.challenge(&hello, &challenge).unwrap() }.write().unwrap();
+                let reply = pad.challenge(&hello, &challenge).unwrap().write().unwrap();
                 let (key, _) = kms.key(state, &reply, &Tmk::generate().unwrap()).unwrap();
                 if depth == 2 {
                     let _ = pad.key(&reply, &frames[0]);

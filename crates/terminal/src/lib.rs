@@ -41,6 +41,7 @@ mod link;
 mod pad;
 mod rks;
 mod self_test;
+mod signer;
 mod softpad;
 mod status;
 mod terminal;
@@ -63,6 +64,7 @@ pub use pad::{
 pub use pinblock;
 pub use rks::{MAX_RUNS, RksError, RksLoaded, rks_load};
 pub use self_test::SelfTest;
+pub use signer::CheckedSigner;
 pub use softpad::SoftPad;
 pub use status::{CollectedStatus, PlaceReport, RefusalReport, RefusalsReport, SlotReport, Status};
 pub use terminal::Terminal;

@@ -2,21 +2,22 @@
 
 use std::sync::Arc;
 
-use flows::PadRefusal;
 use flows::collect::Reason;
+use flows::device_certificate::DevicePad;
 use flows::local_load::LoadPad;
 use flows::repair::messages::CHALLENGE;
 use flows::rks_load::IdentityPad;
 use flows::sign_in::SignInPad;
 use flows::tmk_download::{self, DownloadPad};
 use flows::tms_session::TmsPad;
+use flows::{EcAes, PadRefusal};
 use paycrypto::digest::sha256;
 use paycrypto::rsa::PublicKey;
 use pki::{Role, Verified};
-use wire::{BcdTime, Device, Kcv, Serial, Slot, Suite};
+use wire::{BcdTime, Device, Frame, Kcv, Serial, Slot, Suite};
 
 use crate::refusals::{ChainedRefusal, RefusalLog};
-use crate::{Clock, LifeCycle, TransactionPad};
+use crate::{CheckedSigner, Clock, LifeCycle, TransactionPad};
 
 /// A PIN pad: makes, holds and uses keys, and never gives one back.
 ///
@@ -31,7 +32,17 @@ use crate::{Clock, LifeCycle, TransactionPad};
 ///
 /// Everything that changes state returns only when the state survives a power cut.
 pub trait PinPad:
-    DownloadPad + LoadPad<Key = CheckedKey> + IdentityPad<Key = CheckedKey> + TmsPad + SignInPad + TransactionPad
+    DownloadPad
+    + LoadPad<Key = CheckedKey>
+    + LoadPad<EcAes, Key = CheckedSigner>
+    + IdentityPad<Key = CheckedKey>
+    + IdentityPad<EcAes, Key = CheckedSigner>
+    + TmsPad
+    + TmsPad<EcAes>
+    + SignInPad
+    + SignInPad<EcAes>
+    + TransactionPad
+    + DevicePad
 {
     /// Its serial, to which its keys belong: the terminal's own when it is built in.
     fn serial(&self) -> &Serial;
@@ -109,6 +120,15 @@ pub trait PinPad:
     /// # Errors
     /// [`PadRefusal::Failed`].
     fn reported(&mut self, known: u64) -> Result<(), PadRefusal>;
+
+    /// The suite of the DIK2 with which keys are fetched from the RKS; suite 01 where there is none.
+    fn identity_suite(&self) -> Suite;
+
+    /// The suite of the DMK with which sessions with the TMS are opened; suite 01 where there is none.
+    fn tms_suite(&self) -> Suite;
+
+    /// With which TMKs a slot may sign in, the newest first: the suite of each, and which attempt of that suite it is.
+    fn sign_in_order(&self, slot: Slot) -> Vec<(Suite, u8)>;
 
     /// DIK2's place.
     fn identity(&self) -> Option<PlaceStatus>;
@@ -252,6 +272,17 @@ pub struct Latch {
     pub ctk_pu: Vec<u8>,
     /// The refusals that COLLECTED carries along: those of that moment, so that the same question gets the same bytes.
     pub refusals: Vec<ChainedRefusal>,
+    /// In suite 02, the COLLECTED that was signed for one COLLECT.
+    pub signed: Option<SignedCollected>,
+}
+
+/// A COLLECTED of suite 02, and what it answered: the same question gets the same bytes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SignedCollected {
+    /// SHA-256 of the COLLECT.
+    pub collect: [u8; 32],
+    /// COLLECTED.
+    pub frame: Frame,
 }
 
 /// A slot that holds a key.

@@ -4,6 +4,9 @@
 pub(crate) mod line;
 pub(crate) mod peers;
 pub(crate) mod session_peers;
+pub(crate) mod session_peers_ec;
+pub(crate) mod sessions_01;
+pub(crate) mod suite_01;
 
 use std::sync::{Mutex, OnceLock};
 
@@ -120,7 +123,7 @@ pub(crate) struct Kms {
 impl Kms {
     /// Opens a COLLECTED of the estate's work key.
     pub(crate) fn of(collected: &Frame) -> Kms {
-        let collected = Collected::read(collected).unwrap();
+        let collected = Collected::<flows::Tdes>::read(collected).unwrap();
         let clear = estate().work_key.oaep_decrypt(&collected.ctk_pu).unwrap();
         Kms { tk: UncheckedTk::new(clear).check().unwrap() }
     }
@@ -173,7 +176,7 @@ impl Kms {
         let (reply, expect_key) = expect_challenge.on_frame(pad, &challenge)?;
         let (key, state) = self.key(state, &reply, tmk)?;
         let (confirm, expect_done) = expect_key.on_frame(pad, &key)?;
-        assert_eq!(KeyConfirm::read(&confirm).unwrap().kcv, Kcv::Tdes(tmk.kcv()));
+        assert_eq!(KeyConfirm::read(&confirm).unwrap().kcvs, [Kcv::Tdes(tmk.kcv())]);
         Ok((confirm, expect_done, state))
     }
 }

@@ -11,10 +11,15 @@ use paycrypto::tk::CheckedTk;
 use wire::{Frame, Kcv, Place, Slot, Suite};
 
 use super::identity::IdentitySession;
-use super::load::{Accepted, LoadedPlace, put_tmk};
+use super::identity_ec::EcIdentitySession;
+use super::incoming::Place as KeyPlace;
+use super::keys::EcAes;
+use super::load::Accepted;
+use super::load_ec::LoadSession;
 use super::separation::{KeyUse, twin};
 use super::sign_in::SignInSession;
 use super::tms::TmsSession;
+use super::tms_ec::EcTmsSession;
 use super::{Denied, SoftPad};
 use crate::PinPad;
 use crate::life_cycle::Milestone;
@@ -35,13 +40,21 @@ pub(super) enum Session {
     /// A local loading: C_rnd1_rnd2 was given out.
     LoadAccepted(Box<Accepted>),
     /// A local loading: the key is stored.
-    LoadDone { place: LoadedPlace, kcv: Kcv },
+    LoadDone { place: KeyPlace, kcv: Kcv },
+    /// A local loading in suite 02.
+    LoadEc(Box<LoadSession>),
     /// A download from the RKS.
     Identity(Box<IdentitySession>),
+    /// A download from the RKS in suite 02.
+    IdentityEc(Box<EcIdentitySession>),
     /// A session with the TMS.
     Tms(Box<TmsSession>),
+    /// A session with the TMS in suite 02.
+    TmsEc(Box<EcTmsSession>),
     /// A sign-in.
     SignIn(Box<SignInSession>),
+    /// A sign-in in suite 02.
+    SignInEc(Box<SignInSession<EcAes>>),
 }
 
 impl SoftPad {
@@ -56,7 +69,7 @@ impl SoftPad {
             }
             Err(defect) => return Err(PadRefusal::Failed { why: defect.to_string() }),
         };
-        let held = self.state.slots.get(&slot).map(|keys| keys.owner);
+        let held = self.state.slot_owner(slot);
         let by = self.state.owner(&tk, Suite::TDES);
         self.check_owner(held, &by, &format!("slot {slot}"))?;
         Ok(tk)
@@ -131,9 +144,9 @@ impl DownloadPad for SoftPad {
         };
         let kcv = Kcv::Tdes(tmk.kcv());
         // A broken download brings the pending key again: it is there already.
-        if !self.state.slots.get(&slot).is_some_and(|keys| keys.tmk.holds(&tmk)) {
+        if !self.state.tdes.slots.get(&slot).is_some_and(|keys| keys.tmk.holds(&tmk)) {
             let owner = self.state.owner(&tk, Suite::TDES);
-            self.change(|state| put_tmk(state, slot, owner, tmk)).map_err(Denied::from)?;
+            self.change(|state| state.put_tmk::<Tdes>(slot, owner, tmk)).map_err(Denied::from)?;
         }
         self.session = Session::Keyed { slot, kcv };
         Ok(Loaded::of(vec![kcv]))
@@ -148,13 +161,13 @@ impl DownloadPad for SoftPad {
         }
         Done::read(done).map_err(unreadable)?;
         self.may_load()?;
-        let known = self.state.slots.get(&slot).is_some_and(|keys| keys.tmk.is_done());
+        let known = self.state.tdes.slots.get(&slot).is_some_and(|keys| keys.tmk.is_done());
         if known && self.state.life_cycle.after(Milestone::KeyDone) == Some(self.state.life_cycle) {
             return Ok(());
         }
         self.change(|state| {
             state.pass(Milestone::KeyDone);
-            if let Some(keys) = state.slots.get_mut(&slot) {
+            if let Some(keys) = state.tdes.slots.get_mut(&slot) {
                 keys.tmk.finish();
             }
         })

@@ -5,28 +5,45 @@
 //! | `mod.rs` | the pad, its commands outside of flows |
 //! | `guard.rs` | what stands before every step: sensors, life cycle, tampering |
 //! | `download.rs`, `load.rs`, `identity.rs` | its part of a TMK download, a local loading, a download from the RKS |
-//! | `tms.rs`, `sign_in.rs` | its part of a session with the TMS, of a sign-in |
+//! | `load_ec.rs`, `identity_ec.rs` | the last two in suite 02 |
+//! | `incoming.rs`, `ephemeral.rs` | where keys go that a KLD or an RKS brings; the half of an ephemeral agreement |
+//! | `tms.rs`, `tms_ec.rs`, `seal.rs` | its part of a session with the TMS in suite 01, in suite 02, and of the sealed phase |
+//! | `sign_in.rs`, `signing_in.rs` | its part of a sign-in, and what a suite is to one |
 //! | `transaction.rs`, `pin_budget.rs` | PIN blocks, MACs, track data; how many PINs |
+//! | `device_key.rs`, `device_certificate.rs` | the device key, and its certificate |
 //! | `repair.rs` | challenge and authorisation |
 //! | `state.rs`, `slot_keys.rs` | what it remembers, and when a key gives way to another |
 //! | `separation.rs` | no key serves two uses |
 //! | `stored.rs`, `codec.rs` | the bytes of that |
 
 mod codec;
+mod counters;
+mod device_certificate;
+mod device_key;
 mod download;
+mod ephemeral;
 mod guard;
+mod held_tk;
 mod identity;
+mod identity_ec;
+mod incoming;
+mod keys;
 mod load;
+mod load_ec;
+mod owner;
 mod pin_budget;
 mod repair;
+mod seal;
 mod separation;
 mod sign_in;
+mod signing_in;
 mod slot_keys;
 mod state;
 mod stored;
 #[cfg(test)]
 mod tests;
 mod tms;
+mod tms_ec;
 mod transaction;
 
 use std::sync::Arc;
@@ -35,7 +52,7 @@ use flows::PadRefusal;
 use flows::collect::Reason;
 use flows::repair::messages::CHALLENGE;
 use paycrypto::tk::CheckedTk;
-use wire::{Kcv, Serial};
+use wire::{Serial, Slot, Suite};
 
 use crate::board::{Board, SensorLimits, SharedBoard};
 use crate::life_cycle::Milestone;
@@ -46,6 +63,9 @@ use crate::vault::Vault;
 use crate::{AcceptedKey, Clock, Error, Latch, LifeCycle, PinPad, SlotStatus, SystemClock, WorkingStatus};
 use download::Session;
 pub(crate) use guard::Denied;
+use held_tk::HeldTk;
+use keys::{EcAes, KeptKey, Keys, Tdes};
+use slot_keys::{Held, SlotKeys};
 use state::PadState;
 
 /// A PIN pad in software.
@@ -208,8 +228,9 @@ impl PinPad for SoftPad {
         let tk = CheckedTk::generate().map_err(internal)?;
         let ctk_pu = key.public_key().oaep_encrypt(&tk.to_clear()).map_err(internal)?;
         let (refusals, _) = self.state.refusals.unreported();
-        let latch = Latch { digest: key.digest(), collector: key.collector(), ctk_pu, refusals };
-        self.change(|state| state.set_tk(&tk, latch.clone())).map_err(internal)?;
+        let latch =
+            Latch { digest: key.digest(), collector: key.collector(), ctk_pu, refusals, signed: None };
+        self.change(|state| state.set_tk(HeldTk::tdes(&tk), latch.clone())).map_err(internal)?;
         // Once more before it is given out: the lid may have been opened meanwhile.
         self.guard()?;
         Ok(latch)
@@ -250,34 +271,59 @@ impl PinPad for SoftPad {
     }
 
     fn slots(&self) -> Vec<SlotStatus> {
-        self.state
-            .slots
-            .iter()
-            .map(|(slot, keys)| SlotStatus {
-                slot: *slot,
-                suite: keys.owner.suite,
-                kcv: Kcv::Tdes(keys.tmk.kcv()),
-                done: keys.tmk.is_done(),
-                previous: keys.tmk.previous_kcv().map(Kcv::Tdes),
-                working: WorkingStatus {
-                    pik: keys.working.pik.as_ref().map(|key| Kcv::Tdes(key.kcv())),
-                    mak: keys.working.mak.as_ref().map(|key| Kcv::Tdes(key.kcv())),
-                    tdk: keys.working.tdk.as_ref().map(|key| Kcv::Tdes(key.kcv())),
-                },
-            })
-            .collect()
+        let mut slots = slots_of::<EcAes>(&self.state);
+        let higher: Vec<_> = slots.iter().map(|status| status.slot).collect();
+        // A slot that is moving up has a key of each suite: the higher one stands for it.
+        slots.extend(
+            slots_of::<Tdes>(&self.state).into_iter().filter(|status| !higher.contains(&status.slot)),
+        );
+        slots.sort_by_key(|status| status.slot);
+        slots
+    }
+
+    fn identity_suite(&self) -> Suite {
+        // One of suite 02 whose DONE did not come stands beside the one that it is to replace.
+        match (&self.state.ec_aes.identity, &self.state.tdes.identity) {
+            (Some(identity), before) if identity.done || before.is_none() => Suite::EC_AES,
+            _ => Suite::TDES,
+        }
+    }
+
+    fn tms_suite(&self) -> Suite {
+        self.state.tms_suite()
+    }
+
+    fn sign_in_order(&self, slot: Slot) -> Vec<(Suite, u8)> {
+        self.state.sign_in_order(slot)
     }
 
     fn identity(&self) -> Option<PlaceStatus> {
-        self.state
-            .identity
-            .as_ref()
-            .map(|held| PlaceStatus { kcv: Kcv::Tdes(held.dik2.kcv()), done: held.done })
+        let ec_aes = self.state.ec_aes.identity.as_ref().map(|held| (held.dik2.check_value(), held.done));
+        let tdes = || self.state.tdes.identity.as_ref().map(|held| (held.dik2.check_value(), held.done));
+        ec_aes.or_else(tdes).map(|(kcv, done)| PlaceStatus { kcv, done })
     }
 
     fn dmk(&self) -> Option<PlaceStatus> {
-        self.state.dmk.as_ref().map(|held| PlaceStatus { kcv: Kcv::Tdes(held.dmk.kcv()), done: held.done })
+        let ec_aes = self.state.ec_aes.dmk.as_ref().map(|held| (held.dmk.check_value(), held.done));
+        let tdes = || self.state.tdes.dmk.as_ref().map(|held| (held.dmk.check_value(), held.done));
+        ec_aes.or_else(tdes).map(|(kcv, done)| PlaceStatus { kcv, done })
     }
+}
+
+fn slots_of<S: Keys>(state: &PadState) -> Vec<SlotStatus> {
+    let status = |(slot, keys): (&Slot, &SlotKeys<S>)| SlotStatus {
+        slot: *slot,
+        suite: keys.owner.suite,
+        kcv: keys.tmk.kcv(),
+        done: keys.tmk.is_done(),
+        previous: keys.tmk.previous_kcv(),
+        working: WorkingStatus {
+            pik: keys.working.pik.as_ref().map(Held::kcv),
+            mak: keys.working.mak.as_ref().map(Held::kcv),
+            tdk: keys.working.tdk.as_ref().map(Held::kcv),
+        },
+    };
+    state.of::<S>().slots.iter().map(status).collect()
 }
 
 impl std::fmt::Debug for SoftPad {

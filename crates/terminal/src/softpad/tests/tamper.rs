@@ -61,9 +61,9 @@ fn lid_opened_before_each_step_of_a_download_wipes_and_is_0008() {
                 open();
                 DownloadPad::key(terminal.pad_mut(), &said.reply, &key).unwrap_err()
             } else {
-                let kcv = DownloadPad::key(terminal.pad_mut(), &said.reply, &key).unwrap();
+                let kcvs = DownloadPad::key(terminal.pad_mut(), &said.reply, &key).unwrap().kcvs;
                 open();
-                DownloadPad::done(terminal.pad_mut(), &key_confirm(&[kcv]), &done()).unwrap_err()
+                DownloadPad::done(terminal.pad_mut(), &key_confirm(&kcvs), &done()).unwrap_err()
             }
         };
         assert!(code_of(&refusal), "{step}: {refusal}");
