@@ -25,10 +25,8 @@ fn changed(good: &Frame, change: impl FnOnce(&mut Vec<(Tag, Vec<u8>)>)) -> Frame
     };
     let mut fields: Vec<_> = message.fields.iter().map(|field| (field.tag(), value(field))).collect();
     change(&mut fields);
-    let encoded: Vec<_> = fields
-        .iter()
-        .map(|(tag, value)| crate::testing::peers::tlv(tag.number(), value))
-        .collect();
+    let encoded: Vec<_> =
+        fields.iter().map(|(tag, value)| crate::testing::peers::tlv(tag.number(), value)).collect();
     crate::testing::peers::frame(message.kind.byte(), &encoded)
 }
 
