@@ -1,8 +1,10 @@
 //! The product's terminal against the product's server, over TCP: DIK2 injected by a KLD written from section 4 alone.
 
+use pinblock::{Format, Format4Key, Pan, Pin, decode_format4};
 use pki::Role;
+use serde_json::json;
 use terminal::{
-    Link, NewTerminal, Terminal, TrustedRoot, rks_load,
+    Link, NewTerminal, Terminal, TransactionPad, TrustedRoot, rks_load,
     sign_in::{SignInError, sign_in},
 };
 use wire::Slot;
@@ -12,7 +14,8 @@ use crate::support::{
     estate::ESTATE,
     kld::{self, Injected},
     kld_ec,
-    rks::RawDevice,
+    posp::{POSP, Posp, aes_zone, bytes_of, item},
+    rks::{RawDevice, hex},
     rks_ec::{self, EcDevice},
     shop::Shop,
     tms_ec::EcPos,
@@ -61,13 +64,13 @@ fn the_products_terminal_is_loaded_by_the_products_server_over_several_runs() {
 #[test]
 fn the_products_terminal_and_server_speak_suite_02() {
     let (device, pos) = (EcDevice::new("SN-1001"), EcPos::new("SN-1001"));
-    let (rks, more) = (Some((vec![0, 5], true, 3)), "[tms]\n".into());
+    let (rks, more) = (Some((vec![0, 5], true, 3)), format!("{POSP}[tms]\n"));
     let shop = Shop::with_options(&[], &Options { suite_02: true, rks, more, ..Options::default() });
     rks_ec::install(&shop.server);
     let mut entry = device.entry();
     entry["keys"].as_array_mut().unwrap().extend(pos.entry()["keys"].as_array().unwrap().clone());
     rks_ec::take(&shop.server, &rks_ec::report("run-02", &[entry]));
-    let terminal = kld_ec::product("SN-1001");
+    let terminal = kld_ec::product("SN-1001", Vec::new());
     let terminal = kld_ec::load(terminal, "SN-1001", "12", &device.dik2, Some(&device.factor));
     let mut terminal = kld_ec::load(terminal, "SN-1001", "11", &pos.dmk, None);
     let link = || Link::new(terminal::connect(shop.server.terminals).unwrap());
@@ -79,11 +82,29 @@ fn the_products_terminal_and_server_speak_suite_02() {
     }
     let signed_in = sign_in(&mut terminal, || Ok::<_, SignInError>(link()), slots[0]).unwrap();
     assert_eq!(signed_in.kcvs.len(), 2);
+    a_pin_and_a_mac_of_the_products_pin_pad(&shop, &mut terminal, slots[0]);
     // A slot that DIK2 has filled is DIK2's; DMK fills one of its own.
     assert!(terminal::tms::load_key(&mut terminal, link(), slots[1], None).is_err());
     let (tmk, _link) = terminal::tms::load_key(&mut terminal, link(), Slot::new(3).unwrap(), None).unwrap();
     assert_eq!(shop.world.keys("SN-1001", 3, "active"), [tmk.kcv.to_string()]);
     shop.world.assert_audit_good();
+}
+
+fn a_pin_and_a_mac_of_the_products_pin_pad(shop: &Shop, terminal: &mut Terminal, slot: Slot) {
+    const PAN: &str = "4012345678909";
+    let zone = aes_zone(&shop.server, "issuer-aes");
+    let (pin, pan) = (|| Pin::new("93842").unwrap(), Pan::new(PAN).unwrap());
+    let block = terminal.pad_mut().pin_block(slot, pin(), &pan, Format::Iso4).unwrap();
+    let mut posp = Posp::connect(&shop.server);
+    let one = item("SN-1001", slot.index(), PAN, (4, 4), &block, "issuer-aes");
+    let answer = posp.post("/v1/pin/translate", &one);
+    assert_eq!(answer.status, 200, "{answer:?}");
+    let translated = bytes_of(&answer.json["pin_block"]).try_into().unwrap();
+    let opened = decode_format4(&translated, &pan, &Format4Key::new(&zone).unwrap()).unwrap();
+    assert!(opened.matches(&pin()));
+    let mac = hex(&terminal.pad_mut().mac(slot, b"message").unwrap());
+    let check = json!({ "sn": "SN-1001", "slot": slot.index(), "data": "bWVzc2FnZQ==", "mac": mac });
+    assert_eq!((mac.len(), posp.post("/v1/mac/verify", &check).json), (32, json!({ "ok": true })));
 }
 
 #[test]

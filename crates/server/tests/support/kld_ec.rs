@@ -27,10 +27,10 @@ const KLD_KEY: u8 = 0x23;
 const DEVICE_CERTIFICATE: u16 = 0xDF1A;
 const FACTOR: u16 = 0xDF23;
 
-/// The product's terminal, with a certified device key and the acquirer's root of suite 02.
-pub(crate) fn product(sn: &str) -> Terminal {
+/// The product's terminal, with a certified device key, the acquirer's root of suite 02 and these.
+pub(crate) fn product(sn: &str, mut roots: Vec<TrustedRoot>) -> Terminal {
     let roles = vec![Role::Downloader, Role::RksSigning];
-    let roots = vec![TrustedRoot { certificate: RKS_EC.root.clone(), roles }];
+    roots.push(TrustedRoot { certificate: RKS_EC.root.clone(), roles });
     let vendor = Some(super::tms::VENDOR.parse().unwrap());
     let model = Some(super::tms::MODEL.parse().unwrap());
     let new = NewTerminal { roots, vendor, model, ..NewTerminal::named(sn.parse().unwrap()) };

@@ -17,8 +17,10 @@ use wire::Slot;
 use crate::support::{
     estate::ESTATE,
     kld::{self, Injected},
+    kld_ec,
     shop::Shop,
     tms::{MODEL, Pos, VENDOR},
+    tms_ec::{self, EcPos},
 };
 
 /// A terminal of this shop's vendor, with its DMK.
@@ -77,6 +79,25 @@ fn the_products_terminal_is_updated_by_the_products_server() {
     assert_eq!((kept.counts.offered, kept.counts.installed, kept.stage), (1, 1, 1));
     let again = update(&shop, &mut terminal, &mut areas, UpdateOptions::default()).unwrap();
     assert_eq!((again.installed.len(), again.bytes), (0, 0));
+    shop.world.assert_audit_good();
+}
+
+/// The same in suite 02, whose sessions are not used up by nine MiB.
+#[test]
+fn the_products_terminal_is_updated_in_suite_02() {
+    let pos = EcPos::new("SN-1001");
+    let shop = tms_ec::shop(&[&pos], "");
+    let terminal = kld_ec::product("SN-1001", vec![TrustedRoot::of_vendor(shop.maker.root.clone())]);
+    let mut terminal = kld_ec::load(terminal, "SN-1001", "11", &pos.dmk, None);
+    let mut areas = Areas::in_memory().unwrap();
+    let content: Vec<u8> = (0..9_u32 << 20).map(|n| (n ^ (n >> 8)) as u8).collect();
+    let deployment = shop.roll_out("pay-app", "1.2.0", &content);
+    let cut = UpdateOptions { cut_after: Some(60), ..UpdateOptions::default() };
+    update(&shop, &mut terminal, &mut areas, cut).unwrap_err();
+    let updated = update(&shop, &mut terminal, &mut areas, UpdateOptions::default()).unwrap();
+    assert_eq!((ids(&updated), updated.sessions), (vec!["pay-app 1.2.0".to_owned()], 1));
+    assert!(updated.bytes < content.len() as u64, "it goes on where it stood");
+    assert_eq!(shop.get_deployment(deployment).counts.installed, 1);
     shop.world.assert_audit_good();
 }
 
