@@ -20,7 +20,7 @@ const FILE: &str = "KEYFERRY_TEST_STORE";
 const TAKEN: &str = "taken ";
 
 #[tokio::test(flavor = "multi_thread")]
-async fn two_processes_never_take_one_load_counter() {
+async fn r21_two_processes_never_take_one_load_counter() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("store.sqlite");
     let store = SqliteStore::open(&path, SqliteOptions::default()).unwrap();

@@ -12,6 +12,7 @@ use tempfile::TempDir;
 use super::*;
 use crate::AuditFault;
 
+mod events;
 mod file;
 mod migration;
 mod plans;

@@ -159,7 +159,7 @@ async fn a_caller_that_goes_away_does_not_undo_its_act() {
 
 /// A full disk, by SQLite's own limit on pages: the error is the real SQLITE_FULL.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_full_disk_is_named_nothing_happened_and_it_works_again_with_room() {
+async fn r30_a_full_disk_is_named_nothing_happened_and_it_works_again_with_room() {
     let bench = bench();
     bench.put_acquirer("first").await.unwrap();
     let pages: i64 = bench.raw().query_row("PRAGMA page_count", [], |row| row.get(0)).unwrap();
@@ -182,7 +182,7 @@ async fn a_full_disk_is_named_nothing_happened_and_it_works_again_with_room() {
 
 /// The error is the real SQLITE_READONLY; a pragma makes it, so that the test also works for root.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_read_only_store_is_named_and_still_read() {
+async fn r30_a_read_only_store_is_named_and_still_read() {
     let bench = bench();
     bench.put_acquirer("first").await.unwrap();
     bench.writer_pragma("query_only", 1).await;
@@ -191,7 +191,7 @@ async fn a_read_only_store_is_named_and_still_read() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_store_that_someone_else_writes_to_is_busy_and_is_read_meanwhile() {
+async fn r30_a_store_that_someone_else_writes_to_is_busy_and_is_read_meanwhile() {
     let bench = bench();
     bench.put_acquirer("first").await.unwrap();
     let other = bench.raw();
