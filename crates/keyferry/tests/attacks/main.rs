@@ -36,6 +36,7 @@ mod listening;
 #[allow(dead_code, reason = "the KLD's tests use all of it")]
 mod world;
 
+mod play;
 mod suite_01;
 mod suite_02;
 mod table;

@@ -94,6 +94,13 @@ impl Keys {
         Keys { letter, prk: hmac_of(&salt, &[shared, &z].concat()), th12: th(letter, said) }
     }
 
+    /// The same on the answerer's side, whose ephemeral key is `own`.
+    pub(crate) fn answering(letter: u8, shared: &[u8], own: &Side, opening: &Message, said: &[u8]) -> Keys {
+        let salt = [opening.get(NONCE), &own.nonce[..]].concat();
+        let z = own.agree(opening.get(POINT));
+        Keys { letter, prk: hmac_of(&salt, &[shared, &z].concat()), th12: th(letter, said) }
+    }
+
     /// K(p).
     pub(crate) fn key(&self, p: &str) -> [u8; 32] {
         expand(&self.prk, &[b"KF2 ", &[self.letter][..], b" ", p.as_bytes(), &self.th12].concat())

@@ -89,8 +89,13 @@ impl KmsEc {
 
     /// A certificate of this role for a device key, naming this serial.
     pub(crate) fn certify(&self, role: Role, serial: &str, key: &EcKey) -> Certificate {
+        self.certify_spki(role, serial, key.spki_der())
+    }
+
+    /// The same for a key that only its public half is known of.
+    pub(crate) fn certify_spki(&self, role: Role, serial: &str, spki: &[u8]) -> Certificate {
         let subject = Name::device("PIN pad", Some("Maker"), serial).unwrap();
-        issue::leaf(&self.issuer(), role, &subject, key.spki_der(), valid()).unwrap()
+        issue::leaf(&self.issuer(), role, &subject, spki, valid()).unwrap()
     }
 }
 

@@ -1,15 +1,7 @@
 //! The product's terminal, with the other side of every flow in the tester's hands: he holds the right keys and the right
 //! certificates, says everything right, and puts what he likes in the place of one key block.
 
-use std::{
-    net::TcpListener,
-    os::unix::net::UnixStream,
-    sync::{
-        LazyLock,
-        atomic::{AtomicBool, Ordering},
-    },
-    thread,
-};
+use std::sync::LazyLock;
 
 use keyblock::{Algorithm, Exportability, Header, Kbpk, Mode, Usage, Version};
 use paycrypto::{TdesKey, mac::x9_9, rsa::PrivateKey};
@@ -18,12 +10,13 @@ use pki::{
     issue::{self, Issuer},
 };
 use sha2::{Digest, Sha256};
-use terminal::{Link, NewTerminal, Terminal, TrustedRoot, collect, listen, rks_load, sign_in, tms};
-use wire::{Frame, Slot};
+use terminal::{Link, NewTerminal, Terminal, TrustedRoot, collect, rks_load, sign_in, tms};
+use wire::Frame;
 
+pub(crate) use crate::play::{against, slot, visited};
 use crate::support::{
     estate::{ESTATE, name, valid},
-    line::{End, Line, connect},
+    line::End,
     raw::{Raw, encrypt},
     rks::hex,
     sign_in as f,
@@ -82,41 +75,6 @@ pub(crate) fn collected(terminal: &mut Terminal) -> Raw {
     let clear = PEER.oaep_decrypt(collected.get(tlv::CTK_PU)).unwrap();
     let sn = terminal.device().sn().to_string();
     Raw { sn, pin_pad: None, tek: clear[..24].to_vec(), auk: clear[24..48].to_vec() }
-}
-
-/// Lets a terminal act over a stream, and plays the other side of it.
-pub(crate) fn against<T: Send, R>(
-    act: impl FnOnce(UnixStream) -> T + Send,
-    play: impl FnOnce(&mut Line<UnixStream>) -> R,
-) -> (T, R) {
-    let (near, far) = UnixStream::pair().unwrap();
-    far.set_read_timeout(Some(std::time::Duration::from_secs(20))).unwrap();
-    thread::scope(|scope| {
-        let acting = scope.spawn(move || act(near));
-        let mut line = Line::over(far);
-        let played = play(&mut line);
-        drop(line);
-        (acting.join().unwrap(), played)
-    })
-}
-
-/// Lets the terminal listen while somebody visits it.
-pub(crate) fn visited<R>(terminal: &mut Terminal, visit: impl FnOnce(&mut Line) -> R) -> R {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = listener.local_addr().unwrap();
-    let stop = AtomicBool::new(false);
-    thread::scope(|scope| {
-        let serving = scope.spawn(|| {
-            let stopped = || stop.load(Ordering::Relaxed);
-            listen::serve(&listener, terminal, &stopped, &mut |_| {}).unwrap();
-        });
-        let mut line = connect(address);
-        let visited = visit(&mut line);
-        stop.store(true, Ordering::Relaxed);
-        drop(line);
-        serving.join().unwrap();
-        visited
-    })
 }
 
 /// Optional block `11` after these bytes.
@@ -417,10 +375,6 @@ pub(crate) fn tms_key(session: &str, tmk: &str) -> Vec<u8> {
         field(tlv::KEY_ENTRY, &field(tlv::KEY_BLOCK, tmk.as_bytes())),
     ];
     frame(e::TMS_KEY, &fields.concat())
-}
-
-pub(crate) fn slot(index: u8) -> Slot {
-    Slot::new(index).unwrap()
 }
 
 pub(crate) fn place(index: u8) -> String {

@@ -1,1 +1,5 @@
 //! Against suite 02, P-256 and AES. What plays the other sides is written from `docs/spec/3-hardened.md` alone.
+
+mod block;
+mod blocks;
+mod victim;

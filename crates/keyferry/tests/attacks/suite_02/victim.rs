@@ -1,0 +1,360 @@
+//! The product's terminal in suite 02, with the other side of every flow in the tester's hands: he holds the right keys and
+//! the right certificates, says everything right, and puts what he likes in the place of one key block.
+
+use std::{collections::BTreeMap, sync::LazyLock};
+
+use flows::device_certificate::DevicePad;
+use paycrypto::{AesKey, mac::cmac_aes};
+use pki::{Certificate, Role, Scheme, Signer};
+use terminal::{Link, NewTerminal, Terminal, TrustedRoot, rks_load, sign_in, tms};
+
+use super::block::{Block, Forge};
+use crate::play::{against, slot, visited};
+use crate::support::{
+    ec::{self, CONFIRMATION, ENCRYPTED, EcKey, Keys, NONCE, RECEIPT, SIGNATURE, Side, random},
+    estate::{ESTATE, name},
+    kms_ec::KMS_EC,
+    line::{End, Line},
+    rks::context,
+    rks_ec::RKS_EC,
+    sign_in as f,
+    tlv::{self, field, frame},
+    tms as e,
+};
+
+pub(crate) const SN: &str = "SN-1001";
+/// The one slot of each flow: no flow fills another's.
+pub(crate) const SLOT_B: u8 = 3;
+pub(crate) const SLOT_C: u8 = 5;
+pub(crate) const SLOT_E: u8 = 7;
+
+pub(crate) const KLD_CONNECT: u8 = 0x21;
+pub(crate) const KLD_ACCEPT: u8 = 0x22;
+pub(crate) const KLD_KEY: u8 = 0x23;
+const FACTOR: u16 = 0xDF23;
+
+/// S_DATA of a TMS whose random number and clock stand still.
+pub(crate) const S_DATA: [u8; 10] = [0xCA, 0xFE, 0xF0, 0x0D, 0x26, 0x11, 0x20, 0x12, 0x34, 0x57];
+
+/// The tester's own key; the acquirer's root of suite 02 certifies it for whatever role he needs.
+pub(crate) static PEER: LazyLock<EcKey> = LazyLock::new(EcKey::new);
+
+pub(crate) fn certificate(role: Role) -> Certificate {
+    RKS_EC.issue(role, &name("Tester"), PEER.spki_der())
+}
+
+/// The key blocks of suite 02 that a terminal takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Carrier {
+    BTmk,
+    BDmk,
+    BDik2,
+    CTmk,
+    ETmk,
+    FPik,
+    FMak,
+}
+
+pub(crate) const CARRIERS: [Carrier; 7] = [
+    Carrier::BTmk,
+    Carrier::BDmk,
+    Carrier::BDik2,
+    Carrier::CTmk,
+    Carrier::ETmk,
+    Carrier::FPik,
+    Carrier::FMak,
+];
+
+/// A terminal with a key of each kind, all of which the tester knows.
+pub(crate) struct Victim {
+    pub(crate) terminal: Terminal,
+    /// Of slot B.
+    pub(crate) tmk: [u8; 16],
+    pub(crate) dmk: [u8; 32],
+    pub(crate) dik2: [u8; 32],
+    pub(crate) factor: Vec<u8>,
+    /// The slots that flows B, C and E fill, in this order.
+    pub(crate) slots: [u8; 3],
+    /// The load counters that the terminal has stored.
+    pub(crate) counters: BTreeMap<u8, u64>,
+}
+
+/// What a terminal is made from that believes both suites' roots for every role, and has nothing yet.
+pub(crate) fn new_terminal() -> NewTerminal {
+    let root = |certificate: &Certificate, roles: &[Role]| TrustedRoot {
+        certificate: certificate.clone(),
+        roles: roles.to_vec(),
+    };
+    NewTerminal {
+        roots: vec![
+            root(&RKS_EC.root, &Role::ALL),
+            root(&KMS_EC.root, &Role::ALL),
+            root(&ESTATE.root, &Role::SUITE_01),
+        ],
+        vendor: Some(e::VENDOR.parse().unwrap()),
+        model: Some(e::MODEL.parse().unwrap()),
+        ..NewTerminal::named(SN.parse().unwrap())
+    }
+}
+
+/// The same, with its device key certified by the KMS's root.
+pub(crate) fn terminal() -> Terminal {
+    let mut terminal = Terminal::in_memory(new_terminal()).unwrap();
+    let request = terminal.pad_mut().device_request().unwrap();
+    let request = pki::csr::parse_and_verify(&request).unwrap();
+    let device = KMS_EC.certify_spki(Role::Device, SN, &request.spki);
+    terminal.pad_mut().install_device_certificate(device.der(), &[]).unwrap();
+    terminal
+}
+
+pub(crate) fn place(index: u8) -> String {
+    format!("{SN}/{index:02}")
+}
+
+/// DF0C and this side's DF13 and DF14.
+pub(crate) fn opening(certificate: &Certificate, side: &Side) -> Vec<u8> {
+    [field(tlv::CERTIFICATE, certificate.der()), side.fields()].concat()
+}
+
+/// A message with DF16 where it belongs: before FF21 and DF23, behind DF14.
+fn signed(kind: u8, before: &[u8], after: &[u8], letter: u8, said: &[u8]) -> Vec<u8> {
+    let bare = frame(kind, &[before, after].concat());
+    let over = [b"KF2", &[letter][..], said, &bare].concat();
+    let signature = PEER.sign(Scheme::EcdsaP256Sha256, &over).unwrap();
+    frame(kind, &[before, &field(SIGNATURE, &signature), after].concat())
+}
+
+/// KEY_CONFIRM must be right, and is answered by the right DONE.
+fn finish<S: std::io::Read + std::io::Write>(
+    line: &mut Line<S>,
+    keys: &Keys,
+    said: &[u8],
+    told: &[(u8, [u8; 5])],
+) -> Result<(), End> {
+    let confirm = line.expect(tlv::CONFIRM)?;
+    assert_eq!(confirm.get(RECEIPT), keys.receipt("receipt t", said, told));
+    let said = [said, &confirm.frame].concat();
+    line.send(&frame(tlv::DONE, &field(RECEIPT, &keys.receipt("receipt s", &said, told))));
+    Ok(())
+}
+
+impl Victim {
+    pub(crate) fn new() -> Victim {
+        let mut victim = Victim::holding(terminal());
+        victim.deliver(Carrier::BDmk, &Block::wrap).unwrap();
+        victim.deliver(Carrier::BDik2, &Block::wrap).unwrap();
+        victim.deliver(Carrier::BTmk, &Block::wrap).unwrap();
+        victim
+    }
+
+    /// Round a terminal that has none of these keys yet.
+    pub(crate) fn holding(terminal: Terminal) -> Victim {
+        Victim {
+            terminal,
+            tmk: random(),
+            dmk: random(),
+            dik2: random(),
+            factor: b"KLD-7/20261120/B042".to_vec(),
+            slots: [SLOT_B, SLOT_C, SLOT_E],
+            counters: BTreeMap::new(),
+        }
+    }
+
+    /// The load counter of the next TMK in this slot.
+    pub(crate) fn next(&self, index: u8) -> u64 {
+        self.counters.get(&index).copied().unwrap_or(0) + 1
+    }
+
+    fn count(&mut self, index: u8, end: Result<(), End>) -> Result<(), End> {
+        if end.is_ok() {
+            self.counters.insert(index, self.next(index));
+        }
+        end
+    }
+
+    /// What the terminal says to this block in this place of this flow; everything else is right.
+    pub(crate) fn deliver(&mut self, carrier: Carrier, forge: Forge<'_>) -> Result<(), End> {
+        let (dmk, dik2, tmk, factor) = (self.dmk, self.dik2, self.tmk, self.factor.clone());
+        match carrier {
+            Carrier::BTmk => {
+                let index = self.slots[0];
+                let end = self.inject(["K1", "B"], index, &tmk, None, forge);
+                self.count(index, end)
+            }
+            Carrier::BDmk => self.inject(["11", "N"], 0, &dmk, None, forge),
+            Carrier::BDik2 => self.inject(["12", "N"], 0, &dik2, Some(&factor), forge),
+            Carrier::CTmk => self.flow_c(forge),
+            Carrier::ETmk => self.flow_e(forge),
+            Carrier::FPik | Carrier::FMak => self.flow_f(carrier, forge),
+        }
+    }
+
+    /// Flow B from the KLD's side.
+    pub(crate) fn inject(
+        &mut self,
+        usage: [&str; 2],
+        index: u8,
+        key: &[u8],
+        factor: Option<&[u8]>,
+        forge: Forge<'_>,
+    ) -> Result<(), End> {
+        let counter = self.next(index);
+        let (certificate, side) = (certificate(Role::Downloader), Side::new());
+        visited(&mut self.terminal, |line| {
+            let hello = frame(KLD_CONNECT, &[field(tlv::SUITE, &[2]), opening(&certificate, &side)].concat());
+            line.send(&hello);
+            let accept = line.expect(KLD_ACCEPT)?;
+            let bare = [&hello[..], &ec::without(&accept, SIGNATURE)].concat();
+            let keys = Keys::new(b'B', &[], &side, &accept, &bare);
+            let said = [hello, accept.frame].concat();
+            let (place, under) = (place(index), keys.key("kbpk"));
+            let block = match usage {
+                ["K1", _] => Block::tmk(&place, context(&said), counter, key, &under),
+                _ => Block::new(usage, &place, context(&said), key, &under),
+            };
+            let mut after: Vec<u8> = factor.into_iter().flat_map(|factor| field(FACTOR, factor)).collect();
+            after.extend(field(tlv::KEY_ENTRY, &field(tlv::KEY_BLOCK, forge(&block).as_bytes())));
+            let load = signed(KLD_KEY, &[], &after, b'B', &said);
+            line.send(&load);
+            finish(line, &keys, &[said, load].concat(), &[(index, ec::kcv(key))])
+        })
+    }
+
+    fn flow_c(&mut self, forge: Forge<'_>) -> Result<(), End> {
+        let index = self.slots[1];
+        let (key, counter) = (random::<16>(), self.next(index));
+        let (terminal, dik2, factor) = (&mut self.terminal, &self.dik2, &self.factor);
+        let load = |stream| rks_load(terminal, Link::new(stream), &[slot(index)]).map(drop);
+        let (loaded, end) = against(load, |line| {
+            let auth = line.expect(tlv::RKS_AUTH)?;
+            let (side, certificate) = (Side::new(), certificate(Role::RksSigning));
+            let fields = opening(&certificate, &side);
+            let bare = [&auth.frame[..], &frame(tlv::RKS_CERT, &fields)].concat();
+            let cert = signed(tlv::RKS_CERT, &fields, &[], b'C', &auth.frame);
+            line.send(&cert);
+            let sent = line.expect(tlv::RKS_FACTOR)?;
+            let under = Keys::answering(b'C', &[], &side, &auth, &bare).key("factor");
+            assert_eq!(ec::unseal(&under, 0, &[], sent.get(ENCRYPTED)).as_ref(), Some(factor));
+            let keys = Keys::answering(b'C', dik2, &side, &auth, &bare);
+            let said = [auth.frame, cert, sent.frame].concat();
+            let mac = keys.mac("server", &[&said[..], &frame(tlv::RKS_TOKEN, &[])].concat());
+            let token = frame(tlv::RKS_TOKEN, &field(CONFIRMATION, &mac));
+            line.send(&token);
+            let proof = line.expect(tlv::RKS_PROOF)?;
+            let said = [said, token].concat();
+            let mac = keys.mac("terminal", &[&said[..], &frame(tlv::RKS_PROOF, &[])].concat());
+            assert_eq!(proof.get(CONFIRMATION), mac);
+            let said = [said, proof.frame].concat();
+            let tmk = Block::tmk(&place(index), context(&said), counter, &key, &keys.key("kbpk"));
+            let entry = field(tlv::KEY_ENTRY, &field(tlv::KEY_BLOCK, forge(&tmk).as_bytes()));
+            let brought = frame(tlv::RKS_KEYS, &entry);
+            line.send(&brought);
+            finish(line, &keys, &[said, brought].concat(), &[(index, ec::kcv(&key))])
+        });
+        assert_eq!(loaded.is_ok(), end.is_ok(), "{:?}", loaded.err());
+        self.count(index, end)
+    }
+
+    fn flow_e(&mut self, forge: Forge<'_>) -> Result<(), End> {
+        let index = self.slots[2];
+        let (key, counter) = (random::<16>(), self.next(index));
+        let (terminal, dmk) = (&mut self.terminal, &self.dmk);
+        let load = |stream| tms::load_key(terminal, Link::new(stream), slot(index), None).map(drop);
+        let (loaded, end) = against(load, |line| {
+            let hello = line.expect(e::HELLO)?;
+            let side = Side::new();
+            let bare = [&hello.frame[..], &challenge(&side, None)].concat();
+            let keys = Keys::answering(b'E', dmk, &side, &hello, &bare);
+            let challenge = challenge(&side, Some(keys.mac("server", &bare)));
+            line.send(&challenge);
+            let proof = line.expect(e::PROOF)?;
+            assert_eq!(proof.get(e::RESULT), [0]);
+            let said = [&hello.frame[..], &challenge, &proof.frame].concat();
+            let tmk = Block::tmk(&place(index), context(&said), counter, &key, &keys.key("kbpk"));
+            let tmk = forge(&tmk);
+            let receipt = keys.mac("receipt s", &[&said[..], &tms_key(None, &tmk)].concat());
+            let brought = tms_key(Some(receipt), &tmk);
+            line.send(&brought);
+            finish(line, &keys, &[said, brought].concat(), &[(index, ec::kcv(&key))])
+        });
+        assert_eq!(loaded.is_ok(), end.is_ok(), "{:?}", loaded.err());
+        self.count(index, end)
+    }
+
+    fn flow_f(&mut self, carrier: Carrier, forge: Forge<'_>) -> Result<(), End> {
+        let make = |wanted, block: Block| if carrier == wanted { forge(&block) } else { block.wrap() };
+        let mak = random();
+        self.sign_in(&mak, |tmk, said| {
+            let place = place(SLOT_B);
+            let pik = Block::new(["P0", "E"], &place, context(said), &random::<16>(), tmk);
+            let pik = make(Carrier::FPik, pik);
+            let after = [said, pik.as_bytes()].concat();
+            let mak = make(Carrier::FMak, Block::new(["M6", "C"], &place, context(&after), &mak, tmk));
+            vec![pik, mak]
+        })
+    }
+
+    /// A sign-in in which these blocks come, made from TMK and the bytes of SIGN_IN; and DONE under this MAK.
+    pub(crate) fn sign_in(
+        &mut self,
+        mak: &[u8; 16],
+        blocks: impl FnOnce(&[u8], &[u8]) -> Vec<String>,
+    ) -> Result<(), End> {
+        let (terminal, tmk) = (&mut self.terminal, &self.tmk);
+        let newest = sign_in::Tmk::Newest;
+        let act = |stream| sign_in::sign_in_over(terminal, Link::new(stream), slot(SLOT_B), newest).map(drop);
+        let (signed_in, end) = against(act, |line| {
+            let asked = line.expect(f::SIGN_IN)?;
+            let blocks = blocks(tmk, &asked.frame);
+            let entry = |block: &String| field(tlv::KEY_ENTRY, &field(tlv::KEY_BLOCK, block.as_bytes()));
+            let entries: Vec<_> = blocks.iter().map(entry).collect();
+            line.send(&frame(f::WORKING_KEYS, &entries.concat()));
+            line.expect(f::SIGN_IN_CONFIRM)?;
+            let mak = AesKey::from_bytes(mak).unwrap();
+            let mac = cmac_aes(&mak, &[b"DONE", asked.get(NONCE)].concat());
+            line.send(&frame(tlv::DONE, &field(f::MESSAGE_MAC, &mac)));
+            Ok(())
+        });
+        assert_eq!(signed_in.is_ok(), end.is_ok(), "{:?}", signed_in.err());
+        end
+    }
+}
+
+/// TMS_CHALLENGE, with its DF15 or without.
+pub(crate) fn challenge(side: &Side, mac: Option<[u8; 32]>) -> Vec<u8> {
+    let fields = [
+        field(tlv::SN, SN.as_bytes()),
+        side.fields(),
+        mac.map(|mac| field(CONFIRMATION, &mac)).unwrap_or_default(),
+        field(e::VENDOR_ID, e::VENDOR.as_bytes()),
+        field(e::MODEL_ID, e::MODEL.as_bytes()),
+        field(e::TMS_VERSION, b"01.00"),
+        field(e::S_DATA, &S_DATA),
+        field(e::DWK_MODE, &[2]),
+        field(e::STAGE, &[2]),
+        field(e::SRC, b"00"),
+    ];
+    frame(e::CHALLENGE, &fields.concat())
+}
+
+/// TMS_KEY of transaction 0001, with its DF17 or without.
+pub(crate) fn tms_key(receipt: Option<[u8; 32]>, tmk: &str) -> Vec<u8> {
+    let fields = [
+        field(tlv::SN, SN.as_bytes()),
+        receipt.map(|receipt| field(RECEIPT, &receipt)).unwrap_or_default(),
+        field(e::VENDOR_ID, e::VENDOR.as_bytes()),
+        field(e::MODEL_ID, e::MODEL.as_bytes()),
+        field(e::TMS_VERSION, b"01.00"),
+        field(e::TRANSACTION, b"0001"),
+        field(e::STAGE, &[4]),
+        field(e::SRC, b"00"),
+        field(tlv::KEY_ENTRY, &field(tlv::KEY_BLOCK, tmk.as_bytes())),
+    ];
+    frame(e::TMS_KEY, &fields.concat())
+}
+
+/// The check values of the terminal's slots, to see that nothing has changed.
+pub(crate) fn held(terminal: &Terminal) -> Vec<(u8, String)> {
+    let slots = terminal.status().slots;
+    slots.into_iter().map(|held| (held.slot, held.kcv)).collect()
+}
