@@ -1,17 +1,18 @@
 //! The log of refusals: why nothing was made or released, each record chained to the one before (1-systems.md D).
 //!
 //! It is kept in the PIN pad's sealed state, shown by the terminal's status and told to the server at the next contact
-//! (FF23). In this suite no device key signs it: a server can see that a chain has no gap, not who wrote it.
+//! (FF23). Where the PIN pad has a certified device key it signs each record; otherwise a server can see that a chain has
+//! no gap, not who wrote it.
 
 use std::collections::VecDeque;
 
 use flows::RefusalRecord;
 use paycrypto::digest::sha256;
-use wire::{BcdTime, Fields};
+use wire::{BcdTime, Fields, Tag};
 
 /// Records that are kept: the newest. Older ones leave their count and, in the chain, their hash.
 pub const KEPT: usize = 256;
-/// Records that one message carries at most: together they take less than 4 kB.
+/// Records that one message carries at most: together they take less than 6 kB.
 pub const REPORTED_AT_ONCE: usize = 32;
 /// Longest name of a check, bytes (DF28).
 pub const MAX_CHECK: usize = 32;
@@ -19,6 +20,8 @@ pub const MAX_CHECK: usize = 32;
 pub const MAX_READING: usize = 64;
 /// Bytes of a record's hash: SHA-256.
 pub const HASH: usize = 32;
+/// Bytes of a record's signature: ECDSA on P-256, r ‖ s.
+pub const SIGNATURE: usize = paycrypto::ec::SIGNATURE;
 
 /// One refusal.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,15 +34,28 @@ pub struct ChainedRefusal {
     pub when: i64,
     /// SHA-256 over the hash of the record before it and this record; see [`RefusalLog::verify`].
     pub hash: [u8; HASH],
+    /// The device key's over [`signed_text`], raw r ‖ s, where the PIN pad had a certified one.
+    pub signature: Option<[u8; SIGNATURE]>,
+}
+
+/// What a device key signs of a record: its hash, which is over every record before it too.
+#[must_use]
+pub fn signed_text(pin_pad: &str, hash: &[u8; HASH]) -> Vec<u8> {
+    [b"KF refusal ".as_slice(), pin_pad.as_bytes(), &[0], hash].concat()
 }
 
 impl ChainedRefusal {
-    /// The record as FF23 carries it, without its hash.
+    /// The record as FF23 carries it, without its hash; with its signature (DF16) where it has one.
     #[must_use]
     pub fn fields(&self) -> Fields {
         // A terminal without a clock says that it did not know.
         let when = BcdTime::from_unix(self.when).ok();
-        RefusalRecord { check: self.check.clone(), reading: self.reading.clone(), when }.fields()
+        let mut fields =
+            RefusalRecord { check: self.check.clone(), reading: self.reading.clone(), when }.fields();
+        if let Some(signature) = &self.signature {
+            let _ = fields.push(Tag::TRANSCRIPT_SIGNATURE, signature); // a fourth tag and a short value
+        }
+        fields.ascending()
     }
 }
 
@@ -130,12 +146,19 @@ impl RefusalLog {
         let (check, reading) = (ascii(check, MAX_CHECK), ascii(reading, MAX_READING));
         let when = self.newest().map_or(when, |newest| newest.when.max(when));
         let hash = hash(&self.head(), self.total, &check, &reading, when);
-        self.kept.push_back(ChainedRefusal { check, reading, when, hash });
+        self.kept.push_back(ChainedRefusal { check, reading, when, hash, signature: None });
         self.total = self.total.saturating_add(1);
         if self.kept.len() > KEPT
             && let Some(oldest) = self.kept.pop_front()
         {
             self.before = oldest.hash;
+        }
+    }
+
+    /// Puts the device key's signature on the newest record.
+    pub(crate) fn sign_newest(&mut self, signature: [u8; SIGNATURE]) {
+        if let Some(newest) = self.kept.back_mut() {
+            newest.signature = Some(signature);
         }
     }
 

@@ -64,7 +64,7 @@ pub struct CollectedStatus {
 pub struct SlotReport {
     /// Its index, 0 to 99.
     pub slot: u8,
-    /// Check value of its key, 6 hex digits.
+    /// Check value of its key, 6 hex digits; 10 in suite 02.
     pub kcv: String,
     /// Whether DONE arrived for it.
     pub done: bool,
@@ -85,7 +85,7 @@ pub struct SlotReport {
 /// A place of its own that holds a key.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PlaceReport {
-    /// Check value of its key, 6 hex digits.
+    /// Check value of its key, 6 hex digits; 10 in suite 02.
     pub kcv: String,
     /// Whether DONE arrived for it.
     pub done: bool,
@@ -115,6 +115,9 @@ pub struct RefusalReport {
     pub when: i64,
     /// Its hash, lower-case hex.
     pub hash: String,
+    /// The device key's signature, raw r ‖ s, lower-case hex.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signature: Option<String>,
 }
 
 impl Status {
@@ -170,6 +173,7 @@ fn refusals(log: &RefusalLog) -> RefusalsReport {
                 reading: record.reading.clone(),
                 when: record.when,
                 hash: hex(&record.hash),
+                signature: record.signature.map(|signature| hex(&signature)),
             })
             .collect(),
     }

@@ -7,8 +7,9 @@ use flows::collect::Reason;
 use flows::{PadRefusal, tmk_download};
 
 use super::SoftPad;
+use super::counters::KeyName;
 use super::download::Session;
-use super::slot_keys::Owner;
+use super::owner::Owner;
 use crate::board::{Finding, Verdict};
 use crate::life_cycle::Milestone;
 use crate::{Error, LifeCycle};
@@ -120,7 +121,8 @@ impl SoftPad {
         self.state.lid_openings = lid_openings;
         let changed = before != (self.state.life_cycle, self.state.has_keys(), lid_openings);
         if asked || changed {
-            self.state.refusals.add(check, reading, self.clock.now());
+            let when = self.clock.now();
+            self.state.refuse(check, reading, when);
             self.wipe_unstored = self.store().is_err();
         }
         Denied::NotPermitted(match self.state.life_cycle {
@@ -138,7 +140,7 @@ impl SoftPad {
     pub(super) fn deny(&mut self, check: &str, reading: &str, why: &str) -> Denied {
         let when = self.clock.now();
         // A log that cannot be written does not make a refusal a permission.
-        let _ = self.change(|state| state.refusals.add(check, reading, when));
+        let _ = self.change(|state| state.refuse(check, reading, when));
         Denied::NotPermitted(why.to_owned())
     }
 

@@ -10,12 +10,10 @@ use flows::PadRefusal;
 use subtle::ConstantTimeEq;
 use wire::Slot;
 
+use super::keys::{EcAes, KeptKey, Keys, Tdes};
 use super::slot_keys::{Held, SlotKeys};
 use super::state::PadState;
 
-/// Where TEK and AUK are in a TK as it is kept.
-const TEK: std::ops::Range<usize> = 0..24;
-const AUK: std::ops::Range<usize> = 24..48;
 /// A key's bits that are not parity.
 const WITHOUT_PARITY: u8 = 0xFE;
 
@@ -87,19 +85,21 @@ pub(super) fn twin<'a>(
 impl PadState {
     /// The keys beside which a key for this slot, or for a place of its own, must be another one.
     pub(super) fn held_beside(&self, slot: Option<Slot>) -> Vec<Named<'_>> {
-        let tk = self.tk.iter().flat_map(|tk| {
-            [(KeyUse::Tek, TEK), (KeyUse::Auk, AUK)]
-                .into_iter()
-                .filter_map(|(used_as, range)| Some((used_as, tk.0.get(range)?)))
-        });
-        let dik2 = self.identity.iter().map(|held| (KeyUse::Dik2, held.dik2.expose()));
-        let dmk = self.dmk.iter().map(|held| (KeyUse::Dmk, held.dmk.expose()));
-        let slot = slot.and_then(|slot| self.slots.get(&slot)).into_iter().flat_map(slot_keys);
-        tk.chain(dik2).chain(dmk).chain(slot).collect()
+        let tk = self.tk.iter().flat_map(|tk| [KeyUse::Tek, KeyUse::Auk].into_iter().zip(tk.parts()));
+        tk.chain(suite_keys::<Tdes>(self, slot)).chain(suite_keys::<EcAes>(self, slot)).collect()
     }
 }
 
-fn slot_keys(keys: &SlotKeys) -> impl Iterator<Item = Named<'_>> {
+/// The same of one suite.
+fn suite_keys<S: Keys>(state: &PadState, slot: Option<Slot>) -> impl Iterator<Item = Named<'_>> {
+    let keys = state.of::<S>();
+    let dik2 = keys.identity.iter().flat_map(|held| held.all().map(|key| (KeyUse::Dik2, key.clear())));
+    let dmk = keys.dmk.iter().flat_map(|held| held.all().map(|key| (KeyUse::Dmk, key.clear())));
+    let slot = slot.and_then(|slot| keys.slots.get(&slot)).into_iter().flat_map(slot_keys);
+    dik2.chain(dmk).chain(slot)
+}
+
+fn slot_keys<S: Keys>(keys: &SlotKeys<S>) -> impl Iterator<Item = Named<'_>> {
     let working = &keys.working;
     both(KeyUse::Tmk, Some(&keys.tmk))
         .chain(both(KeyUse::Pik, working.pik.as_ref()))
@@ -108,12 +108,9 @@ fn slot_keys(keys: &SlotKeys) -> impl Iterator<Item = Named<'_>> {
 }
 
 /// A place's key and the one before it.
-fn both<K: paycrypto::blocks::BlockKey>(
-    used_as: KeyUse,
-    held: Option<&Held<K>>,
-) -> impl Iterator<Item = Named<'_>> {
+fn both<K: KeptKey>(used_as: KeyUse, held: Option<&Held<K>>) -> impl Iterator<Item = Named<'_>> {
     let keys = held.into_iter().flat_map(|held| std::iter::once(held.current()).chain(held.previous()));
-    keys.map(move |key| (used_as, key.key().expose()))
+    keys.map(move |key| (used_as, key.clear()))
 }
 
 #[cfg(test)]

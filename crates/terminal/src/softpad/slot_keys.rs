@@ -1,77 +1,14 @@
 //! What one place holds, and when a key in it gives way to another.
 //!
-//! A place has the key that came last and the one before it. The older stays until the newer has worked once, because
-//! DONE is not authenticated in suite 01 (2-wire.md section 4, "Confirming") and a line may be cut anywhere: the two
-//! ends always have a key in common.
+//! A place has the key that came last and the one before it. In suite 01 the older stays until the newer has worked once,
+//! because DONE is not authenticated there (2-wire.md section 4, "Confirming"); in suite 02 until DONE's receipt was
+//! verified. A line may be cut anywhere: the two ends always have a key in common.
 
-use paycrypto::TdesKey;
-use paycrypto::blocks::BlockKey;
-use paycrypto::keys::{Mak, Pik, Tdk, Tmk};
-use subtle::ConstantTimeEq;
-use wire::Suite;
+use wire::{Kcv, Suite};
 
 use super::codec::{Reader, Writer};
-
-/// Bytes of an owner's identifier.
-pub(super) const OWNER_ID: usize = 16;
-
-/// Which secret an owner is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum OwnerKind {
-    /// TEK: flow A.
-    Tk = 1,
-    /// The acquirer's root: flow B.
-    Root = 2,
-    /// DIK2: flow C.
-    Dik2 = 3,
-    /// DMK: flow E.
-    Dmk = 4,
-}
-
-impl OwnerKind {
-    fn from_number(number: u8) -> Option<OwnerKind> {
-        [OwnerKind::Tk, OwnerKind::Root, OwnerKind::Dik2, OwnerKind::Dmk]
-            .into_iter()
-            .find(|kind| *kind as u8 == number)
-    }
-
-    /// What an identifier is an HMAC over, before the suite and the secret.
-    pub(super) fn label(self) -> &'static [u8] {
-        match self {
-            OwnerKind::Tk => b"TK",
-            OwnerKind::Root => b"acquirer root",
-            OwnerKind::Dik2 => b"DIK2",
-            OwnerKind::Dmk => b"DMK",
-        }
-    }
-}
-
-/// Who filled a place first: the secret that brought the key, and the suite (1-systems.md, "What must hold everywhere").
-/// The identifier is an HMAC of the secret under a key of this PIN pad's own, so it tells nothing of it.
-#[derive(Clone, Copy)]
-pub(super) struct Owner {
-    pub(super) kind: OwnerKind,
-    pub(super) suite: Suite,
-    pub(super) id: [u8; OWNER_ID],
-}
-
-impl Owner {
-    /// Whether a key that `other` brings may replace one of this owner's.
-    pub(super) fn admits(&self, other: &Owner) -> bool {
-        self.kind == other.kind && self.id.ct_eq(&other.id).into() && other.suite >= self.suite
-    }
-
-    pub(super) fn write(&self, writer: &mut Writer) {
-        writer.byte(self.kind as u8);
-        writer.byte(self.suite.byte());
-        writer.bytes(&self.id);
-    }
-
-    pub(super) fn read(reader: &mut Reader<'_>) -> Option<Owner> {
-        let kind = OwnerKind::from_number(reader.byte()?)?;
-        Some(Owner { kind, suite: Suite::new(reader.byte()?), id: reader.array()? })
-    }
-}
+use super::keys::{KeptKey, Keys, Tdes, equal};
+use super::owner::{Owner, OwnerKind};
 
 /// The key that came last, and the one before it.
 pub(super) struct Held<K> {
@@ -81,7 +18,7 @@ pub(super) struct Held<K> {
     previous: Option<K>,
 }
 
-impl<K: BlockKey> Held<K> {
+impl<K: KeptKey> Held<K> {
     /// The first key.
     pub(super) fn first(key: K) -> Held<K> {
         Held { current: key, done: false, previous: None }
@@ -89,7 +26,7 @@ impl<K: BlockKey> Held<K> {
 
     /// Whether the key is the current one: then a broken download brought it again, and nothing is to be stored.
     pub(super) fn holds(&self, key: &K) -> bool {
-        self.current.key().expose().ct_eq(key.key().expose()).into()
+        equal(&self.current, key)
     }
 
     /// Takes a new key; the current one again changes nothing.
@@ -117,7 +54,7 @@ impl<K: BlockKey> Held<K> {
         Held { current: key, done: true, previous: None }
     }
 
-    /// Remembers that the current key has worked: the one before it goes.
+    /// Remembers that the current key has worked, or that its DONE was verified: the one before it goes.
     pub(super) fn worked(&mut self) {
         self.done = true;
         self.previous = None;
@@ -139,13 +76,13 @@ impl<K: BlockKey> Held<K> {
     }
 
     /// Check value of the current key.
-    pub(super) fn kcv(&self) -> [u8; 3] {
-        self.current.key().kcv()
+    pub(super) fn kcv(&self) -> Kcv {
+        self.current.check_value()
     }
 
     /// Check value of the key before it.
-    pub(super) fn previous_kcv(&self) -> Option<[u8; 3]> {
-        self.previous.as_ref().map(|key| key.key().kcv())
+    pub(super) fn previous_kcv(&self) -> Option<Kcv> {
+        self.previous.as_ref().map(KeptKey::check_value)
     }
 
     /// Whether DONE arrived for the current key.
@@ -155,39 +92,44 @@ impl<K: BlockKey> Held<K> {
 
     fn write(&self, writer: &mut Writer) {
         writer.byte(u8::from(self.done));
-        writer.sized(self.current.key().expose());
-        writer.sized(self.previous.as_ref().map(|key| key.key().expose()).unwrap_or_default());
+        writer.sized(self.current.clear());
+        writer.sized(self.previous.as_ref().map(KeptKey::clear).unwrap_or_default());
     }
 
     fn read(reader: &mut Reader<'_>) -> Option<Held<K>> {
         let done = reader.flag()?;
-        let current = read_key(reader.sized()?)?;
+        let current = K::from_clear(reader.sized()?)?;
         let previous = match reader.sized()? {
             [] => None,
-            key => Some(read_key(key)?),
+            key => Some(K::from_clear(key)?),
         };
         Some(Held { current, done, previous })
     }
 }
 
 /// A slot that was filled: its TMK, and its working keys, from a sign-in or from the RKS.
-pub(super) struct SlotKeys {
+pub(super) struct SlotKeys<S: Keys = Tdes> {
     pub(super) owner: Owner,
-    pub(super) tmk: Held<Tmk>,
-    pub(super) working: WorkingKeys,
+    pub(super) tmk: Held<S::Tmk>,
+    pub(super) working: WorkingKeys<S>,
 }
 
 /// The working keys of a slot.
-#[derive(Default)]
-pub(super) struct WorkingKeys {
-    pub(super) pik: Option<Held<Pik>>,
-    pub(super) mak: Option<Held<Mak>>,
-    pub(super) tdk: Option<Held<Tdk>>,
+pub(super) struct WorkingKeys<S: Keys = Tdes> {
+    pub(super) pik: Option<Held<S::Pik>>,
+    pub(super) mak: Option<Held<S::Mak>>,
+    pub(super) tdk: Option<Held<S::Tdk>>,
 }
 
-impl SlotKeys {
+impl<S: Keys> Default for WorkingKeys<S> {
+    fn default() -> Self {
+        WorkingKeys { pik: None, mak: None, tdk: None }
+    }
+}
+
+impl<S: Keys> SlotKeys<S> {
     /// A slot with its first key.
-    pub(super) fn first(owner: Owner, tmk: Tmk) -> SlotKeys {
+    pub(super) fn first(owner: Owner, tmk: S::Tmk) -> SlotKeys<S> {
         SlotKeys { owner, tmk: Held::first(tmk), working: WorkingKeys::default() }
     }
 
@@ -200,14 +142,16 @@ impl SlotKeys {
         write_option(writer, tdk.as_ref());
     }
 
-    pub(super) fn read(reader: &mut Reader<'_>) -> Option<SlotKeys> {
+    pub(super) fn read(reader: &mut Reader<'_>) -> Option<SlotKeys<S>> {
         let owner = Owner::read(reader)?;
         let tmk = Held::read(reader)?;
         let working =
             WorkingKeys { pik: read_option(reader)?, mak: read_option(reader)?, tdk: read_option(reader)? };
         Some(SlotKeys { owner, tmk, working })
     }
+}
 
+impl SlotKeys {
     /// Reads a slot of version 1 of the state, when only a TK could own one and there were no working keys.
     pub(super) fn read_version_1(reader: &mut Reader<'_>) -> Option<SlotKeys> {
         let owner = Owner { kind: OwnerKind::Tk, suite: Suite::new(reader.byte()?), id: reader.array()? };
@@ -216,38 +160,37 @@ impl SlotKeys {
 }
 
 /// Takes a key into a place that may be empty.
-pub(super) fn take<K: BlockKey>(place: &mut Option<Held<K>>, key: K) {
+pub(super) fn take<K: KeptKey>(place: &mut Option<Held<K>>, key: K) {
     match place {
         Some(held) => held.take(key),
         None => *place = Some(Held::first(key)),
     }
 }
 
-fn write_option<K: BlockKey>(writer: &mut Writer, held: Option<&Held<K>>) {
+fn write_option<K: KeptKey>(writer: &mut Writer, held: Option<&Held<K>>) {
     writer.byte(u8::from(held.is_some()));
     if let Some(held) = held {
         held.write(writer);
     }
 }
 
-fn read_option<K: BlockKey>(reader: &mut Reader<'_>) -> Option<Option<Held<K>>> {
+fn read_option<K: KeptKey>(reader: &mut Reader<'_>) -> Option<Option<Held<K>>> {
     if reader.flag()? { Held::read(reader).map(Some) } else { Some(None) }
-}
-
-/// A key of the state.
-pub(super) fn read_key<K: BlockKey>(bytes: &[u8]) -> Option<K> {
-    K::from_key(TdesKey::from_bytes(bytes).ok()?).ok()
 }
 
 #[cfg(test)]
 mod tests {
+    use paycrypto::TdesKey;
+    use paycrypto::keys::{Mak, Tmk};
+
     use super::*;
+    use crate::softpad::owner::OWNER_ID;
 
     const OWNER: Owner = Owner { kind: OwnerKind::Tk, suite: Suite::TDES, id: [1; OWNER_ID] };
 
     fn key(seed: u8) -> Tmk {
         let bytes: Vec<u8> = (0..24).map(|n| seed.wrapping_mul(31).wrapping_add(n * 7)).collect();
-        Tmk::from_key(TdesKey::from_bytes(&bytes).unwrap()).unwrap()
+        KeptKey::from_clear(TdesKey::from_bytes(&bytes).unwrap().expose()).unwrap()
     }
 
     #[test]
@@ -255,7 +198,7 @@ mod tests {
         let mut slot = Held::first(key(1));
         slot.finish();
         slot.take(key(2));
-        assert_eq!((slot.kcv(), slot.previous_kcv()), (key(2).kcv(), Some(key(1).kcv())));
+        assert_eq!((slot.kcv(), slot.previous_kcv()), (key(2).check_value(), Some(key(1).check_value())));
         assert!(!slot.is_done());
     }
 
@@ -265,14 +208,14 @@ mod tests {
         slot.finish();
         slot.take(key(2));
         slot.take(key(3));
-        assert_eq!((slot.kcv(), slot.previous_kcv()), (key(3).kcv(), Some(key(1).kcv())));
+        assert_eq!((slot.kcv(), slot.previous_kcv()), (key(3).check_value(), Some(key(1).check_value())));
     }
 
     #[test]
     fn an_only_key_is_kept_though_unfinished() {
         let mut slot = Held::first(key(1));
         slot.take(key(2));
-        assert_eq!(slot.previous_kcv(), Some(key(1).kcv()));
+        assert_eq!(slot.previous_kcv(), Some(key(1).check_value()));
     }
 
     #[test]
@@ -280,15 +223,6 @@ mod tests {
         let slot = Held::first(key(1));
         assert!(slot.holds(&key(1)));
         assert!(!slot.holds(&key(2)));
-    }
-
-    #[test]
-    fn another_owner_or_a_lower_suite_is_not_admitted() {
-        let high = Owner { suite: Suite::EC_AES, ..OWNER };
-        assert!(OWNER.admits(&OWNER) && OWNER.admits(&high));
-        assert!(!high.admits(&OWNER));
-        assert!(!OWNER.admits(&Owner { id: [2; OWNER_ID], ..OWNER }));
-        assert!(!OWNER.admits(&Owner { kind: OwnerKind::Root, ..OWNER }));
     }
 
     #[test]
@@ -301,7 +235,7 @@ mod tests {
 
     #[test]
     fn a_slot_is_written_as_it_is_read() {
-        let mut slot = SlotKeys::first(OWNER, key(1));
+        let mut slot: SlotKeys = SlotKeys::first(OWNER, key(1));
         slot.tmk.finish();
         take(&mut slot.working.mak, Mak::generate().unwrap());
         for _ in 0..2 {
@@ -309,7 +243,7 @@ mod tests {
             slot.write(&mut writer);
             let bytes = writer.finish();
             let mut reader = Reader::new(&bytes);
-            let read = SlotKeys::read(&mut reader).unwrap();
+            let read: SlotKeys = SlotKeys::read(&mut reader).unwrap();
             assert!(reader.is_at_end());
             assert_eq!((read.tmk.kcv(), read.tmk.previous_kcv()), (slot.tmk.kcv(), slot.tmk.previous_kcv()));
             assert_eq!(read.tmk.is_done(), slot.tmk.is_done());

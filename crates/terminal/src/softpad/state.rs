@@ -1,22 +1,22 @@
 //! What the software PIN pad remembers.
 
-use std::collections::BTreeMap;
-
 use flows::repair::messages::CHALLENGE;
-use paycrypto::digest::hmac_sha256;
-use paycrypto::keys::{Dik2, Dmk};
-use paycrypto::tk::{CheckedTk, TkDefect, UncheckedTk};
+use paycrypto::ec;
+use paycrypto::ec::blocks::LoadCounter;
+use paycrypto::tk::{CheckedTk, TkDefect};
 use wire::{Serial, Slot, Suite};
 use zeroize::Zeroizing;
 
+use super::counters::{Completed, KeyName, LoadCounters};
+use super::device_key::DeviceKey;
+use super::held_tk::HeldTk;
+use super::keys::{EcAes, Keys, SuiteKeys, Tdes};
+use super::owner::{OWNER_KEY, Owner, OwnerKind};
 use super::pin_budget::PinBudget;
-use super::slot_keys::{OWNER_ID, Owner, OwnerKind, SlotKeys};
+use super::slot_keys::SlotKeys;
 use crate::life_cycle::{Milestone, Wipe};
-use crate::refusals::RefusalLog;
+use crate::refusals::{RefusalLog, signed_text};
 use crate::{Error, Latch, LifeCycle};
-
-/// Bytes of the key that owner identifiers are made with.
-pub(super) const OWNER_KEY: usize = 32;
 
 /// Everything that the PIN pad keeps, in clear, in memory only.
 pub(super) struct PadState {
@@ -25,9 +25,18 @@ pub(super) struct PadState {
     pub(super) owner_key: Zeroizing<[u8; OWNER_KEY]>,
     pub(super) tk: Option<HeldTk>,
     pub(super) latch: Option<Latch>,
-    pub(super) slots: BTreeMap<Slot, SlotKeys>,
-    pub(super) identity: Option<Identity>,
-    pub(super) dmk: Option<HeldDmk>,
+    /// The keys of suite 01.
+    pub(super) tdes: SuiteKeys<Tdes>,
+    /// The keys of suite 02.
+    pub(super) ec_aes: SuiteKeys<EcAes>,
+    /// How often a TMK came for each slot. No wipe takes it back.
+    pub(super) counters: LoadCounters,
+    /// How many TKs were made (DF18). Nothing takes it back, a repair neither.
+    pub(super) generation: u64,
+    /// In which suite a flow was completed for each key. A repair authorisation lifts it, no wipe does.
+    pub(super) completed: Completed,
+    /// Made at production; a tamper event in the field and retirement wipe it, a repair does not.
+    pub(super) device_key: Option<DeviceKey>,
     /// Openings of the lid that were acted on.
     pub(super) lid_openings: u64,
     /// The challenge that a repair authorisation must answer, until it is used.
@@ -37,64 +46,155 @@ pub(super) struct PadState {
     pub(super) pins: PinBudget,
 }
 
-/// The TK as it is stored: 80 bytes with their hash, which is checked each time they are used.
-pub(super) struct HeldTk(pub(super) Zeroizing<Vec<u8>>);
-
-impl HeldTk {
-    pub(super) fn check(&self) -> Result<CheckedTk, TkDefect> {
-        UncheckedTk::new(self.0.clone()).check()
-    }
-}
-
-/// DIK2 in its place, with the factor that it was derived with.
-pub(super) struct Identity {
-    pub(super) owner: Owner,
-    pub(super) dik2: Dik2,
-    pub(super) factor: Zeroizing<Vec<u8>>,
-    pub(super) done: bool,
-}
-
-/// DMK in its place.
-pub(super) struct HeldDmk {
-    pub(super) owner: Owner,
-    pub(super) dmk: Dmk,
-    pub(super) done: bool,
-}
-
 impl PadState {
-    /// A PIN pad as it leaves the machine: no TK, no key.
+    /// A PIN pad as it leaves the machine: no TK, no key but its own device key.
     pub(super) fn new(serial: Serial) -> Result<PadState, Error> {
         let mut owner_key = Zeroizing::new([0; OWNER_KEY]);
         paycrypto::random::fill(owner_key.as_mut_slice())?;
+        let mut state = PadState::empty(serial, owner_key);
+        state.device_key = Some(DeviceKey::generate()?);
+        Ok(state)
+    }
+
+    /// The state with nothing in it.
+    pub(super) fn empty(serial: Serial, owner_key: Zeroizing<[u8; OWNER_KEY]>) -> PadState {
         let refusals = RefusalLog::new(serial.as_str());
-        Ok(PadState {
+        PadState {
             serial,
             life_cycle: LifeCycle::Production,
             owner_key,
             tk: None,
             latch: None,
-            slots: BTreeMap::new(),
-            identity: None,
-            dmk: None,
+            tdes: SuiteKeys::none(),
+            ec_aes: SuiteKeys::none(),
+            counters: LoadCounters::default(),
+            generation: 0,
+            completed: Completed::default(),
+            device_key: None,
             lid_openings: 0,
             challenge: None,
             refusals,
             pins: PinBudget::full(),
-        })
+        }
     }
 
-    /// The TK for one use, checked; nothing when there is none.
+    /// The keys of one suite.
+    pub(super) fn of<S: Keys>(&self) -> &SuiteKeys<S> {
+        S::of(self)
+    }
+
+    /// The keys of one suite, to be changed.
+    pub(super) fn of_mut<S: Keys>(&mut self) -> &mut SuiteKeys<S> {
+        S::of_mut(self)
+    }
+
+    /// What a slot holds in one suite.
+    pub(super) fn slot<S: Keys>(&self, slot: Slot) -> Option<&SlotKeys<S>> {
+        self.of::<S>().slots.get(&slot)
+    }
+
+    /// Who filled this slot first, in whatever suite.
+    pub(super) fn slot_owner(&self, slot: Slot) -> Option<Owner> {
+        let (ec_aes, tdes) = (self.slot::<EcAes>(slot), self.slot::<Tdes>(slot));
+        ec_aes.map(|keys| keys.owner).or(tdes.map(|keys| keys.owner))
+    }
+
+    /// Who filled DIK2's place first, in whatever suite.
+    pub(super) fn identity_owner(&self) -> Option<Owner> {
+        let (ec_aes, tdes) = (&self.ec_aes.identity, &self.tdes.identity);
+        ec_aes.as_ref().map(|held| held.owner).or(tdes.as_ref().map(|held| held.owner))
+    }
+
+    /// Who filled DMK's place first, in whatever suite.
+    pub(super) fn dmk_owner(&self) -> Option<Owner> {
+        let (ec_aes, tdes) = (&self.ec_aes.dmk, &self.tdes.dmk);
+        ec_aes.as_ref().map(|held| held.owner).or(tdes.as_ref().map(|held| held.owner))
+    }
+
+    /// Puts a TMK beside the one that its slot has.
+    pub(super) fn put_tmk<S: Keys>(&mut self, slot: Slot, owner: Owner, tmk: S::Tmk) {
+        let slots = &mut self.of_mut::<S>().slots;
+        match slots.get_mut(&slot) {
+            Some(keys) => keys.tmk.take(tmk),
+            None => {
+                slots.insert(slot, SlotKeys::first(owner, tmk));
+            }
+        }
+    }
+
+    /// As [`PadState::put_tmk`], with the load counter that came with it: both are stored in one write. The key that is
+    /// there already changes nothing but the counter.
+    pub(super) fn put_counted_tmk(
+        &mut self,
+        slot: Slot,
+        owner: Owner,
+        (tmk, counter): (ec::keys::Tmk, LoadCounter),
+    ) {
+        self.counters.raise(slot, &owner, counter);
+        self.put_tmk::<EcAes>(slot, owner, tmk);
+    }
+
+    /// The counter that this owner's next TMK for the slot must follow.
+    pub(super) fn load_counter(&self, slot: Slot, owner: &Owner) -> LoadCounter {
+        self.counters.of(slot, owner)
+    }
+
+    /// DONE's receipt was verified for the TMK of this slot: the one before it is given up, in whatever suite, and no
+    /// lower suite is taken for this slot any more.
+    pub(super) fn verified_tmk(&mut self, slot: Slot) {
+        if let Some(keys) = self.ec_aes.slots.get_mut(&slot) {
+            keys.tmk.worked();
+            self.tdes.slots.remove(&slot);
+        }
+        self.completed.raise(KeyName::Slot(slot), Suite::EC_AES);
+    }
+
+    /// DONE's receipt was verified for DIK2: as [`PadState::verified_tmk`].
+    pub(super) fn verified_dik2(&mut self) {
+        if let Some(held) = &mut self.ec_aes.identity {
+            held.finish();
+            self.tdes.identity = None;
+        }
+        self.completed.raise(KeyName::Dik2, Suite::EC_AES);
+    }
+
+    /// DONE's receipt was verified for DMK: as [`PadState::verified_tmk`].
+    pub(super) fn verified_dmk(&mut self) {
+        if let Some(held) = &mut self.ec_aes.dmk {
+            held.finish();
+            self.tdes.dmk = None;
+        }
+        self.completed.raise(KeyName::Dmk, Suite::EC_AES);
+    }
+
+    /// Writes into the log why something was refused, signed where there is a certified device key. A record that cannot
+    /// be signed is not lost.
+    pub(super) fn refuse(&mut self, check: &str, reading: &str, when: i64) {
+        self.refusals.add(check, reading, when);
+        let Some(key) = self.device_key.as_ref().filter(|key| key.certificate().is_some()) else { return };
+        let text = signed_text(self.serial.as_str(), &self.refusals.head());
+        if let Ok(signature) = key.sign_text(&text) {
+            self.refusals.sign_newest(signature);
+        }
+    }
+
+    /// The TK of suite 01 for one use, checked; nothing when there is none of this suite.
     pub(super) fn tk(&self) -> Result<Option<CheckedTk>, TkDefect> {
-        self.tk.as_ref().map(HeldTk::check).transpose()
+        self.tk.as_ref().map_or(Ok(None), HeldTk::check_tdes)
+    }
+
+    /// The TK of suite 02 for one use, checked; nothing when there is none of this suite.
+    pub(super) fn ec_tk(&self) -> Result<Option<ec::Tk>, TkDefect> {
+        self.tk.as_ref().map_or(Ok(None), HeldTk::check_ec_aes)
     }
 
     pub(super) fn has_tk(&self) -> bool {
         self.tk.is_some()
     }
 
-    /// Whether there is any key at all.
+    /// Whether there is any key at all that came from outside or went out.
     pub(super) fn has_keys(&self) -> bool {
-        self.tk.is_some() || !self.slots.is_empty() || self.identity.is_some() || self.dmk.is_some()
+        self.tk.is_some() || !self.tdes.is_empty() || !self.ec_aes.is_empty()
     }
 
     /// Moves through the life cycle, erasing what the table says. Says whether that is possible.
@@ -110,6 +210,11 @@ impl PadState {
         if milestone == Milestone::RepairAuthorised {
             // Used once. A power cut cannot bring it back: it goes in the same write as the keys.
             self.challenge = None;
+            self.completed.lift();
+        }
+        if matches!(to, LifeCycle::Tampered | LifeCycle::Retired) {
+            // Nobody can say any more who has read it.
+            self.device_key = None;
         }
         self.life_cycle = to;
         true
@@ -121,53 +226,43 @@ impl PadState {
     pub(super) fn erase_tk(&mut self) {
         self.tk = None;
         self.latch = None;
-        self.slots.retain(|_, keys| keys.owner.kind != OwnerKind::Tk);
+        self.tdes.slots.retain(|_, keys| keys.owner.kind != OwnerKind::Tk);
+        self.ec_aes.slots.retain(|_, keys| keys.owner.kind != OwnerKind::Tk);
     }
 
-    /// Erases every key with its owner, and the latch.
+    /// Erases every key with its owner, and the latch. What only goes upward stays, and the device key.
     pub(super) fn erase_all(&mut self) {
         self.tk = None;
         self.latch = None;
-        self.slots.clear();
-        self.identity = None;
-        self.dmk = None;
+        self.tdes = SuiteKeys::none();
+        self.ec_aes = SuiteKeys::none();
     }
 
     /// Puts a new TK in, and what was sent of it.
-    pub(super) fn set_tk(&mut self, tk: &CheckedTk, latch: Latch) {
-        self.tk = Some(HeldTk(tk.to_clear()));
+    pub(super) fn set_tk(&mut self, tk: HeldTk, latch: Latch) {
+        self.tk = Some(tk);
         self.latch = Some(latch);
     }
 
     /// Replaces TK and nothing else, as no command of a PIN pad can.
     #[cfg(test)]
     pub(super) fn import_tk(&mut self, tk: &CheckedTk) {
-        self.tk = Some(HeldTk(tk.to_clear()));
+        self.tk = Some(HeldTk::tdes(tk));
     }
 
     /// Spoils the stored TK.
     #[cfg(test)]
     pub(super) fn damage_tk(&mut self) {
-        if let Some(byte) = self.tk.as_mut().and_then(|tk| tk.0.first_mut()) {
-            *byte ^= 1;
-        }
+        self.tk.iter_mut().for_each(HeldTk::damage);
     }
 
-    /// Who fills slots by this TK in this suite.
+    /// Who fills slots by this TK of suite 01.
     pub(super) fn owner(&self, tk: &CheckedTk, suite: Suite) -> Owner {
         self.owner_by(OwnerKind::Tk, suite, tk.tek().expose())
     }
 
     /// Who fills places by this secret in this suite.
     pub(super) fn owner_by(&self, kind: OwnerKind, suite: Suite, secret: &[u8]) -> Owner {
-        let mut input = Zeroizing::new(Vec::with_capacity(64));
-        input.extend_from_slice(kind.label());
-        input.push(suite.byte());
-        input.extend_from_slice(secret);
-        let mut id = [0; OWNER_ID];
-        for (to, from) in id.iter_mut().zip(hmac_sha256(self.owner_key.as_slice(), &input).iter()) {
-            *to = *from;
-        }
-        Owner { kind, suite, id }
+        Owner::by(&self.owner_key, kind, suite, secret)
     }
 }

@@ -1,74 +1,51 @@
-//! The bytes of the PIN pad's state, and those of its older versions.
+//! The bytes of the PIN pad's state. Those of its older versions are in `stored/older.rs`.
 
-use std::collections::{BTreeMap, VecDeque};
+mod older;
+#[cfg(test)]
+mod tests;
 
-use wire::{Serial, Slot};
+use std::collections::VecDeque;
+
+use wire::{Frame, Serial};
 use zeroize::Zeroizing;
 
 use super::codec::{Reader, Writer};
+use super::counters::{Completed, LoadCounters};
+use super::device_key::DeviceKey;
+use super::held_tk::HeldTk;
+use super::keys::SuiteKeys;
 use super::pin_budget::PinBudget;
-use super::slot_keys::{Owner, SlotKeys, read_key};
-use super::state::{HeldDmk, HeldTk, Identity, PadState};
+use super::state::PadState;
+use crate::pad::SignedCollected;
 use crate::refusals::{ChainedRefusal, RefusalLog};
 use crate::storage::Record;
 use crate::{Collector, Error, Latch, LifeCycle};
 
 /// First bytes of a state: what it is; the version of its form follows.
 const MAGIC: &[u8; 4] = b"KFPP";
-/// The form without board, identity, DMK and refusals: read, never written.
-const VERSION_1: u8 = 1;
-/// The form without DMK as an owner and without the budget of PINs: read, never written.
-const VERSION_2: u8 = 2;
-/// The form that is written.
-const VERSION_3: u8 = 3;
+/// The form that is written. The lower ones are read.
+const VERSION: u8 = 4;
 
 impl PadState {
     /// The bytes to be sealed.
     ///
     /// # Errors
-    /// [`Error::Tk`]: a TK that fails its check is not stored.
+    /// [`Error::Tk`]: a TK that fails its check is not stored. [`Error::Crypto`] when the device key cannot be.
     pub(super) fn encode(&self) -> Result<Zeroizing<Vec<u8>>, Error> {
         let mut writer = Writer::new();
         writer.bytes(MAGIC);
-        writer.byte(VERSION_3);
+        writer.byte(VERSION);
         writer.sized(self.serial.as_bytes());
         writer.byte(self.life_cycle.number());
         writer.bytes(self.owner_key.as_slice());
-        match &self.tk {
-            Some(tk) => {
-                tk.check()?;
-                writer.sized(&tk.0);
-            }
-            None => writer.sized(&[]),
+        writer.byte(u8::from(self.tk.is_some()));
+        if let Some(tk) = &self.tk {
+            tk.check()?;
+            tk.write(&mut writer);
         }
-        match &self.latch {
-            Some(latch) => {
-                writer.byte(collector_number(latch.collector));
-                writer.bytes(&latch.digest);
-                writer.sized(&latch.ctk_pu);
-                write_refusals(&mut writer, latch.refusals.iter());
-            }
-            None => writer.byte(0),
-        }
-        // At most 100 slots, by their type.
-        writer.byte(u8::try_from(self.slots.len()).unwrap_or(u8::MAX));
-        for (slot, keys) in &self.slots {
-            writer.byte(slot.index());
-            keys.write(&mut writer);
-        }
-        writer.byte(u8::from(self.identity.is_some()));
-        if let Some(Identity { owner, dik2, factor, done }) = &self.identity {
-            owner.write(&mut writer);
-            writer.sized(dik2.expose());
-            writer.sized(factor);
-            writer.byte(u8::from(*done));
-        }
-        writer.byte(u8::from(self.dmk.is_some()));
-        if let Some(HeldDmk { owner, dmk, done }) = &self.dmk {
-            owner.write(&mut writer);
-            writer.sized(dmk.expose());
-            writer.byte(u8::from(*done));
-        }
+        write_latch(&mut writer, self.latch.as_ref());
+        self.tdes.write(&mut writer);
+        self.ec_aes.write(&mut writer);
         writer.bytes(&self.lid_openings.to_be_bytes());
         writer.sized(self.challenge.as_ref().map_or(&[][..], |challenge| challenge));
         writer.bytes(&self.refusals.total().to_be_bytes());
@@ -76,6 +53,13 @@ impl PadState {
         writer.bytes(&self.refusals.before());
         write_refusals(&mut writer, self.refusals.records());
         self.pins.write(&mut writer);
+        self.counters.write(&mut writer);
+        writer.bytes(&self.generation.to_be_bytes());
+        self.completed.write(&mut writer);
+        writer.byte(u8::from(self.device_key.is_some()));
+        if let Some(key) = &self.device_key {
+            key.write(&mut writer)?;
+        }
         Ok(writer.finish())
     }
 
@@ -85,7 +69,7 @@ impl PadState {
     /// [`Error::StateDamaged`] for an unknown version, [`Error::Tk`] for a TK that fails its check.
     pub(super) fn decode(bytes: &[u8]) -> Result<PadState, Error> {
         let state = Self::read(bytes).ok_or(Error::StateDamaged { what: Record::Pad.name() })?;
-        state.tk()?;
+        state.tk.as_ref().map_or(Ok(()), HeldTk::check)?;
         Ok(state)
     }
 
@@ -95,80 +79,43 @@ impl PadState {
             return None;
         }
         let version = reader.byte()?;
-        if ![VERSION_1, VERSION_2, VERSION_3].contains(&version) {
-            return None;
-        }
         let serial = Serial::from_bytes(reader.sized()?).ok()?;
         let life_cycle = LifeCycle::from_number(reader.byte()?)?;
         let owner_key = Zeroizing::new(reader.array()?);
-        let tk = match reader.sized()? {
-            [] => None,
-            tk => Some(HeldTk(Zeroizing::new(tk.to_vec()))),
-        };
-        let latch = match reader.byte()? {
-            0 => None,
-            number => Some(Latch {
-                collector: collector(number)?,
-                digest: reader.array()?,
-                ctk_pu: reader.sized()?.to_vec(),
-                refusals: if version == VERSION_1 {
-                    Vec::new()
-                } else {
-                    read_refusals(&mut reader)?.into_iter().collect()
-                },
-            }),
-        };
-        let mut slots = BTreeMap::new();
-        for _ in 0..reader.byte()? {
-            let slot = Slot::new(reader.byte()?).ok()?;
-            let keys = if version == VERSION_1 {
-                SlotKeys::read_version_1(&mut reader)?
-            } else {
-                SlotKeys::read(&mut reader)?
-            };
-            slots.insert(slot, keys);
-        }
-        let refusals = RefusalLog::new(serial.as_str());
-        let mut state = PadState {
-            serial,
-            life_cycle,
-            owner_key,
-            tk,
-            latch,
-            slots,
-            identity: None,
-            dmk: None,
-            lid_openings: 0,
-            challenge: None,
-            refusals,
-            pins: PinBudget::full(),
-        };
-        if version != VERSION_1 {
+        let mut state = PadState { life_cycle, ..PadState::empty(serial, owner_key) };
+        if version == VERSION {
             state.read_rest(&mut reader)?;
-        }
-        if version == VERSION_3 {
-            state.pins = PinBudget::read(&mut reader)?;
+        } else {
+            older::read_rest(&mut state, version, &mut reader)?;
         }
         reader.is_at_end().then_some(state)
     }
 
-    /// What version 1 had not.
+    /// What stands behind serial, life cycle and the key for owners.
     fn read_rest(&mut self, reader: &mut Reader<'_>) -> Option<()> {
         if reader.flag()? {
-            self.identity = Some(Identity {
-                owner: Owner::read(reader)?,
-                dik2: read_key(reader.sized()?)?,
-                factor: Zeroizing::new(reader.sized()?.to_vec()),
-                done: reader.flag()?,
-            });
+            self.tk = Some(HeldTk::read(reader)?);
         }
+        self.latch = read_latch(reader)?;
+        self.tdes = SuiteKeys::read(reader)?;
+        self.ec_aes = SuiteKeys::read(reader)?;
+        self.read_board_and_log(reader, read_refusals)?;
+        self.pins = PinBudget::read(reader)?;
+        self.counters = LoadCounters::read(reader)?;
+        self.generation = u64::from_be_bytes(reader.array()?);
+        self.completed = Completed::read(reader)?;
         if reader.flag()? {
-            self.dmk = Some(HeldDmk {
-                owner: Owner::read(reader)?,
-                dmk: read_key(reader.sized()?)?,
-                done: reader.flag()?,
-            });
+            self.device_key = Some(DeviceKey::read(reader)?);
         }
+        Some(())
+    }
+
+    /// Lid, challenge and the log of refusals, whose records are of this form.
+    fn read_board_and_log<'a>(
+        &mut self,
+        reader: &mut Reader<'a>,
+        records: impl FnOnce(&mut Reader<'a>) -> Option<VecDeque<ChainedRefusal>>,
+    ) -> Option<()> {
         self.lid_openings = u64::from_be_bytes(reader.array()?);
         self.challenge = match reader.sized()? {
             [] => None,
@@ -176,34 +123,79 @@ impl PadState {
         };
         let (total, reported) = (u64::from_be_bytes(reader.array()?), u64::from_be_bytes(reader.array()?));
         let before = reader.array()?;
-        self.refusals = RefusalLog::restore(before, read_refusals(reader)?, total, reported)?;
+        self.refusals = RefusalLog::restore(before, records(reader)?, total, reported)?;
         Some(())
     }
+}
+
+fn write_latch(writer: &mut Writer, latch: Option<&Latch>) {
+    let Some(Latch { digest, collector, ctk_pu, refusals, signed }) = latch else {
+        return writer.byte(0);
+    };
+    writer.byte(collector_number(*collector));
+    writer.bytes(digest);
+    writer.sized(ctk_pu);
+    write_refusals(writer, refusals.iter());
+    writer.byte(u8::from(signed.is_some()));
+    if let Some(SignedCollected { collect, frame }) = signed {
+        writer.bytes(collect);
+        writer.sized(frame.payload());
+    }
+}
+
+/// Nothing where the bytes are no latch, and nothing in it where there is none.
+fn read_latch(reader: &mut Reader<'_>) -> Option<Option<Latch>> {
+    let number = reader.byte()?;
+    if number == 0 {
+        return Some(None);
+    }
+    Some(Some(Latch {
+        collector: collector(number)?,
+        digest: reader.array()?,
+        ctk_pu: reader.sized()?.to_vec(),
+        refusals: read_refusals(reader)?.into_iter().collect(),
+        signed: if reader.flag()? {
+            let collect = reader.array()?;
+            Some(SignedCollected { collect, frame: Frame::from_payload(reader.sized()?).ok()? })
+        } else {
+            None
+        },
+    }))
 }
 
 fn write_refusals<'a>(writer: &mut Writer, records: impl ExactSizeIterator<Item = &'a ChainedRefusal>) {
     // At most 256 records, by the log's limit.
     writer.bytes(&u16::try_from(records.len()).unwrap_or(u16::MAX).to_be_bytes());
-    for ChainedRefusal { check, reading, when, hash } in records {
+    for ChainedRefusal { check, reading, when, hash, signature } in records {
         writer.sized(check.as_bytes());
         writer.sized(reading.as_bytes());
         writer.bytes(&when.to_be_bytes());
         writer.bytes(hash);
+        writer.byte(u8::from(signature.is_some()));
+        writer.bytes(signature.as_ref().map_or(&[][..], |signature| signature));
     }
 }
 
 fn read_refusals(reader: &mut Reader<'_>) -> Option<VecDeque<ChainedRefusal>> {
-    let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).ok();
     (0..u16::from_be_bytes(reader.array()?))
         .map(|_| {
-            Some(ChainedRefusal {
-                check: text(reader.sized()?)?,
-                reading: text(reader.sized()?)?,
-                when: i64::from_be_bytes(reader.array()?),
-                hash: reader.array()?,
-            })
+            let mut record = read_refusal(reader)?;
+            record.signature = if reader.flag()? { Some(reader.array()?) } else { None };
+            Some(record)
         })
         .collect()
+}
+
+/// A record without its signature.
+fn read_refusal(reader: &mut Reader<'_>) -> Option<ChainedRefusal> {
+    let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).ok();
+    Some(ChainedRefusal {
+        check: text(reader.sized()?)?,
+        reading: text(reader.sized()?)?,
+        when: i64::from_be_bytes(reader.array()?),
+        hash: reader.array()?,
+        signature: None,
+    })
 }
 
 /// The number of a collector in the state; 0 says that there is no latch.
@@ -219,152 +211,4 @@ fn collector(number: u8) -> Option<Collector> {
     [Collector::Kms, Collector::Mtms, Collector::BareKey]
         .into_iter()
         .find(|collector| collector_number(*collector) == number)
-}
-
-#[cfg(test)]
-mod tests {
-    use paycrypto::keys::{Dik2, Dmk, Tmk};
-    use paycrypto::tk::{CheckedTk, TkDefect};
-    use wire::Suite;
-
-    use super::*;
-    use crate::softpad::slot_keys::OwnerKind;
-
-    fn latch() -> Latch {
-        Latch { digest: [7; 32], collector: Collector::Mtms, ctk_pu: vec![9; 256], refusals: Vec::new() }
-    }
-
-    /// A state with something in every place.
-    fn full() -> PadState {
-        let mut state = PadState::new(Serial::parse("SN-1").unwrap()).unwrap();
-        state.refusals.add("lid", "open", 1_700_000_000);
-        state.refusals.add("voltage", "2500 mV", 1_700_000_001);
-        state.refusals.report(1);
-        let tk = CheckedTk::generate().unwrap();
-        state.set_tk(&tk, Latch { refusals: state.refusals.unreported().0, ..latch() });
-        state.life_cycle = LifeCycle::Deployed;
-        let owner = state.owner(&tk, Suite::TDES);
-        state.slots.insert(Slot::new(99).unwrap(), SlotKeys::first(owner, Tmk::generate().unwrap()));
-        let root = state.owner_by(OwnerKind::Root, Suite::TDES, b"root");
-        let factor = Zeroizing::new(b"KLD-7/2026".to_vec());
-        state.identity = Some(Identity { owner: root, dik2: Dik2::generate().unwrap(), factor, done: true });
-        state.dmk = Some(HeldDmk { owner: root, dmk: Dmk::generate().unwrap(), done: false });
-        state.lid_openings = 3;
-        state.challenge = Some([5; 16]);
-        state
-    }
-
-    #[test]
-    fn a_state_is_written_as_it_is_read() {
-        let state = full();
-        let bytes = state.encode().unwrap();
-        let read = PadState::decode(&bytes).unwrap();
-        assert_eq!(*read.encode().unwrap(), *bytes);
-        assert_eq!((read.serial.as_str(), read.life_cycle), ("SN-1", LifeCycle::Deployed));
-        assert_eq!(read.latch, state.latch);
-        let tk = read.tk().unwrap().unwrap();
-        let slot = &read.slots[&Slot::new(99).unwrap()];
-        assert!(read.owner(&tk, Suite::TDES).admits(&slot.owner));
-        assert_eq!(read.refusals, state.refusals);
-        assert_eq!((read.lid_openings, read.challenge), (3, Some([5; 16])));
-        assert_eq!(read.identity.unwrap().factor.as_slice(), b"KLD-7/2026");
-    }
-
-    #[test]
-    fn every_cut_and_every_addition_is_refused() {
-        let bytes = full().encode().unwrap();
-        for length in 0..bytes.len() {
-            assert!(PadState::decode(&bytes[..length]).is_err(), "{length}");
-        }
-        let longer = [&bytes[..], &[0]].concat();
-        assert!(matches!(PadState::decode(&longer), Err(Error::StateDamaged { .. })));
-    }
-
-    #[test]
-    fn a_version_to_come_is_refused() {
-        let mut bytes = full().encode().unwrap();
-        bytes[MAGIC.len()] = VERSION_3 + 1;
-        assert!(matches!(PadState::decode(&bytes), Err(Error::StateDamaged { .. })));
-    }
-
-    #[test]
-    fn a_log_that_was_changed_is_refused() {
-        let mut state = full();
-        let mut kept: VecDeque<_> = state.refusals.records().cloned().collect();
-        kept[0].reading = "shut".into();
-        assert_eq!(RefusalLog::restore(state.refusals.before(), kept, 2, 1), None);
-        state.refusals.add("lid", "open", 0);
-        assert!(PadState::decode(&state.encode().unwrap()).is_ok());
-    }
-
-    /// A state as version 1 wrote it: latch and slots without what came later, and nothing behind them.
-    fn version_1(state: &PadState, tmk: &Tmk) -> Vec<u8> {
-        let mut writer = Writer::new();
-        writer.bytes(b"KFPP\x01");
-        writer.sized(state.serial.as_bytes());
-        writer.byte(2);
-        writer.bytes(state.owner_key.as_slice());
-        writer.sized(&state.tk.as_ref().unwrap().0);
-        writer.byte(2);
-        writer.bytes(&[7; 32]);
-        writer.sized(&[9; 256]);
-        writer.byte(1);
-        writer.byte(99);
-        let owner = state.owner(&state.tk().unwrap().unwrap(), Suite::TDES);
-        writer.byte(Suite::TDES.byte());
-        writer.bytes(&owner.id);
-        writer.byte(1);
-        writer.sized(tmk.expose());
-        writer.sized(&[]);
-        writer.finish().to_vec()
-    }
-
-    #[test]
-    fn a_state_of_version_1_is_taken_over() {
-        let state = full();
-        let tmk = Tmk::generate().unwrap();
-        let old = version_1(&state, &tmk);
-        let read = PadState::decode(&old).unwrap();
-        assert_eq!((read.life_cycle, read.latch.clone()), (LifeCycle::Deployed, Some(latch())));
-        let slot = &read.slots[&Slot::new(99).unwrap()];
-        assert!(slot.tmk.holds(&tmk) && slot.tmk.is_done());
-        let tk = read.tk().unwrap().unwrap();
-        assert!(slot.owner.admits(&read.owner(&tk, Suite::TDES)));
-        assert!(read.identity.is_none() && read.dmk.is_none() && read.challenge.is_none());
-        assert_eq!((read.lid_openings, read.refusals.total()), (0, 0));
-        // From now on it is stored as version 3.
-        let new = read.encode().unwrap();
-        assert_eq!(new[MAGIC.len()], VERSION_3);
-        PadState::decode(&new).unwrap();
-        for length in 0..old.len() {
-            assert!(PadState::decode(&old[..length]).is_err(), "{length}");
-        }
-        assert!(PadState::decode(&[&old[..], &[0]].concat()).is_err());
-    }
-
-    #[test]
-    fn a_state_of_version_2_is_taken_over_with_a_full_budget_of_pins() {
-        let mut state = full();
-        state.pins.fill(std::time::Duration::ZERO);
-        state.pins.take().unwrap();
-        let new = state.encode().unwrap();
-        let mut old = new[..new.len() - 12].to_vec();
-        old[MAGIC.len()] = VERSION_2;
-        let read = PadState::decode(&old).unwrap();
-        assert_eq!(read.pins, PinBudget::full());
-        assert_eq!(read.refusals, state.refusals);
-        assert_eq!(PadState::decode(&new).unwrap().pins.pins(), 119);
-        // What version 3 has behind it is nothing that version 2 may have.
-        old.push(0);
-        assert!(PadState::decode(&old).is_err());
-    }
-
-    #[test]
-    fn a_tk_with_a_wrong_hash_is_neither_stored_nor_used() {
-        let mut state = PadState::new(Serial::parse("SN-1").unwrap()).unwrap();
-        state.import_tk(&CheckedTk::generate().unwrap());
-        state.damage_tk();
-        assert_eq!(state.tk().unwrap_err(), TkDefect::Hash);
-        assert!(matches!(state.encode(), Err(Error::Tk(TkDefect::Hash))));
-    }
 }
