@@ -32,18 +32,8 @@ pub(crate) struct Refused {
     pub(crate) text: String,
 }
 
-/// Checks chain, dates, role and size against this terminal's own trust list, in suite 01.
-pub(crate) fn verify(
-    leaf: &[u8],
-    intermediates: &[Vec<u8>],
-    role: impl FnOnce(&Certificate) -> Role,
-    device: &DeviceState,
-    at: i64,
-) -> Result<Verified, CertificateRefusal> {
-    verify_of(KeyFamily::Rsa, leaf, intermediates, role, device, at)
-}
-
-/// As [`verify`], of a chain of this family: RSA in suite 01, P-256 in suite 02.
+/// Checks chain, dates, role and size against this terminal's own trust list. The chain is of this family: RSA in suite
+/// 01, P-256 in suite 02.
 pub(crate) fn verify_of(
     family: KeyFamily,
     leaf: &[u8],

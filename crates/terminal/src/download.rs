@@ -4,11 +4,11 @@
 mod tests;
 
 use flows::tmk_download::{
-    Fault, Reason,
+    DownloadPad, DownloadSuite, Fault, Reason,
     terminal::{ExpectChallenge, Start},
 };
-use flows::{HasCode, ProtocolError};
-use wire::{ErrorMessage, Frame, Kcv, Slot, error_frame, error_frame_with_refusals};
+use flows::{EcAes, HasCode, ProtocolError, Tdes};
+use wire::{ErrorMessage, Frame, Kcv, Slot, Suite, error_frame, error_frame_with_refusals};
 
 use crate::conversation::{self, receive, records_since, unreported};
 use crate::{Link, LinkError, PinPad, Stream, Terminal};
@@ -114,7 +114,7 @@ pub fn download<P: PinPad, S: Stream>(
 }
 
 /// As [`download`], over a link with limits of one's own, the line cut where asked. Gives the link back, for another
-/// flow after this one.
+/// flow after this one. The suite is that of the TK.
 ///
 /// # Errors
 /// [`DownloadError`]; the link is closed then.
@@ -124,10 +124,22 @@ pub fn download_over<P: PinPad, S: Stream>(
     slot: Slot,
     cut: Option<CutAfter>,
 ) -> Result<(Downloaded, Link<S>), DownloadError> {
+    match terminal.pad.tk_suite() {
+        Suite::EC_AES => download_in::<EcAes, P, S>(terminal, link, slot, cut),
+        _ => download_in::<Tdes, P, S>(terminal, link, slot, cut),
+    }
+}
+
+fn download_in<D: DownloadSuite, P: PinPad + DownloadPad<D>, S: Stream>(
+    terminal: &mut Terminal<P>,
+    link: Link<S>,
+    slot: Slot,
+    cut: Option<CutAfter>,
+) -> Result<(Downloaded, Link<S>), DownloadError> {
     // A refusal here is between terminal and PIN pad: nothing was said yet, so nothing is answered.
     let before = terminal.pad.refusals().total();
     let (refusals, known) = unreported(&terminal.pad);
-    let start = Start::new(terminal.device().clone(), slot).with_refusals(refusals);
+    let start = Start::<D>::of(terminal.device().clone(), slot).with_refusals(refusals);
     let begun = start.begin(&mut terminal.pad)?;
     let mut line = Line { link, cut, was_cut: false };
     match line.run(begun, &mut terminal.pad) {
@@ -180,9 +192,9 @@ struct Line<S> {
 }
 
 impl<S: Stream> Line<S> {
-    fn run<P: PinPad>(
+    fn run<D: DownloadSuite, P: PinPad + DownloadPad<D>>(
         &mut self,
-        (hello, expect_challenge): (Frame, ExpectChallenge),
+        (hello, expect_challenge): (Frame, ExpectChallenge<D>),
         pad: &mut P,
     ) -> Result<Downloaded, Stop> {
         self.send(Step::Hello, &hello)?;

@@ -12,9 +12,10 @@ use flows::tmk_download::{self, DownloadPad};
 use flows::tms_session::TmsPad;
 use flows::{EcAes, PadRefusal};
 use paycrypto::digest::sha256;
+use paycrypto::ec::PublicPoint;
 use paycrypto::rsa::PublicKey;
 use pki::{Role, Verified};
-use wire::{BcdTime, Device, Frame, Kcv, Serial, Slot, Suite};
+use wire::{BcdTime, Device, Frame, Kcv, ModelId, Serial, Slot, Suite, VendorId};
 
 use crate::refusals::{ChainedRefusal, RefusalLog};
 use crate::{CheckedSigner, Clock, LifeCycle, TransactionPad};
@@ -33,6 +34,7 @@ use crate::{CheckedSigner, Clock, LifeCycle, TransactionPad};
 /// Everything that changes state returns only when the state survives a power cut.
 pub trait PinPad:
     DownloadPad
+    + DownloadPad<EcAes>
     + LoadPad<Key = CheckedKey>
     + LoadPad<EcAes, Key = CheckedSigner>
     + IdentityPad<Key = CheckedKey>
@@ -103,6 +105,17 @@ pub trait PinPad:
     /// [`Reason::NotPermitted`], [`Reason::Internal`].
     fn check_tk(&mut self) -> Result<(), Reason>;
 
+    /// As [`PinPad::make_tk`], in suite 02: seals TEK and AUK to the key, counts the TK and signs COLLECT and COLLECTED with
+    /// the device key. The latch's answer is in [`Latch::signed`]. The same COLLECT gets the same bytes; another COLLECT
+    /// with the same certificate, of another ceremony, the same TK sealed and signed anew.
+    ///
+    /// # Errors
+    /// [`Reason::NotPermitted`], also without a device certificate; [`Reason::OtherCertificate`], [`Reason::Internal`].
+    fn make_tk_ec(&mut self, key: &AcceptedPoint, asked: &Asked<'_>) -> Result<SignedCollected, Reason>;
+
+    /// Whether the PIN pad has a device key that a CA certified, as suite 02 needs it.
+    fn is_certified(&self) -> bool;
+
     /// Whether keys could be loaded now: sensors and life cycle.
     ///
     /// # Errors
@@ -120,6 +133,9 @@ pub trait PinPad:
     /// # Errors
     /// [`PadRefusal::Failed`].
     fn reported(&mut self, known: u64) -> Result<(), PadRefusal>;
+
+    /// The suite of the TK with which TMKs are downloaded; suite 01 where there is none.
+    fn tk_suite(&self) -> Suite;
 
     /// The suite of the DIK2 with which keys are fetched from the RKS; suite 01 where there is none.
     fn identity_suite(&self) -> Suite;
@@ -180,6 +196,27 @@ impl AcceptedKey {
     pub fn collector(&self) -> Collector {
         self.collector
     }
+}
+
+/// A point of P-256 that may get the TK in suite 02: its certificate was checked. Only that check makes one.
+#[derive(Debug)]
+pub struct AcceptedPoint {
+    pub(crate) digest: [u8; 32],
+    pub(crate) point: PublicPoint,
+    pub(crate) collector: Collector,
+}
+
+/// A COLLECT of suite 02, and what COLLECTED says beside what the PIN pad puts into it.
+#[derive(Debug)]
+pub struct Asked<'a> {
+    /// COLLECT as it came.
+    pub collect: &'a Frame,
+    /// The terminal; its PIN pad is the one that is asked.
+    pub device: &'a Device,
+    /// The vendor, with the model.
+    pub vendor: Option<&'a VendorId>,
+    /// The model.
+    pub model: Option<&'a ModelId>,
 }
 
 /// The key of a certificate that was checked for a role that loads or repairs. Only that check makes one.

@@ -92,12 +92,31 @@ pub enum PadRefusal {
         /// What does not allow it.
         why: String,
     },
+    /// A download in a higher suite was completed for this slot: 0009, until a repair authorisation.
+    #[error("suite not supported: {why}")]
+    SuiteNotSupported {
+        /// What was completed.
+        why: String,
+    },
     /// The PIN pad failed, for instance could not write its state: 0001.
     #[error("PIN pad failed: {why}")]
     Failed {
         /// What failed, without key material.
         why: String,
     },
+}
+
+impl From<crate::PadRefusal> for PadRefusal {
+    fn from(refusal: crate::PadRefusal) -> PadRefusal {
+        match refusal {
+            crate::PadRefusal::Malformed(malformed) => Self::Malformed(malformed),
+            crate::PadRefusal::ServerNotProven { .. } => Self::ServerNotProven,
+            crate::PadRefusal::KeyRefused { why } => Self::KeyRefused { why },
+            crate::PadRefusal::NotPermitted { why } => Self::NotPermitted { why },
+            crate::PadRefusal::SuiteNotSupported { why } => Self::SuiteNotSupported { why },
+            crate::PadRefusal::Failed { why } => Self::Failed { why },
+        }
+    }
 }
 
 impl PadRefusal {
@@ -107,6 +126,7 @@ impl PadRefusal {
             Self::ServerNotProven => ErrorCode::ServerAuthenticationFailed,
             Self::KeyRefused { .. } => ErrorCode::KeyRefused,
             Self::NotPermitted { .. } => ErrorCode::NotPermittedNow,
+            Self::SuiteNotSupported { .. } => ErrorCode::SuiteNotSupported,
             Self::Failed { .. } => ErrorCode::Internal,
         }
     }

@@ -4,9 +4,10 @@
 mod tests;
 
 use flows::collect::Reason;
+use flows::{EcAes, Tdes};
 use flows::collect::ask::terminal::{Offered, Start};
 
-use crate::collect::{Refusal, decide};
+use crate::collect::{Refusal, TerminalSuite, decide};
 use crate::conversation::{FlowError, Stop, receive};
 use crate::{Link, PinPad, Stream, Terminal, collect::Answer};
 
@@ -24,7 +25,13 @@ pub fn ask_over<P: PinPad, S: Stream>(
 ) -> Result<(Answer, Link<S>), AskError> {
     // In a state in which no TK is made or sent nothing is said on the line.
     terminal.pad.check_tk().map_err(|reason| FlowError::Fault { reason })?;
-    match run(terminal, &mut link) {
+    // A PIN pad whose device key is certified is collected in suite 02.
+    let ran = if terminal.pad.is_certified() {
+        run::<EcAes, P, S>(terminal, &mut link)
+    } else {
+        run::<Tdes, P, S>(terminal, &mut link)
+    };
+    match ran {
         Ok(answer) => Ok((answer, link)),
         Err(Ended::Refused(refusal)) => {
             if let Some(error) = refusal.frame() {
@@ -47,10 +54,13 @@ impl<E: Into<Stop<Reason>>> From<E> for Ended {
     }
 }
 
-fn run<P: PinPad, S: Stream>(terminal: &mut Terminal<P>, link: &mut Link<S>) -> Result<Answer, Ended> {
-    let (ask, expect_collect) = Start::new(terminal.device().clone()).begin()?;
+fn run<C: TerminalSuite, P: PinPad, S: Stream>(
+    terminal: &mut Terminal<P>,
+    link: &mut Link<S>,
+) -> Result<Answer, Ended> {
+    let (ask, expect_collect) = Start::<C>::of(terminal.device().clone()).begin()?;
     link.send(&ask)?;
-    let offered: Offered = expect_collect.on_frame(&receive(link, &mut terminal.pad)?)?;
+    let offered: Offered<C> = expect_collect.on_frame(&receive(link, &mut terminal.pad)?)?;
     let (collected, collector, again) = decide(terminal, offered.ask()).map_err(Ended::Refused)?;
     let (frame, expect_done) = offered.answer(&collected)?;
     link.send(&frame)?;

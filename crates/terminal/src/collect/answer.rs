@@ -2,12 +2,12 @@
 
 use flows::collect::terminal::Ask;
 use flows::collect::{Collected, Fault, Reason};
+use flows::suite::asked;
+use flows::{EcAes, Tdes};
 use wire::{Fields, Frame, Suite, error_frame_with_refusals};
 
-use super::accept::accept;
-use crate::refusals::ChainedRefusal;
-use crate::self_test::Failed;
-use crate::{Collector, Latch, PinPad, Terminal};
+use super::suite::TerminalSuite;
+use crate::{Collector, PinPad, Terminal};
 
 /// A COLLECT that was answered. TK and latch are stored before this exists.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -74,19 +74,29 @@ impl From<Fault> for Refusal {
 /// # Errors
 /// [`Refusal`], with the code of 2-wire.md section 8.
 pub fn answer<P: PinPad>(terminal: &mut Terminal<P>, frame: &Frame) -> Result<Answer, Refusal> {
-    let ask = <Ask>::read(frame)?;
+    match asked(frame) {
+        Suite::EC_AES => answer_in::<EcAes, P>(terminal, frame),
+        _ => answer_in::<Tdes, P>(terminal, frame),
+    }
+}
+
+fn answer_in<S: TerminalSuite, P: PinPad>(
+    terminal: &mut Terminal<P>,
+    frame: &Frame,
+) -> Result<Answer, Refusal> {
+    let ask = Ask::<S>::read(frame)?;
     let (collected, collector, again) = decide(terminal, &ask)?;
     let fingerprint = collected.fingerprint();
     Ok(Answer { frame: ask.answer(&collected)?, fingerprint, collector, again })
 }
 
 /// What a COLLECT gets: everything of [`answer`] but the frame. A refusal is in the terminal's log.
-pub(crate) fn decide<P: PinPad>(
+pub(crate) fn decide<S: TerminalSuite, P: PinPad>(
     terminal: &mut Terminal<P>,
-    ask: &Ask,
-) -> Result<(Collected, Collector, bool), Refusal> {
+    ask: &Ask<S>,
+) -> Result<(Collected<S>, Collector, bool), Refusal> {
     let before = terminal.pad.refusals().total();
-    decided(terminal, ask).map_err(|mut refusal| {
+    S::decided(terminal, ask).map_err(|mut refusal| {
         if terminal.pad.refusals().total() == before
             && let Some((check, reading)) = check_of(&refusal)
         {
@@ -100,31 +110,6 @@ pub(crate) fn decide<P: PinPad>(
     })
 }
 
-fn decided<P: PinPad>(
-    terminal: &mut Terminal<P>,
-    ask: &Ask,
-) -> Result<(Collected, Collector, bool), Refusal> {
-    terminal.pad.check_tk()?;
-    let (latch, again) = match terminal.pad.latch() {
-        Some(latch) if latch.digest == ask.digest() => {
-            // Proven when it was latched, so it may be told.
-            check_suite(ask)?;
-            (latch.clone(), true)
-        }
-        Some(_) => return Err(Reason::OtherCertificate.into()),
-        None => (make(terminal, ask)?, false),
-    };
-    let collected = Collected {
-        device: terminal.device().clone(),
-        vendor: terminal.device.vendor.clone(),
-        model: terminal.device.model.clone(),
-        ctk_pu: latch.ctk_pu,
-        maker: (),
-        refusals: latch.refusals.iter().map(ChainedRefusal::fields).collect(),
-    };
-    Ok((collected, latch.collector, again))
-}
-
 /// What refused, for the log of refusals, where the PIN pad did not write it itself.
 fn check_of(refusal: &Refusal) -> Option<(&'static str, String)> {
     match &refusal.fault.reason {
@@ -133,23 +118,5 @@ fn check_of(refusal: &Refusal) -> Option<(&'static str, String)> {
         Reason::BareKeyNotAllowed => Some(("bare-key", "not allowed".into())),
         Reason::SuiteNotSupported { suite } => Some(("suite", suite.to_string())),
         _ => None,
-    }
-}
-
-fn make<P: PinPad>(terminal: &mut Terminal<P>, ask: &Ask) -> Result<Latch, Refusal> {
-    let at = terminal.time().map_err(|error| Reason::Internal { why: error.to_string() })?;
-    let key = accept(ask, &terminal.device, at)?;
-    check_suite(ask)?;
-    if let Err(Failed { check, why }) = terminal.device.settings.self_test.run(&mut terminal.interface) {
-        terminal.pad.refuse(check, &why);
-        return Err(Reason::NotPermitted { why: format!("self test, {check}: {why}") }.into());
-    }
-    Ok(terminal.pad.make_tk(&key)?)
-}
-
-fn check_suite(ask: &Ask) -> Result<(), Reason> {
-    match ask.suite() {
-        Suite::TDES => Ok(()),
-        suite => Err(Reason::SuiteNotSupported { suite }),
     }
 }

@@ -9,9 +9,11 @@
 mod accept;
 mod answer;
 mod serve;
+mod suite;
 #[cfg(test)]
 mod tests;
 
 pub(crate) use answer::decide;
+pub(crate) use suite::TerminalSuite;
 pub use answer::{Answer, Refusal, answer};
 pub use serve::{DEFAULT_ADDRESS, Event, serve, serve_with};

@@ -20,6 +20,8 @@ use super::separation::{KeyUse, twin};
 use super::sign_in::SignInSession;
 use super::tms::TmsSession;
 use super::tms_ec::EcTmsSession;
+use super::counters::KeyName;
+use super::download_ec::DownloadSession;
 use super::{Denied, SoftPad};
 use crate::PinPad;
 use crate::life_cycle::Milestone;
@@ -37,6 +39,8 @@ pub(super) enum Session {
     Challenged { slot: Slot, crnd2: [u8; RANDOM], transcript: Transcript },
     /// The key is stored.
     Keyed { slot: Slot, kcv: Kcv },
+    /// A TMK download in suite 02.
+    DownloadEc(DownloadSession),
     /// A local loading: C_rnd1_rnd2 was given out.
     LoadAccepted(Box<Accepted>),
     /// A local loading: the key is stored.
@@ -61,6 +65,7 @@ impl SoftPad {
     /// The TK, checked for this use, if it may fill this slot.
     fn tk_for(&mut self, slot: Slot) -> Result<CheckedTk, PadRefusal> {
         self.may_load()?;
+        self.check_suite(KeyName::Slot(slot), Suite::TDES)?;
         let tk = match self.state.tk() {
             Ok(Some(tk)) => tk,
             Ok(None) => {

@@ -7,7 +7,7 @@ use flows::collect::Reason;
 use flows::{PadRefusal, tmk_download};
 
 use super::SoftPad;
-use super::counters::KeyName;
+
 use super::download::Session;
 use super::owner::Owner;
 use crate::board::{Finding, Verdict};

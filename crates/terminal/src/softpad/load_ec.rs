@@ -14,13 +14,12 @@ use pki::Role;
 use wire::{Device, Frame, Kcv, MessageType, Place as BlockPlace, Proof, Slot, Suite};
 use zeroize::Zeroizing;
 
-use super::device_key::DeviceKey;
 use super::download::Session;
 use super::ephemeral::OwnEphemeral;
 use super::incoming::{Brought, Incoming, Place, key_confirm};
 use super::load::{failed, key_refused, not_permitted, not_proven, own_place, unreadable};
 use super::owner::{Owner, OwnerKind};
-use super::{Denied, PadState, SoftPad};
+use super::{Denied, SoftPad};
 use crate::life_cycle::Milestone;
 use crate::{CheckedSigner, PinPad};
 
@@ -77,7 +76,7 @@ impl LoadPad<EcAes> for SoftPad {
         }
         let own = OwnEphemeral::generate()?;
         let z = own.agree(&said.opening)?;
-        let Some((signing, certificate)) = certified(&self.state) else {
+        let Some((signing, certificate)) = self.state.certified() else {
             let why = "the PIN pad's device key has no certificate: its vendor must certify it first";
             return Err(self.deny("device-certificate", "none", why).into());
         };
@@ -212,12 +211,6 @@ impl SoftPad {
         .map_err(Denied::from)?;
         Ok(())
     }
-}
-
-/// The device key, and its certificate.
-fn certified(state: &PadState) -> Option<(&DeviceKey, &[u8])> {
-    let key = state.device_key.as_ref()?;
-    Some((key, key.certificate()?))
 }
 
 /// The receipt for keys that are about to be stored, over a transcript that ends with the message that brought them.

@@ -17,10 +17,12 @@
 //! | `stored.rs`, `codec.rs` | the bytes of that |
 
 mod codec;
+mod collect_ec;
 mod counters;
 mod device_certificate;
 mod device_key;
 mod download;
+mod download_ec;
 mod ephemeral;
 mod guard;
 mod held_tk;
@@ -56,11 +58,12 @@ use wire::{Serial, Slot, Suite};
 
 use crate::board::{Board, SensorLimits, SharedBoard};
 use crate::life_cycle::Milestone;
-use crate::pad::PlaceStatus;
+use crate::pad::{AcceptedPoint, Asked, PlaceStatus, SignedCollected};
 use crate::refusals::RefusalLog;
 use crate::storage::Record;
 use crate::vault::Vault;
 use crate::{AcceptedKey, Clock, Error, Latch, LifeCycle, PinPad, SlotStatus, SystemClock, WorkingStatus};
+use counters::KeyName;
 use download::Session;
 pub(crate) use guard::Denied;
 use held_tk::HeldTk;
@@ -214,6 +217,10 @@ impl PinPad for SoftPad {
 
     fn make_tk(&mut self, key: &AcceptedKey) -> Result<Latch, Reason> {
         self.check_tk()?;
+        if !self.state.completed.allows(KeyName::Tk, Suite::TDES) {
+            self.deny("suite", &Suite::TDES.to_string(), "");
+            return Err(Reason::SuiteNotSupported { suite: Suite::TDES });
+        }
         if let Some(latch) = &self.state.latch {
             if latch.digest == key.digest() {
                 return Ok(latch.clone());
@@ -234,6 +241,18 @@ impl PinPad for SoftPad {
         // Once more before it is given out: the lid may have been opened meanwhile.
         self.guard()?;
         Ok(latch)
+    }
+
+    fn make_tk_ec(&mut self, key: &AcceptedPoint, asked: &Asked<'_>) -> Result<SignedCollected, Reason> {
+        self.collect_ec(key, asked)
+    }
+
+    fn is_certified(&self) -> bool {
+        self.state.certified().is_some()
+    }
+
+    fn tk_suite(&self) -> Suite {
+        self.state.tk.as_ref().map_or(Suite::TDES, HeldTk::suite)
     }
 
     fn check_loading(&mut self) -> Result<(), PadRefusal> {

@@ -188,6 +188,12 @@ impl PadState {
         self.tk.as_ref().map_or(Ok(None), HeldTk::check_ec_aes)
     }
 
+    /// The device key, and its certificate; nothing while it has none.
+    pub(super) fn certified(&self) -> Option<(&DeviceKey, &[u8])> {
+        let key = self.device_key.as_ref()?;
+        Some((key, key.certificate()?))
+    }
+
     pub(super) fn has_tk(&self) -> bool {
         self.tk.is_some()
     }
