@@ -29,12 +29,18 @@ mod estate;
 #[path = "../../../station/tests/kld/independent.rs"]
 #[allow(dead_code, reason = "the KLD's tests use all of it")]
 mod independent;
+#[path = "../../../station/tests/kld/independent_02.rs"]
+#[allow(dead_code, reason = "the KLD's tests use all of it")]
+mod independent_02;
 #[path = "../../../station/tests/kld/listening.rs"]
 #[allow(dead_code, reason = "the KLD's tests use all of it")]
 mod listening;
 #[path = "../../../station/tests/kld/world.rs"]
 #[allow(dead_code, reason = "the KLD's tests use all of it")]
 mod world;
+#[path = "../../../station/tests/kld/world_02.rs"]
+#[allow(dead_code, reason = "the KLD's tests use all of it")]
+mod world_02;
 
 mod play;
 mod suite_01;

@@ -2,4 +2,7 @@
 
 mod block;
 mod blocks;
+mod loaders;
+mod proofs;
+mod uploads;
 mod victim;

@@ -117,7 +117,7 @@ pub(crate) fn opening(certificate: &Certificate, side: &Side) -> Vec<u8> {
 }
 
 /// A message with DF16 where it belongs: before FF21 and DF23, behind DF14.
-fn signed(kind: u8, before: &[u8], after: &[u8], letter: u8, said: &[u8]) -> Vec<u8> {
+pub(crate) fn signed(kind: u8, before: &[u8], after: &[u8], letter: u8, said: &[u8]) -> Vec<u8> {
     let bare = frame(kind, &[before, after].concat());
     let over = [b"KF2", &[letter][..], said, &bare].concat();
     let signature = PEER.sign(Scheme::EcdsaP256Sha256, &over).unwrap();
