@@ -14,7 +14,7 @@ use flows::{EcAes, PadRefusal};
 use paycrypto::digest::sha256;
 use paycrypto::ec::PublicPoint;
 use paycrypto::rsa::PublicKey;
-use pki::{Role, Verified};
+use pki::{Role, Scheme, Verified, verify_signature};
 use wire::{BcdTime, Device, Frame, Kcv, ModelId, Serial, Slot, Suite, VendorId};
 
 use crate::refusals::{ChainedRefusal, RefusalLog};
@@ -259,16 +259,45 @@ impl CheckedKey {
     }
 }
 
+/// The key of a certificate that was checked, of either suite, as a repair needs it.
+pub trait RepairKey: std::fmt::Debug {
+    /// The role that it was checked for.
+    fn role(&self) -> Role;
+
+    /// Whether this is its signature over the text (DF49).
+    fn signed_text(&self, text: &[u8], signature: &[u8]) -> bool;
+}
+
+impl RepairKey for CheckedKey {
+    fn role(&self) -> Role {
+        self.role
+    }
+
+    fn signed_text(&self, text: &[u8], signature: &[u8]) -> bool {
+        verify_signature(self.public_key.spki_der(), Scheme::PssSha256, text, signature).is_ok()
+    }
+}
+
+impl RepairKey for CheckedSigner {
+    fn role(&self) -> Role {
+        CheckedSigner::role(self)
+    }
+
+    fn signed_text(&self, text: &[u8], signature: &[u8]) -> bool {
+        self.signed(&sha256(text), signature)
+    }
+}
+
 /// A repair authorisation as it came, for the PIN pad to check.
 #[derive(Debug)]
 pub struct RepairAuthorisation<'a> {
     /// The key of a certificate that was checked for repair authorisation.
-    pub key: &'a CheckedKey,
+    pub key: &'a dyn RepairKey,
     /// Whom it must name: the terminal; its PIN pad is the one that checks.
     pub device: &'a Device,
     /// Until when it holds (DF27).
     pub expiry: BcdTime,
-    /// RSASSA-PSS (DF49).
+    /// DF49: RSASSA-PSS, or ECDSA as r ‖ s.
     pub signature: &'a [u8],
     /// The terminal's known time, unix seconds.
     pub now: i64,

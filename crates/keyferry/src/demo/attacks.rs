@@ -47,7 +47,7 @@ impl Story<'_> {
             "substitute-tk",
             "substituted-key-refused",
             !collected.ok,
-            &format!("a PIN pad without a device certificate of this estate: {}", collected.error),
+            &format!("a PIN pad whose device certificate nobody here issued: {}", why(&collected)),
         );
         Ok(())
     }
@@ -93,6 +93,12 @@ impl Story<'_> {
         );
         Ok(())
     }
+}
+
+/// Why the station refused its one terminal.
+fn why(collected: &super::tool::Said) -> &str {
+    let refused = collected.json.pointer("/failed/0").and_then(Value::as_str);
+    refused.unwrap_or(collected.error.as_str())
 }
 
 /// Says TK_HELLO of suite 01 for a serial, and TK_REPLY by chance; gives the code of the ERROR that ends it.

@@ -125,9 +125,9 @@ impl Story<'_> {
     fn upload(&mut self, folder: &Path, shown: &Shown) -> Result<()> {
         self.report.chapter("The station uploads to the KMS");
         let package = waiting_package(&self.estate.path("station/spool"))?;
-        let forged = forgery::sign_by_stranger(&package, folder)?;
+        let forged = forgery::sign_by_stranger(&package, folder, self.estate.suite)?;
         self.refuse_package("forged-signature-refused", "another CA's operator signed it", &forged)?;
-        let changed = forgery::change_one_byte(&package)?;
+        let changed = forgery::change_one_byte(&package, self.estate.suite)?;
         self.refuse_package("changed-byte-refused", "one byte of it was changed", &changed)?;
 
         let mut upload = keyferry(["station", "upload", "--json", "--config"])?;
@@ -172,7 +172,15 @@ impl Story<'_> {
         self.report.check(
             "first-slot-downloaded",
             done == first.len(),
-            &format!("{done} of {} downloaded, each proved to the other by AUK, TMK under TEK", first.len()),
+            &match self.estate.suite {
+                SuiteName::Tdes => {
+                    format!("{done} of {} downloaded, each proved to the other by AUK, TMK under TEK", first.len())
+                }
+                SuiteName::EcAes => format!(
+                    "{done} of {} downloaded: ephemeral keys, each proved to the other by TK, receipts both ways",
+                    first.len()
+                ),
+            },
         );
         Ok(())
     }

@@ -38,6 +38,14 @@ fn a_chain_that_nobody_touched_is_good_and_checking_it_changes_nothing() {
 }
 
 #[test]
+fn r31_what_people_begin_an_estate_with_is_in_its_audit() {
+    let events = records::events(&Estate::new().path("keyferry.db"));
+    for kind in ["acquirer.added", "certificate.added", "work-key.installed"] {
+        assert_eq!(events.iter().filter(|found| *found == kind).count(), 1, "{kind} in {events:?}");
+    }
+}
+
+#[test]
 fn one_changed_byte_in_any_column_is_found_and_its_event_named() {
     let estate = with_history();
     let database = estate.path("keyferry.db");

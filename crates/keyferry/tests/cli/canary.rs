@@ -49,7 +49,7 @@ fn pin() -> String {
 }
 
 #[test]
-fn no_pin_no_password_and_no_key_of_any_flow_is_anywhere_else() {
+fn r33_no_pin_no_password_and_no_key_of_any_flow_is_anywhere_else() {
     let estate = Estate::loaded();
     let mut heard = Heard::default();
     edit(

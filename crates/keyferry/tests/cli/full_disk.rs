@@ -57,7 +57,7 @@ fn without_a_disk(
 }
 
 #[test]
-fn on_a_full_disk_no_key_is_given_out_and_with_room_again_all_goes_on() {
+fn r30_on_a_full_disk_no_key_is_given_out_and_with_room_again_all_goes_on() {
     let estate = Estate::collected();
     let at = estate.folder().join("disk");
     let Some(disk) = Disk::mount(&at, "2m") else { return };
@@ -80,7 +80,7 @@ fn on_a_full_disk_no_key_is_given_out_and_with_room_again_all_goes_on() {
 }
 
 #[test]
-fn a_disk_that_refuses_to_be_written_to_stops_no_more_than_it_must() {
+fn r30_a_disk_that_refuses_to_be_written_to_stops_no_more_than_it_must() {
     // The system refuses every write of the server past the first byte of a file; its reads still work.
     let estate = Estate::collected();
     let mut shell = Command::new("sh");

@@ -17,7 +17,7 @@ fn kill(pid: i32) {
 }
 
 #[test]
-fn the_hsm_has_no_core_dump_no_debugger_and_locked_memory_or_a_warning() {
+fn r2_the_hsm_has_no_core_dump_no_debugger_and_locked_memory_or_a_warning() {
     let estate = Estate::new();
     let server = Server::start(&estate);
     let hsm = server.hsm();

@@ -199,7 +199,7 @@ fn a_kld_without_the_right_certificate_or_list_loads_nothing() {
     run(kld.command(&["crl"]).arg(estate.path("keyferry.toml"))).refused();
     run(kld.command(&["crl"]).arg(estate.path("ca/crl.pem"))).good();
     let (request, certificate) = (estate.beside("kld-2.csr"), estate.beside("kld-2.pem"));
-    let mut ask = kld.command(&["request"]);
+    let mut ask = kld.command(&["request", "--suite", "1"]);
     run(ask.arg("--hsm-passphrase-file").arg(&hsm).arg("--out").arg(&request)).good();
     let install = |path: &std::path::Path| run(kld.command(&["install"]).arg("--certificate").arg(path));
     // Another KLD's, and one of another role.

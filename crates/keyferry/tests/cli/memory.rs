@@ -15,7 +15,7 @@ use crate::support::{
 };
 
 #[test]
-fn no_key_is_in_the_servers_memory_or_any_file_or_log() {
+fn r1_no_key_is_in_the_servers_memory_or_any_file_or_log() {
     let estate = Estate::new();
     edit(&estate.path("keyferry.toml"), &[("level = \"info\"", "level = \"trace\"")]);
     let server = Server::start(&estate);
@@ -75,7 +75,7 @@ fn no_key_is_in_the_servers_memory_or_any_file_or_log() {
 }
 
 #[test]
-fn no_key_is_in_a_software_terminals_files_or_output() {
+fn r1_no_key_is_in_a_software_terminals_files_or_output() {
     // Its keys are not known here, but the file that stands for its battery-backed memory is.
     let estate = Estate::collected();
     let server = Server::start(&estate);

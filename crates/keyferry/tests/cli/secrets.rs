@@ -119,7 +119,7 @@ fn no_program_takes_a_secret_as_an_argument() {
 }
 
 #[test]
-fn no_secret_is_in_a_command_line_an_environment_a_log_or_a_file() {
+fn r33_no_secret_is_in_a_command_line_an_environment_a_log_or_a_file() {
     let estate = Estate::new();
     edit_log_level(&estate);
     let needles: Vec<_> = SECRETS.iter().map(|(name, secret)| scan::raw(name, secret.as_bytes())).collect();

@@ -232,7 +232,7 @@ fn a_server_under_another_root_gets_nothing() {
     let _server = Server::start(&estate);
     let terminal = estate.make_terminal("SN-1");
     let mut other =
-        crate::support::tool::keyferry(["ca", "root", "--subject", "CLI root", "--bits", "2048", "--ca"]);
+        crate::support::tool::keyferry(["ca", "root", "--subject", "CLI root", "--suite", "1", "--bits", "2048", "--ca"]);
     other.arg(estate.path("other")).arg("--ca-passphrase-file").arg(estate.secret("ca-passphrase"));
     run(&mut other).good();
     other_station(&estate, "false.toml", &[("tls_root = \"ca/root.pem\"", "tls_root = \"other/root.pem\"")]);

@@ -38,6 +38,7 @@ fn an_operator_is_entered_with_a_password_that_is_one() {
     set(&estate, "OP-1", PASSWORD).good();
     set(&estate, "OP-1", "another-password").good();
     assert_eq!(number("SELECT count(*) FROM operators"), 1);
+    assert_eq!(number("SELECT count(*) FROM audit WHERE kind = 'tms.operator-set'"), 2);
     unlock(&estate, "OP-1").refused_with("operator OP-1 is not locked, or not known");
     unlock(&estate, "OP-2").refused_with("operator OP-2 is not locked, or not known");
     run(keyferry(["tms", "operator", "unlock"]).arg("OP-1").current_dir(estate.folder()))

@@ -56,7 +56,7 @@ impl Estate {
 /// The vendor's CA and card, and the acquirer's card for approvals.
 fn make_vendor(estate: &Estate) {
     let passphrase = estate.secret("ca-passphrase");
-    let mut root = keyferry(["ca", "root", "--subject", "Vendor root", "--bits", "2048", "--ca"]);
+    let mut root = keyferry(["ca", "root", "--subject", "Vendor root", "--suite", "1", "--bits", "2048", "--ca"]);
     run(root.arg(estate.beside("vendor")).arg("--ca-passphrase-file").arg(&passphrase)).good();
     signing_card(estate, &estate.beside("vendor"), "signer");
     signing_card(estate, &estate.path("ca"), "approver");
@@ -101,7 +101,7 @@ impl Kld {
         init.arg("--hsm-passphrase-file").arg(&hsm);
         run(init.arg(&kld.folder)).good();
         let (request, certificate) = (estate.beside("kld.csr"), estate.beside("kld.pem"));
-        let mut ask = kld.command(&["request"]);
+        let mut ask = kld.command(&["request", "--suite", "1"]);
         run(ask.arg("--hsm-passphrase-file").arg(&hsm).arg("--out").arg(&request)).good();
         certify(estate, "downloader", &request, &certificate);
         run(kld.command(&["install"]).arg("--certificate").arg(&certificate)).good();

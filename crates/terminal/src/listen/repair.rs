@@ -3,12 +3,15 @@
 use flows::PadRefusal;
 use flows::repair::terminal::{Ask, ExpectRepair};
 use flows::repair::{Fault, Reason};
-use pki::Role;
+use flows::Chain;
+use pki::{Certificate, KeyFamily, Role};
 use wire::Frame;
 
 use super::{Ended, Event, Line};
-use crate::certificate::{self, REPAIRING};
-use crate::{PinPad, RepairAuthorisation, Terminal};
+use crate::certificate::{self, REPAIRING, Refused};
+use crate::device::DeviceState;
+use crate::pad::RepairKey;
+use crate::{CheckedKey, CheckedSigner, PinPad, RepairAuthorisation, Terminal};
 
 /// Answers REPAIR_ASK with the challenge. REPAIR may come on this connection or on a later one.
 pub(super) fn ask<P: PinPad>(
@@ -37,8 +40,7 @@ pub(super) fn authorised<P: PinPad>(
     let device = terminal.device().clone();
     let authorisation = ExpectRepair::resume(device.clone(), challenge).on_frame(frame)?;
     let now = terminal.time().map_err(|error| Fault::from(Reason::Internal { why: error.to_string() }))?;
-    let (chain, role) = (authorisation.chain(), Role::RepairAuthorisation);
-    let key = match certificate::key(chain, role, REPAIRING, &terminal.device, now) {
+    let key = match repair_key(authorisation.chain(), &terminal.device, now) {
         Ok(key) => key,
         Err(refused) => {
             terminal.pad.refuse("certificate", &refused.text);
@@ -46,7 +48,7 @@ pub(super) fn authorised<P: PinPad>(
         }
     };
     let checked = terminal.pad.repair(&RepairAuthorisation {
-        key: &key,
+        key: &*key,
         device: &device,
         expiry: authorisation.expiry(),
         signature: authorisation.signature(),
@@ -62,6 +64,20 @@ pub(super) fn authorised<P: PinPad>(
     }
     line.link.send(&authorisation.done()?)?;
     Ok(Event::Repaired)
+}
+
+/// The authorisation's key, of whichever suite its certificate is.
+fn repair_key(chain: &Chain, device: &DeviceState, at: i64) -> Result<Box<dyn RepairKey>, Refused> {
+    let role = Role::RepairAuthorisation;
+    let family = Certificate::from_der(&chain.leaf).ok().and_then(|leaf| KeyFamily::of(leaf.spki_der()).ok());
+    match family {
+        Some(KeyFamily::P256) => {
+            certificate::key::<CheckedSigner>(chain, role, REPAIRING, device, at)
+                .map(|key| Box::new(key) as Box<dyn RepairKey>)
+        }
+        _ => certificate::key::<CheckedKey>(chain, role, REPAIRING, device, at)
+            .map(|key| Box::new(key) as Box<dyn RepairKey>),
+    }
 }
 
 fn fault(refusal: PadRefusal) -> Fault {

@@ -2,7 +2,7 @@
 
 use flows::PadRefusal;
 use flows::repair::messages::{CHALLENGE, signed_text};
-use pki::{Role, Scheme, verify_signature};
+use pki::Role;
 
 use super::load::{not_permitted, not_proven};
 use super::{Denied, SoftPad};
@@ -36,7 +36,7 @@ impl SoftPad {
             return Err(self.deny("repair", "no challenge", "no challenge is open: ask for one").into());
         };
         let text = signed_text(device, &challenge, *expiry);
-        if verify_signature(key.public_key().spki_der(), Scheme::PssSha256, &text, signature).is_err() {
+        if !key.signed_text(&text, signature) {
             let why = "the signature is not over this terminal, its challenge and this expiry";
             self.deny("repair", "wrong signature", why);
             return Err(not_proven(why.into()));

@@ -12,7 +12,7 @@ use station::kld::{Kld, LoadFailure, LoadFault, Run};
 
 use super::{
     block::Block,
-    victim::{self, Carrier, SLOT_B, SLOT_C, SLOT_E, Victim, held},
+    victim::{self, Carrier, SLOT_A, SLOT_B, SLOT_C, SLOT_E, Victim, held},
 };
 use crate::{
     independent_02::{Got, Quirk, Terminal},
@@ -266,12 +266,12 @@ fn borrowed_certificate() {
 /// Attack 10: each loader tries the slot of each other.
 #[test]
 fn slot_thief() {
-    let carriers = [Carrier::BTmk, Carrier::CTmk, Carrier::ETmk];
+    let carriers = [Carrier::ATmk, Carrier::BTmk, Carrier::CTmk, Carrier::ETmk];
     let mut victim = Victim::new();
     for carrier in carriers {
         assert_eq!(victim.deliver(carrier, &Block::wrap), Ok(()), "{carrier:?} fills its own");
     }
-    let own = [SLOT_B, SLOT_C, SLOT_E];
+    let own = [SLOT_A, SLOT_B, SLOT_C, SLOT_E];
     for (thief, carrier) in carriers.into_iter().enumerate() {
         for (owner, index) in own.into_iter().enumerate().filter(|(owner, _)| *owner != thief) {
             let before = held(&victim.terminal);

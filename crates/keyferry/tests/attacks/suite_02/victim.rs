@@ -4,26 +4,33 @@
 use std::{collections::BTreeMap, sync::LazyLock};
 
 use flows::device_certificate::DevicePad;
-use paycrypto::{AesKey, mac::cmac_aes};
+use paycrypto::{
+    AesKey,
+    ec::{AgreementKey, CollectInfo, Tk},
+    mac::cmac_aes,
+};
 use pki::{Certificate, Role, Scheme, Signer};
-use terminal::{Link, NewTerminal, Terminal, TrustedRoot, rks_load, sign_in, tms};
+use terminal::{Link, NewTerminal, Terminal, TrustedRoot, collect, rks_load, sign_in, tms};
+
+use wire::Frame;
 
 use super::block::{Block, Forge};
 use crate::play::{against, slot, visited};
 use crate::support::{
     ec::{self, CONFIRMATION, ENCRYPTED, EcKey, Keys, NONCE, RECEIPT, SIGNATURE, Side, random},
     estate::{ESTATE, name},
-    kms_ec::KMS_EC,
+    kms_ec::{COUNTER, KMS_EC},
     line::{End, Line},
     rks::context,
     rks_ec::RKS_EC,
     sign_in as f,
-    tlv::{self, field, frame},
+    tlv::{self, Message, field, frame},
     tms as e,
 };
 
 pub(crate) const SN: &str = "SN-1001";
 /// The one slot of each flow: no flow fills another's.
+pub(crate) const SLOT_A: u8 = 1;
 pub(crate) const SLOT_B: u8 = 3;
 pub(crate) const SLOT_C: u8 = 5;
 pub(crate) const SLOT_E: u8 = 7;
@@ -46,6 +53,7 @@ pub(crate) fn certificate(role: Role) -> Certificate {
 /// The key blocks of suite 02 that a terminal takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Carrier {
+    ATmk,
     BTmk,
     BDmk,
     BDik2,
@@ -55,7 +63,8 @@ pub(crate) enum Carrier {
     FMak,
 }
 
-pub(crate) const CARRIERS: [Carrier; 7] = [
+pub(crate) const CARRIERS: [Carrier; 8] = [
+    Carrier::ATmk,
     Carrier::BTmk,
     Carrier::BDmk,
     Carrier::BDik2,
@@ -68,13 +77,15 @@ pub(crate) const CARRIERS: [Carrier; 7] = [
 /// A terminal with a key of each kind, all of which the tester knows.
 pub(crate) struct Victim {
     pub(crate) terminal: Terminal,
+    /// TEK and AUK.
+    pub(crate) tk: [[u8; 32]; 2],
     /// Of slot B.
     pub(crate) tmk: [u8; 16],
     pub(crate) dmk: [u8; 32],
     pub(crate) dik2: [u8; 32],
     pub(crate) factor: Vec<u8>,
-    /// The slots that flows B, C and E fill, in this order.
-    pub(crate) slots: [u8; 3],
+    /// The slots that flows A, B, C and E fill, in this order.
+    pub(crate) slots: [u8; 4],
     /// The load counters that the terminal has stored.
     pub(crate) counters: BTreeMap<u8, u64>,
 }
@@ -105,6 +116,27 @@ pub(crate) fn terminal() -> Terminal {
     let device = KMS_EC.certify_spki(Role::Device, SN, &request.spki);
     terminal.pad_mut().install_device_certificate(device.der(), &[]).unwrap();
     terminal
+}
+
+/// The tester's own agreement key, certified as the KMS's.
+static AGREEMENT: LazyLock<AgreementKey> = LazyLock::new(|| AgreementKey::generate().unwrap());
+
+/// COLLECT of suite 02 with this certificate and nonce.
+pub(crate) fn collect_frame(certificate: &Certificate, nonce: &[u8; 32]) -> Frame {
+    let fields = [field(tlv::SUITE, &[2]), field(tlv::CERTIFICATE, certificate.der()), field(NONCE, nonce)];
+    Frame::from_payload(&[&[1, tlv::COLLECT][..], &fields.concat()].concat()).unwrap()
+}
+
+/// Collects the terminal for the tester's key: TEK and AUK.
+pub(crate) fn collected(terminal: &mut Terminal) -> [[u8; 32]; 2] {
+    let certificate = RKS_EC.issue(Role::KmsWork, &name("Tester"), &AGREEMENT.spki_der());
+    let collect = collect_frame(&certificate, &random());
+    let answer = collect::answer(terminal, &collect).unwrap();
+    let collected = Message::read(answer.frame.bytes());
+    let generation = u64::from_be_bytes(collected.get(COUNTER).try_into().unwrap());
+    let info = CollectInfo::new(collect.bytes(), SN, SN, generation);
+    let tk = Tk::open(&AGREEMENT, &info, collected.get(tlv::CTK_PU)).unwrap();
+    [*tk.tek().expose(), *tk.auk().expose()]
 }
 
 pub(crate) fn place(index: u8) -> String {
@@ -140,7 +172,9 @@ fn finish<S: std::io::Read + std::io::Write>(
 
 impl Victim {
     pub(crate) fn new() -> Victim {
-        let mut victim = Victim::holding(terminal());
+        let mut terminal = terminal();
+        let tk = collected(&mut terminal);
+        let mut victim = Victim { tk, ..Victim::holding(terminal) };
         victim.deliver(Carrier::BDmk, &Block::wrap).unwrap();
         victim.deliver(Carrier::BDik2, &Block::wrap).unwrap();
         victim.deliver(Carrier::BTmk, &Block::wrap).unwrap();
@@ -151,11 +185,12 @@ impl Victim {
     pub(crate) fn holding(terminal: Terminal) -> Victim {
         Victim {
             terminal,
+            tk: [random(), random()],
             tmk: random(),
             dmk: random(),
             dik2: random(),
             factor: b"KLD-7/20261120/B042".to_vec(),
-            slots: [SLOT_B, SLOT_C, SLOT_E],
+            slots: [SLOT_A, SLOT_B, SLOT_C, SLOT_E],
             counters: BTreeMap::new(),
         }
     }
@@ -176,8 +211,9 @@ impl Victim {
     pub(crate) fn deliver(&mut self, carrier: Carrier, forge: Forge<'_>) -> Result<(), End> {
         let (dmk, dik2, tmk, factor) = (self.dmk, self.dik2, self.tmk, self.factor.clone());
         match carrier {
+            Carrier::ATmk => self.flow_a(forge),
             Carrier::BTmk => {
-                let index = self.slots[0];
+                let index = self.slots[1];
                 let end = self.inject(["K1", "B"], index, &tmk, None, forge);
                 self.count(index, end)
             }
@@ -187,6 +223,33 @@ impl Victim {
             Carrier::ETmk => self.flow_e(forge),
             Carrier::FPik | Carrier::FMak => self.flow_f(carrier, forge),
         }
+    }
+
+    fn flow_a(&mut self, forge: Forge<'_>) -> Result<(), End> {
+        let index = self.slots[0];
+        let (key, counter) = (random::<16>(), self.next(index));
+        let (terminal, [tek, auk]) = (&mut self.terminal, &self.tk);
+        let download = |stream| terminal::download(terminal, stream, slot(index)).map(drop);
+        let (loaded, end) = against(download, |line| {
+            let hello = line.expect(tlv::HELLO)?;
+            let side = Side::new();
+            let bare = [&hello.frame[..], &frame(tlv::CHALLENGE, &side.fields())].concat();
+            let keys = Keys::answering(b'A', &[&auk[..], tek].concat(), &side, &hello, &bare);
+            let mac = field(CONFIRMATION, &keys.mac("server", &bare));
+            let challenge = frame(tlv::CHALLENGE, &[side.fields(), mac].concat());
+            line.send(&challenge);
+            let reply = line.expect(tlv::REPLY)?;
+            let said = [hello.frame, challenge].concat();
+            let mac = keys.mac("terminal", &[&said[..], &frame(tlv::REPLY, &[])].concat());
+            assert_eq!(reply.get(CONFIRMATION), mac);
+            let said = [said, reply.frame].concat();
+            let tmk = Block::tmk(&place(index), context(&said), counter, &key, &keys.key("kbpk"));
+            let brought = frame(tlv::KEY, &field(tlv::KEY_BLOCK, forge(&tmk).as_bytes()));
+            line.send(&brought);
+            finish(line, &keys, &[said, brought].concat(), &[(index, ec::kcv(&key))])
+        });
+        assert_eq!(loaded.is_ok(), end.is_ok(), "{:?}", loaded.err());
+        self.count(index, end)
     }
 
     /// Flow B from the KLD's side.
@@ -221,7 +284,7 @@ impl Victim {
     }
 
     fn flow_c(&mut self, forge: Forge<'_>) -> Result<(), End> {
-        let index = self.slots[1];
+        let index = self.slots[2];
         let (key, counter) = (random::<16>(), self.next(index));
         let (terminal, dik2, factor) = (&mut self.terminal, &self.dik2, &self.factor);
         let load = |stream| rks_load(terminal, Link::new(stream), &[slot(index)]).map(drop);
@@ -256,7 +319,7 @@ impl Victim {
     }
 
     fn flow_e(&mut self, forge: Forge<'_>) -> Result<(), End> {
-        let index = self.slots[2];
+        let index = self.slots[3];
         let (key, counter) = (random::<16>(), self.next(index));
         let (terminal, dmk) = (&mut self.terminal, &self.dmk);
         let load = |stream| tms::load_key(terminal, Link::new(stream), slot(index), None).map(drop);
