@@ -46,6 +46,15 @@ pub enum KeyFamily {
 }
 
 impl KeyFamily {
+    /// How a key of this family signs a text of a flow (DF49): RSASSA-PSS, or ECDSA.
+    #[must_use]
+    pub fn text_scheme(self) -> Scheme {
+        match self {
+            Self::Rsa => Scheme::PssSha256,
+            Self::P256 => Scheme::EcdsaP256Sha256,
+        }
+    }
+
     /// Whether a public key (SubjectPublicKeyInfo, DER) is a good one of this family.
     pub(crate) fn check(self, spki: &[u8]) -> Result<(), KeyDefect> {
         match self {

@@ -1,6 +1,6 @@
 //! Cards: a key that signs, its certificate, and whether it is there.
 
-use pki::{Certificate, KeyFamily, Role, Scheme, Signer, cms::Signatory};
+use pki::{Certificate, KeyFamily, Role, Signer, cms::Signatory};
 
 use crate::{Checks, Error, clock};
 
@@ -70,11 +70,8 @@ impl Opened {
     /// Signs a text of a flow as it is, as field DF49 has it: RSASSA-PSS, or ECDSA where the key is P-256.
     pub(crate) fn sign_text(&self, text: &[u8]) -> Result<Vec<u8>, Error> {
         self.check()?;
-        let scheme = match KeyFamily::of(self.signer.spki_der()) {
-            Ok(KeyFamily::P256) => Scheme::EcdsaP256Sha256,
-            // Another key than these two does not sign at all.
-            Ok(KeyFamily::Rsa) | Err(_) => Scheme::PssSha256,
-        };
+        // Another key than these two does not sign at all.
+        let scheme = KeyFamily::of(self.signer.spki_der()).unwrap_or_default().text_scheme();
         self.signer
             .sign(scheme, text)
             .map_err(|error| Error::Signing { card: self.card.name().to_owned(), why: error.to_string() })

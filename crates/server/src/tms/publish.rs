@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use pki::{Certificate, CertificateRefusal, Policy, Role, Scheme, TrustList};
+use pki::{Certificate, CertificateRefusal, KeyFamily, Policy, Role, TrustList};
 use serde_json::json;
 use sha2::{Digest, Sha256};
 use store::{NewPackage, PackageOutcome, Store, StoreError, StoredSignature, Vendor};
@@ -194,7 +194,8 @@ fn check_vendor(
     }
     check(whose, signature, signed, |leaf, intermediates| {
         let (at, crls) = (now_seconds(), trust.crls());
-        Policy::default().verify_chain(leaf, intermediates, &roots, Role::PackageSigning, at, &crls)
+        let policy = Policy { family: family(leaf), ..Policy::default() };
+        policy.verify_chain(leaf, intermediates, &roots, Role::PackageSigning, at, &crls)
     })
 }
 
@@ -214,9 +215,14 @@ fn check(
     let leaf = Certificate::from_der(&signature.certificate).map_err(unreadable)?;
     let intermediates = Certificate::all_from_der(&signature.intermediates).map_err(unreadable)?;
     verify(&leaf, &intermediates).map_err(|source| PublishError::Chain { whose, source })?;
-    pki::verify_signature(leaf.spki_der(), Scheme::PssSha256, signed, &signature.signature)
+    pki::verify_signature(leaf.spki_der(), family(&leaf).text_scheme(), signed, &signature.signature)
         .map_err(|_| PublishError::Signature { whose })?;
     Ok(leaf.subject().to_string())
+}
+
+/// Vendors have chains of either kind; a key of none is refused with its chain.
+fn family(leaf: &Certificate) -> KeyFamily {
+    KeyFamily::of(leaf.spki_der()).unwrap_or_default()
 }
 
 fn check_length(

@@ -1,6 +1,6 @@
 //! Whose a package is: the vendor's signature and the acquirer's approval.
 
-use pki::{Certificate, CrlSet, PublicKey, Role, Scheme, TrustList, verify_chain};
+use pki::{Certificate, CrlSet, KeyFamily, Policy, Role, TrustList, verify_signature};
 use wire::{PackageSignature, PlanEntry};
 
 use super::PackageRefusal;
@@ -26,11 +26,12 @@ fn verify(by: &PackageSignature, signed: &[u8], trust: &TrustList, at: i64) -> R
         some => Certificate::all_from_der(some).map_err(|error| text(&error))?,
     };
     // A terminal reaches no revocation list.
-    let verified = verify_chain(&leaf, &intermediates, trust, Role::PackageSigning, at, &CrlSet::new())
+    // Vendors have chains of either kind.
+    let family = KeyFamily::of(leaf.spki_der()).map_err(|defect| text(&defect))?;
+    let policy = Policy { family, ..Policy::default() };
+    policy
+        .verify_chain(&leaf, &intermediates, trust, Role::PackageSigning, at, &CrlSet::new())
         .map_err(|refusal| text(&refusal))?;
-    let key = PublicKey::from_spki(verified.certificate().spki_der()).map_err(|defect| text(&defect))?;
-    match key.verifies(Scheme::PssSha256, signed, &by.signature) {
-        true => Ok(()),
-        false => Err("it is not over this name, version, kind, size and hash".into()),
-    }
+    verify_signature(leaf.spki_der(), family.text_scheme(), signed, &by.signature)
+        .map_err(|_| "it is not over this name, version, kind, size and hash".into())
 }

@@ -12,7 +12,7 @@ use anyhow::{Context as _, Result, bail};
 use base64ct::{Base64, Encoding as _};
 use clap::Args;
 use custody::card::{Card, read_card};
-use pki::{Role, Scheme, Signer as _};
+use pki::{KeyFamily, Role, Signer as _};
 use serde_json::{Value, json};
 use server::tms::Manifest as VendorManifest;
 use sha2::{Digest as _, Sha256};
@@ -121,7 +121,8 @@ impl SigningCard {
         if certificate.role() != Some(Role::PackageSigning) {
             bail!("{} is no card of the role {}", self.card.display(), Role::PackageSigning.word());
         }
-        let signature = signer.sign(Scheme::PssSha256, &manifest.signed_bytes())?;
+        let scheme = KeyFamily::of(signer.spki_der())?.text_scheme();
+        let signature = signer.sign(scheme, &manifest.signed_bytes())?;
         let between = chain.iter().filter(|link| link.subject() != link.issuer());
         Ok(json!({ "signature": Base64::encode_string(&signature),
                    "certificate": Base64::encode_string(certificate.der()),
