@@ -4,7 +4,8 @@ use keyblock::{Algorithm, Exportability, Header, KeyVersion, Mode, Usage, Versio
 
 use super::{
     block::Block,
-    victim::{CARRIERS, Carrier, SN, Victim, held},
+    peer::{SN, held},
+    victim::{CARRIERS, Carrier, Victim},
 };
 use crate::support::line::End;
 

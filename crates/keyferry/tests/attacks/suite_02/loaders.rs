@@ -12,7 +12,8 @@ use station::kld::{Kld, LoadFailure, LoadFault, Run};
 
 use super::{
     block::Block,
-    victim::{self, Carrier, SLOT_A, SLOT_B, SLOT_C, SLOT_E, Victim, held},
+    peer::{self, SLOT_A, SLOT_B, SLOT_C, SLOT_E, held},
+    victim::{Carrier, Victim},
 };
 use crate::{
     independent_02::{Got, Quirk, Terminal},
@@ -258,8 +259,8 @@ fn borrowed_certificate() {
     assert_eq!(world.count("terminals"), 1);
 
     // A PIN pad takes no certificate of a key that it has not.
-    let mut pos = victim::terminal();
-    let foreign = Ec::new(victim::SN).certificate;
+    let mut pos = peer::terminal();
+    let foreign = Ec::new(peer::SN).certificate;
     assert!(pos.pad_mut().install_device_certificate(foreign.der(), &[]).is_err());
 }
 

@@ -3,6 +3,9 @@
 mod block;
 mod blocks;
 mod loaders;
+mod peer;
 mod proofs;
+mod real;
+mod sessions;
 mod uploads;
 mod victim;

@@ -2,7 +2,8 @@
 
 use super::{
     block::Block,
-    victim::{SLOT_B, SLOT_C, SLOT_E, Victim, challenge, place},
+    peer::{SLOT_B, SLOT_C, SLOT_E, certificate, challenge, opening, place, signed},
+    victim::Victim,
 };
 use crate::{
     play::{against, slot},
@@ -153,8 +154,8 @@ fn reflection_at_the_terminal() {
     let (loaded, end) = against(load, |line| {
         let auth = line.expect(tlv::RKS_AUTH).unwrap();
         let turned = turned(&auth);
-        let fields = super::victim::opening(&super::victim::certificate(pki::Role::RksSigning), &turned);
-        line.send(&super::victim::signed(tlv::RKS_CERT, &fields, &[], b'C', &auth.frame));
+        let fields = opening(&certificate(pki::Role::RksSigning), &turned);
+        line.send(&signed(tlv::RKS_CERT, &fields, &[], b'C', &auth.frame));
         line.expect(tlv::RKS_FACTOR)?;
         line.send(&frame(tlv::RKS_TOKEN, &field(CONFIRMATION, auth.get(NONCE))));
         line.expect(tlv::RKS_PROOF).map(drop)

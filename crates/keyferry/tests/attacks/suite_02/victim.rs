@@ -1,54 +1,30 @@
 //! The product's terminal in suite 02, with the other side of every flow in the tester's hands: he holds the right keys and
 //! the right certificates, says everything right, and puts what he likes in the place of one key block.
 
-use std::{collections::BTreeMap, sync::LazyLock};
+use std::collections::BTreeMap;
 
-use flows::device_certificate::DevicePad;
-use paycrypto::{
-    AesKey,
-    ec::{AgreementKey, CollectInfo, Tk},
-    mac::cmac_aes,
+use paycrypto::{AesKey, mac::cmac_aes};
+use pki::Role;
+use terminal::{Link, Terminal, rks_load, sign_in, tms};
+
+use super::{
+    block::{Block, Forge},
+    peer::{
+        KLD_ACCEPT, KLD_CONNECT, KLD_KEY, SLOT_A, SLOT_B, SLOT_C, SLOT_E, certificate, challenge, collected,
+        opening, place, signed, terminal, tms_key,
+    },
 };
-use pki::{Certificate, Role, Scheme, Signer};
-use terminal::{Link, NewTerminal, Terminal, TrustedRoot, collect, rks_load, sign_in, tms};
-
-use wire::Frame;
-
-use super::block::{Block, Forge};
 use crate::play::{against, slot, visited};
 use crate::support::{
-    ec::{self, CONFIRMATION, ENCRYPTED, EcKey, Keys, NONCE, RECEIPT, SIGNATURE, Side, random},
-    estate::{ESTATE, name},
-    kms_ec::{COUNTER, KMS_EC},
+    ec::{self, CONFIRMATION, ENCRYPTED, Keys, NONCE, RECEIPT, SIGNATURE, Side, random},
     line::{End, Line},
     rks::context,
-    rks_ec::RKS_EC,
     sign_in as f,
-    tlv::{self, Message, field, frame},
+    tlv::{self, field, frame},
     tms as e,
 };
 
-pub(crate) const SN: &str = "SN-1001";
-/// The one slot of each flow: no flow fills another's.
-pub(crate) const SLOT_A: u8 = 1;
-pub(crate) const SLOT_B: u8 = 3;
-pub(crate) const SLOT_C: u8 = 5;
-pub(crate) const SLOT_E: u8 = 7;
-
-pub(crate) const KLD_CONNECT: u8 = 0x21;
-pub(crate) const KLD_ACCEPT: u8 = 0x22;
-pub(crate) const KLD_KEY: u8 = 0x23;
 const FACTOR: u16 = 0xDF23;
-
-/// S_DATA of a TMS whose random number and clock stand still.
-pub(crate) const S_DATA: [u8; 10] = [0xCA, 0xFE, 0xF0, 0x0D, 0x26, 0x11, 0x20, 0x12, 0x34, 0x57];
-
-/// The tester's own key; the acquirer's root of suite 02 certifies it for whatever role he needs.
-pub(crate) static PEER: LazyLock<EcKey> = LazyLock::new(EcKey::new);
-
-pub(crate) fn certificate(role: Role) -> Certificate {
-    RKS_EC.issue(role, &name("Tester"), PEER.spki_der())
-}
 
 /// The key blocks of suite 02 that a terminal takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -88,72 +64,6 @@ pub(crate) struct Victim {
     pub(crate) slots: [u8; 4],
     /// The load counters that the terminal has stored.
     pub(crate) counters: BTreeMap<u8, u64>,
-}
-
-/// What a terminal is made from that believes both suites' roots for every role, and has nothing yet.
-pub(crate) fn new_terminal() -> NewTerminal {
-    let root = |certificate: &Certificate, roles: &[Role]| TrustedRoot {
-        certificate: certificate.clone(),
-        roles: roles.to_vec(),
-    };
-    NewTerminal {
-        roots: vec![
-            root(&RKS_EC.root, &Role::ALL),
-            root(&KMS_EC.root, &Role::ALL),
-            root(&ESTATE.root, &Role::SUITE_01),
-        ],
-        vendor: Some(e::VENDOR.parse().unwrap()),
-        model: Some(e::MODEL.parse().unwrap()),
-        ..NewTerminal::named(SN.parse().unwrap())
-    }
-}
-
-/// The same, with its device key certified by the KMS's root.
-pub(crate) fn terminal() -> Terminal {
-    let mut terminal = Terminal::in_memory(new_terminal()).unwrap();
-    let request = terminal.pad_mut().device_request().unwrap();
-    let request = pki::csr::parse_and_verify(&request).unwrap();
-    let device = KMS_EC.certify_spki(Role::Device, SN, &request.spki);
-    terminal.pad_mut().install_device_certificate(device.der(), &[]).unwrap();
-    terminal
-}
-
-/// The tester's own agreement key, certified as the KMS's.
-static AGREEMENT: LazyLock<AgreementKey> = LazyLock::new(|| AgreementKey::generate().unwrap());
-
-/// COLLECT of suite 02 with this certificate and nonce.
-pub(crate) fn collect_frame(certificate: &Certificate, nonce: &[u8; 32]) -> Frame {
-    let fields = [field(tlv::SUITE, &[2]), field(tlv::CERTIFICATE, certificate.der()), field(NONCE, nonce)];
-    Frame::from_payload(&[&[1, tlv::COLLECT][..], &fields.concat()].concat()).unwrap()
-}
-
-/// Collects the terminal for the tester's key: TEK and AUK.
-pub(crate) fn collected(terminal: &mut Terminal) -> [[u8; 32]; 2] {
-    let certificate = RKS_EC.issue(Role::KmsWork, &name("Tester"), &AGREEMENT.spki_der());
-    let collect = collect_frame(&certificate, &random());
-    let answer = collect::answer(terminal, &collect).unwrap();
-    let collected = Message::read(answer.frame.bytes());
-    let generation = u64::from_be_bytes(collected.get(COUNTER).try_into().unwrap());
-    let info = CollectInfo::new(collect.bytes(), SN, SN, generation);
-    let tk = Tk::open(&AGREEMENT, &info, collected.get(tlv::CTK_PU)).unwrap();
-    [*tk.tek().expose(), *tk.auk().expose()]
-}
-
-pub(crate) fn place(index: u8) -> String {
-    format!("{SN}/{index:02}")
-}
-
-/// DF0C and this side's DF13 and DF14.
-pub(crate) fn opening(certificate: &Certificate, side: &Side) -> Vec<u8> {
-    [field(tlv::CERTIFICATE, certificate.der()), side.fields()].concat()
-}
-
-/// A message with DF16 where it belongs: before FF21 and DF23, behind DF14.
-pub(crate) fn signed(kind: u8, before: &[u8], after: &[u8], letter: u8, said: &[u8]) -> Vec<u8> {
-    let bare = frame(kind, &[before, after].concat());
-    let over = [b"KF2", &[letter][..], said, &bare].concat();
-    let signature = PEER.sign(Scheme::EcdsaP256Sha256, &over).unwrap();
-    frame(kind, &[before, &field(SIGNATURE, &signature), after].concat())
 }
 
 /// KEY_CONFIRM must be right, and is answered by the right DONE.
@@ -381,43 +291,4 @@ impl Victim {
         assert_eq!(signed_in.is_ok(), end.is_ok(), "{:?}", signed_in.err());
         end
     }
-}
-
-/// TMS_CHALLENGE, with its DF15 or without.
-pub(crate) fn challenge(side: &Side, mac: Option<[u8; 32]>) -> Vec<u8> {
-    let fields = [
-        field(tlv::SN, SN.as_bytes()),
-        side.fields(),
-        mac.map(|mac| field(CONFIRMATION, &mac)).unwrap_or_default(),
-        field(e::VENDOR_ID, e::VENDOR.as_bytes()),
-        field(e::MODEL_ID, e::MODEL.as_bytes()),
-        field(e::TMS_VERSION, b"01.00"),
-        field(e::S_DATA, &S_DATA),
-        field(e::DWK_MODE, &[2]),
-        field(e::STAGE, &[2]),
-        field(e::SRC, b"00"),
-    ];
-    frame(e::CHALLENGE, &fields.concat())
-}
-
-/// TMS_KEY of transaction 0001, with its DF17 or without.
-pub(crate) fn tms_key(receipt: Option<[u8; 32]>, tmk: &str) -> Vec<u8> {
-    let fields = [
-        field(tlv::SN, SN.as_bytes()),
-        receipt.map(|receipt| field(RECEIPT, &receipt)).unwrap_or_default(),
-        field(e::VENDOR_ID, e::VENDOR.as_bytes()),
-        field(e::MODEL_ID, e::MODEL.as_bytes()),
-        field(e::TMS_VERSION, b"01.00"),
-        field(e::TRANSACTION, b"0001"),
-        field(e::STAGE, &[4]),
-        field(e::SRC, b"00"),
-        field(tlv::KEY_ENTRY, &field(tlv::KEY_BLOCK, tmk.as_bytes())),
-    ];
-    frame(e::TMS_KEY, &fields.concat())
-}
-
-/// The check values of the terminal's slots, to see that nothing has changed.
-pub(crate) fn held(terminal: &Terminal) -> Vec<(u8, String)> {
-    let slots = terminal.status().slots;
-    slots.into_iter().map(|held| (held.slot, held.kcv)).collect()
 }
