@@ -96,6 +96,7 @@ fn a_repeated_sign_in_of_a_strangers_puts_out_none_of_the_terminals() {
     line.send(&working.confirm());
     assert_eq!(line.expect(tlv::DONE).unwrap().frame, working.done());
     assert_eq!(active(&server, "SN-1", 1), hex(&working.kcvs()));
+    assert_eq!(world.events("sign-in.offered-again", "SN-1").len(), 1);
     world.assert_audit_good();
 }
 

@@ -230,6 +230,8 @@ fn refusals_that_a_proven_device_tells_are_kept() {
         world.sql().query_row(sql, [sn], |row| row.get::<_, i64>(0)).unwrap()
     };
     assert_eq!((count("SN-1"), count("SN-9")), (4, 0));
+    assert_eq!(world.events("terminal.refusals-told", "SN-1").len(), 3);
+    assert!(world.events("terminal.refusals-told", "SN-9").is_empty());
 }
 
 #[test]

@@ -260,4 +260,11 @@ fn the_administrator_opens_exactly_what_was_asked_once() {
     let again = post(&server, &ESTATE.administrator, &good);
     assert_eq!((again.status, again.code()), (409, "received-before"));
     assert_eq!(world.count("collection_windows"), 1);
+    let opened = world.audit().into_iter().filter(|event| event.kind == "collection-windows.opened");
+    let [opened] = opened.collect::<Vec<_>>().try_into().unwrap();
+    assert_eq!(
+        (opened.actor, &opened.detail["asked_by"]),
+        (ESTATE.administrator.subject(), &good["asked_by"])
+    );
+    assert_eq!(opened.detail["serials"], json!(["SN-1"]));
 }

@@ -379,6 +379,7 @@ fn a_ceremony_is_an_operators_for_today() {
         assert_refused(&ask(&content), 422, "bad-content");
     }
     assert_eq!(world.count("ceremonies"), 0);
+    assert_eq!(world.audit().iter().filter(|event| event.kind == "ceremony.refused").count(), 6);
     let given = ask(&asking(STATION));
     assert_eq!(given.status, 200);
     let expires_at = given.json["expires_at"].as_str().unwrap();

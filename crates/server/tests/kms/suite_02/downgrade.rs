@@ -162,6 +162,8 @@ fn leave_is_two_peoples_with_a_reason_and_an_end() {
     refused(&by_both(&allowance("SN-9", now() + DAY)), 409, "unknown-terminal");
     refused(&by_both(&allowance("SN-1", now() - DAY)), 409, "nothing-to-end");
     assert_eq!(world.count("suite_allowances"), 0);
+    let told = world.audit().into_iter().filter(|event| event.kind == "suite-allowance.refused").count();
+    assert_eq!(told, 11, "what two people signed and is refused");
     assert_eq!(allow(&server, &by_both(&good)).status, 200);
     refused(&by_both(&good), 409, "received-before");
     world.assert_audit_good();
