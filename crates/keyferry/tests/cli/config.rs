@@ -3,7 +3,7 @@
 use std::{fs, os::unix::fs::PermissionsExt};
 
 use crate::support::{
-    estate::Estate,
+    estate::{Estate, init_command as init},
     folders::edit,
     records,
     server::{self, Server},
@@ -28,6 +28,25 @@ fn a_setting_that_is_misspelt_or_out_of_range_is_named() {
         ),
     ];
     are_named(&changes);
+}
+
+#[test]
+fn r10_an_estate_for_trials_never_becomes_one_for_production_nor_the_reverse() {
+    let production = Estate::new();
+    let trials = Estate::empty();
+    run(init(&trials.path(""), &trials.secrets()).arg("--trial")).good();
+    for (estate, is, says, root_is) in
+        [(&production, "true", "false", "production"), (&trials, "false", "true", "trials")]
+    {
+        assert!(Server::start(estate).stop().success());
+        let change = [(format!("production = {is}"), format!("production = {says}"))];
+        edit(
+            &estate.path("keyferry.toml"),
+            &change.each_ref().map(|(from, to)| (from.as_str(), to.as_str())),
+        );
+        let said = server::fails(estate).refused();
+        assert!(said.contains("ca/root.pem") && said.contains(&format!("is for {root_is}")), "{said}");
+    }
 }
 
 #[test]

@@ -115,10 +115,10 @@ fn a_dik1_is_made_once_exported_under_an_agreed_key_and_imported_by_its_label() 
         run(rks(&["dik1", "export", label, "--under", under]).arg("--out").arg(&out))
     };
     export("D-1", "KLD-1").refused_with("there is no DIK1 D-1");
-    let made = run(&mut rks(&["dik1", "make", "D-1"])).good();
+    let made = run(&mut rks(&["dik1", "make", "D-1", "--suite", "1"])).good();
     let kcv = made.trim().rsplit(' ').next().unwrap().to_owned();
-    run(&mut rks(&["dik1", "make", "D-1"])).refused_with("it is never replaced");
-    assert_eq!(run(&mut rks(&["dik1", "make", "D-2", "--model", "SIM-1"])).code, Some(2));
+    run(&mut rks(&["dik1", "make", "D-1", "--suite", "1"])).refused_with("it is never replaced");
+    assert_eq!(run(&mut rks(&["dik1", "make", "D-2", "--suite", "1", "--model", "SIM-1"])).code, Some(2));
     export("D-1", "KLD-2").refused_with("names no key KLD-2");
     export("D-1", "KLD-1").good();
     assert_eq!(mode(&out), 0o600);
@@ -206,5 +206,10 @@ fn a_kld_without_the_right_certificate_or_list_loads_nothing() {
     install(&estate.beside("kld.pem")).refused();
     certify(&estate, "kms-work", &request, &certificate);
     install(&certificate).refused();
-    assert!(run(&mut kld.command(&["status"])).good().contains("certificate  none"));
+    let status = run(&mut kld.command(&["status"])).good();
+    assert_eq!(
+        status.lines().filter(|line| line.starts_with("suite ") && line.ends_with("none")).count(),
+        2,
+        "{status}"
+    );
 }

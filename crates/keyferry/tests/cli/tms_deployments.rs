@@ -113,6 +113,8 @@ fn a_group_gets_what_is_deployed_to_it_and_nobody_else_does() {
     let said = group(&estate, &["pilot", "--add", "SHOP-1", "--add-file", list.to_str().unwrap()]).good();
     assert!(said.contains("group pilot: 3 put in, 0 taken out"), "{said}");
     group(&estate, &["pilot", "--remove", "SHOP-3"]).good();
+    let events = records::events(&estate.path("keyferry.db"));
+    assert_eq!(events.iter().filter(|kind| *kind == "tms.group-changed").count(), 2, "{events:?}");
     let listed = run(&mut estate.tms(&["group", "list"])).good();
     let row = listed.lines().find(|line| line.contains("pilot")).unwrap();
     assert!(row.trim_end().ends_with('2'), "{listed}");

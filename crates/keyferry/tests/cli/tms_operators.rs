@@ -78,6 +78,8 @@ fn five_wrong_passwords_lock_an_operator_until_somebody_unlocks_him() {
     assert_eq!(count("alarm.operator-locked"), 1, "{kinds:?}");
     assert!(count("tms.operator-failed") >= 6, "{kinds:?}");
     assert!(unlock(&estate, "OP-1").good().contains("may try again"));
+    let events = records::events(&estate.path("keyferry.db"));
+    assert_eq!(events.last().map(String::as_str), Some("tms.operator-unlocked"));
     as_operator("OP-1", PASSWORD).good();
     // He is one for every terminal, and for keys too.
     let other = estate.terminal(LOADED[1]);

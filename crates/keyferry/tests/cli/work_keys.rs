@@ -24,7 +24,7 @@ fn request(estate: &Estate, name: &str) -> (Request, Ran) {
 fn request_of(of: &str, estate: &Estate, name: &str) -> (Request, Ran) {
     let file = |end: &str| estate.folder().join(format!("{name}.{end}"));
     let request = Request { csr: file("csr"), block: file("key-block"), certificate: file("pem") };
-    let mut command = estate.configured(&[of, "work-key-request"]);
+    let mut command = estate.configured(&[of, "work-key-request", "--suite", "1"]);
     command.arg("--out").arg(&request.csr).arg("--key-block").arg(&request.block);
     let ran = run(command.arg("--passphrase-file").arg(estate.secret("hsm-passphrase")));
     (request, ran)
