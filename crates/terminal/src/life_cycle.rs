@@ -227,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn whatever_enters_tampered_repair_or_retired_erases_everything() {
+    fn r17_r18_whatever_enters_tampered_repair_or_retired_erases_everything() {
         use LifeCycle::{Repair, Retired, Tampered};
         for (from, milestone, to) in TABLE {
             if let Some((to, wipe)) = to

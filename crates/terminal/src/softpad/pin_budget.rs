@@ -96,7 +96,7 @@ mod tests {
     }
 
     #[test]
-    fn a_full_one_gives_120_and_then_one_in_30_seconds() {
+    fn r40_a_full_one_gives_120_and_then_one_in_30_seconds() {
         let mut budget = PinBudget::full();
         budget.fill(seconds(5));
         assert_eq!((budget.pins(), drain(&mut budget)), (120, 120));

@@ -82,7 +82,7 @@ fn each_direction_counts_for_itself() {
 }
 
 #[test]
-fn both_directions_share_the_blocks_and_the_last_one_is_for_an_error() {
+fn r20_both_directions_share_the_blocks_and_the_last_one_is_for_an_error() {
     let mut counters = Counters::new();
     // As many bytes as half of the blocks hold, less the padding.
     let half = usize::try_from(MAX_SEALED_BLOCKS / 2 * 8).unwrap() - 1;
@@ -170,7 +170,7 @@ mod ec_aes {
     }
 
     #[test]
-    fn both_directions_share_2_34_blocks_and_an_error_always_fits() {
+    fn r20_both_directions_share_2_34_blocks_and_an_error_always_fits() {
         let mut counters = Counters::<EcAes>::of();
         counters.blocks = (1 << 34) - 4;
         assert_eq!(counters.in_(18), Ok(0));

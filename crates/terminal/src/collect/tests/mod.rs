@@ -45,7 +45,7 @@ fn kms_opens_what_was_collected_and_both_show_one_fingerprint() {
 }
 
 #[test]
-fn wrong_role_is_000d() {
+fn r22_wrong_role_is_000d() {
     for role in Role::SUITE_01.into_iter().filter(|role| ![Role::KmsWork, Role::Mtms].contains(role)) {
         let mut terminal = estate().terminal();
         let refusal = certificate_refused(&mut terminal, &collect_frame(&estate().certificate(role)));
@@ -54,7 +54,7 @@ fn wrong_role_is_000d() {
 }
 
 #[test]
-fn expired_is_000d() {
+fn r22_expired_is_000d() {
     let ended = estate().certificate_within(Role::KmsWork, validity(estate().now - 30 * DAY, 29));
     let refusal = certificate_refused(&mut estate().terminal(), &collect_frame(&ended));
     assert!(refusal.text.contains("ended on"), "{}", refusal.text);
@@ -68,7 +68,7 @@ fn not_yet_valid_is_000d() {
 }
 
 #[test]
-fn foreign_root_is_000d() {
+fn r22_foreign_root_is_000d() {
     let key = Key(PrivateKey::generate(2048).unwrap());
     let root = issue::root(&name("Foreign root"), &key, validity(estate().now - DAY, 90), 0).unwrap();
     let issuer = Issuer::new(&root, &key).unwrap();
@@ -246,7 +246,7 @@ fn other_suite_is_0009_to_a_proven_peer_only() {
 }
 
 #[test]
-fn known_time_never_goes_back() {
+fn r21_known_time_never_goes_back() {
     let disk = Shared::new();
     let mut terminal = Terminal::new_in(disk.clone(), estate().new_terminal()).unwrap();
     let certificate = collect_frame(&estate().certificate(Role::KmsWork));

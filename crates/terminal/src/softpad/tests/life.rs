@@ -39,7 +39,7 @@ fn deployed() -> (Terminal, SharedBoard) {
 }
 
 #[test]
-fn a_repair_wipes_everything_and_lifts_owners_and_a_tk_may_be_made_again() {
+fn r18_a_repair_wipes_everything_and_lifts_owners_and_a_tk_may_be_made_again() {
     let (mut terminal, _) = deployed();
     load(&mut terminal, &Dmk::generate().unwrap(), OWN, None).unwrap();
     repaired(&mut terminal).unwrap();
@@ -164,7 +164,7 @@ fn what_was_never_deployed_or_is_in_repair_or_retired_gives_no_challenge() {
 }
 
 #[test]
-fn retired_is_final() {
+fn r18_retired_is_final() {
     let (mut terminal, _) = deployed();
     terminal.retire().unwrap();
     terminal.retire().unwrap();

@@ -40,7 +40,7 @@ fn code_of(refusal: &tmk_download::PadRefusal) -> bool {
 }
 
 #[test]
-fn lid_opened_before_each_step_of_a_download_wipes_and_is_0008() {
+fn r17_lid_opened_before_each_step_of_a_download_wipes_and_is_0008() {
     for step in 0..4 {
         let (mut terminal, board, kms, _) = deployed();
         let open = || board.change(|readings| readings.lid_open = true);
@@ -72,7 +72,7 @@ fn lid_opened_before_each_step_of_a_download_wipes_and_is_0008() {
 }
 
 #[test]
-fn lid_opened_before_each_step_of_a_loading_wipes_and_is_0008() {
+fn r17_lid_opened_before_each_step_of_a_loading_wipes_and_is_0008() {
     for step in 0..3 {
         let (mut terminal, board, ..) = deployed();
         let open = || board.change(|readings| readings.lid_open = true);
@@ -97,7 +97,7 @@ fn lid_opened_before_each_step_of_a_loading_wipes_and_is_0008() {
 }
 
 #[test]
-fn lid_opened_before_each_step_of_the_rks_wipes_and_is_0008() {
+fn r17_lid_opened_before_each_step_of_the_rks_wipes_and_is_0008() {
     for step in 0..5 {
         let (mut terminal, board, _, mut rks) = deployed();
         let refusal = rks_until(&mut terminal, &mut rks, step, &board).unwrap_err();
@@ -138,7 +138,7 @@ fn rks_until(
 }
 
 #[test]
-fn a_wiped_terminal_says_0008_to_everything() {
+fn r17_a_wiped_terminal_says_0008_to_everything() {
     let (mut terminal, board, ..) = deployed();
     board.change(|readings| readings.lid_open = true);
     terminal.poll().unwrap_err();
@@ -174,7 +174,7 @@ fn a_hot_car_is_no_attack() {
 }
 
 #[test]
-fn each_tamper_range_wipes_a_deployed_terminal() {
+fn r17_each_tamper_range_wipes_a_deployed_terminal() {
     for change in [
         (|readings| readings.celsius = 96) as fn(&mut Readings),
         |readings| readings.celsius = -36,
@@ -244,7 +244,7 @@ fn in_production_a_key_of_the_acquirers_root_survives_the_lid_and_one_of_the_tk_
 }
 
 #[test]
-fn a_lid_opened_without_power_is_found_when_the_terminal_is_opened() {
+fn r17_a_lid_opened_without_power_is_found_when_the_terminal_is_opened() {
     let folder = tempfile::tempdir().unwrap();
     let mut terminal = Terminal::new(folder.path(), estate().new_full_terminal()).unwrap();
     let kms = estate().collected(&mut terminal);
@@ -262,7 +262,7 @@ fn a_lid_opened_without_power_is_found_when_the_terminal_is_opened() {
 }
 
 #[test]
-fn a_disk_that_takes_nothing_does_not_keep_a_key_usable() {
+fn r17_a_disk_that_takes_nothing_does_not_keep_a_key_usable() {
     let disk = Shared::new();
     let mut terminal = Terminal::new_in(disk.clone(), estate().new_full_terminal()).unwrap();
     let board = SharedBoard::default();
@@ -289,7 +289,7 @@ fn a_disk_that_takes_nothing_does_not_keep_a_key_usable() {
 }
 
 #[test]
-fn a_power_cut_before_a_wipe_could_be_stored_finds_the_lid_again() {
+fn r17_a_power_cut_before_a_wipe_could_be_stored_finds_the_lid_again() {
     let disk = Shared::new();
     let mut terminal = Terminal::new_in(disk.clone(), estate().new_full_terminal()).unwrap();
     let board = SharedBoard::default();
@@ -345,7 +345,7 @@ fn lid_opened_at_any_look_while_a_tk_is_made_gives_no_tk_out() {
 }
 
 #[test]
-fn lid_opened_at_any_look_of_any_flow_leaves_no_key_in_the_field() {
+fn r17_lid_opened_at_any_look_of_any_flow_leaves_no_key_in_the_field() {
     let flows: [Flow; 3] = [
         |terminal, kms, _, _| kms.load(terminal, slot(3), &Tmk::generate().unwrap()).is_ok(),
         |terminal, _, _, _| load(terminal, &Tmk::generate().unwrap(), "SN-1001/05", None).is_ok(),

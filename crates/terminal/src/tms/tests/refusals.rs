@@ -210,7 +210,7 @@ fn a_new_schema_must_suit_the_parameters_that_stay() {
 }
 
 #[test]
-fn older_changed_and_otherwise_kinded_packages_are_refused() {
+fn r21_older_changed_and_otherwise_kinded_packages_are_refused() {
     let mut new = estate().new_full_terminal();
     new.settings.packages.refuse_older = true;
     let (mut terminal, tms) = terminal_of(new);

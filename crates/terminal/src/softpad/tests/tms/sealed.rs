@@ -74,7 +74,7 @@ fn a_changed_replayed_reordered_dropped_or_reflected_message_is_0005_and_ends_th
 }
 
 #[test]
-fn a_session_key_protects_a_million_blocks_both_ways_together_and_not_one_more() {
+fn r20_a_session_key_protects_a_million_blocks_both_ways_together_and_not_one_more() {
     let (mut terminal, _, mut tms) = managed();
     sealed(&mut terminal, &mut tms);
     let pad = terminal.pad_mut();
