@@ -19,8 +19,23 @@ fn checks(document: &Value) -> Vec<&str> {
 
 #[test]
 fn the_demo_with_three_terminals_is_one_json_document_in_which_all_is_well() {
+    let names = told(&[]);
+    for name in ["substituted-key-refused", "lower-suite-refused"] {
+        assert!(names.contains(&name.to_owned()), "suite 02 stops it: {name} is not in {names:?}");
+    }
+}
+
+#[test]
+fn the_demo_in_suite_01_says_what_that_suite_cannot_stop() {
+    let names = told(&["--suite", "1"]);
+    assert!(names.contains(&"substituted-key-seen".to_owned()), "{names:?}");
+}
+
+/// Tells the story; gives the names of its checks, all of which hold.
+fn told(arguments: &[&str]) -> Vec<String> {
     let temporary = tempfile::Builder::new().prefix("kf").tempdir().unwrap();
     let mut command = keyferry(["demo", "--terminals", "3", "--json"]);
+    command.args(arguments);
     let ran = run(command.env("TMPDIR", temporary.path()));
     assert_eq!(ran.code, Some(0), "{ran:#?}");
     assert_eq!(fs::read_dir(temporary.path()).unwrap().count(), 0, "nothing is left behind");
@@ -46,6 +61,9 @@ fn the_demo_with_three_terminals_is_one_json_document_in_which_all_is_well() {
     once.sort_unstable();
     once.dedup();
     assert_eq!(once.len(), names.len());
+    let tried = |check: &&Value| check["attack"].is_string();
+    assert!(document["checks"].as_array().unwrap().iter().filter(tried).count() > 15);
+    names.into_iter().map(str::to_owned).collect()
 }
 
 #[test]
@@ -54,7 +72,7 @@ fn the_demo_is_a_story_for_people_and_keeps_its_folder_when_asked() {
     let kept = folder.path().join("kept");
     let demo = || run(keyferry(["demo", "--terminals", "1", "--keep"]).arg(&kept));
     let said = demo().good();
-    assert!(!said.contains("FAILED"), "{said}");
+    assert!(!said.contains("[FAILED]"), "{said}");
     let next = said.lines().filter(|line| line.trim_start().starts_with("keyferry ")).count();
     assert!(next >= 3, "next commands: {said}");
     let database = text(&kept.join("estate/keyferry.db"));
