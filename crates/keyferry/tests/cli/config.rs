@@ -3,7 +3,7 @@
 use std::{fs, os::unix::fs::PermissionsExt};
 
 use crate::support::{
-    estate::{Estate, init_command as init},
+    estate::{Estate, init_of},
     folders::edit,
     records,
     server::{self, Server},
@@ -34,7 +34,7 @@ fn a_setting_that_is_misspelt_or_out_of_range_is_named() {
 fn r10_an_estate_for_trials_never_becomes_one_for_production_nor_the_reverse() {
     let production = Estate::new();
     let trials = Estate::empty();
-    run(init(&trials.path(""), &trials.secrets()).arg("--trial")).good();
+    run(init_of("1", &trials.path(""), &trials.secrets()).arg("--trial")).good();
     for (estate, is, says, root_is) in
         [(&production, "true", "false", "production"), (&trials, "false", "true", "trials")]
     {

@@ -4,14 +4,14 @@
 use std::{fs, net::TcpListener, thread};
 
 use crate::support::{
-    estate::{Estate, SECRETS},
+    estate::{Estate, SECRETS, init_of},
     folders::edit,
     lmk,
     played::Played,
     records, scan,
     server::Server,
     station,
-    tool::run,
+    tool::{keyferry, run},
 };
 
 #[test]
@@ -69,6 +69,51 @@ fn r1_no_key_is_in_the_servers_memory_or_any_file_or_log() {
         server.log().contains("TRACE") || server.log().contains("DEBUG"),
         "the log is as full as it gets"
     );
+    assert_eq!(scan::found_in_files(estate.folder(), &keys), Vec::<String>::new());
+    assert!(server.stop().success());
+    assert_eq!(scan::found_in_files(estate.folder(), &keys), Vec::<String>::new());
+}
+
+/// In suite 02 the terminal is the product's: its keys are known here by what the HSM keeps of them.
+#[test]
+fn r1_no_key_of_suite_02_is_in_the_servers_memory_or_any_file_or_log() {
+    let estate = Estate::empty();
+    run(&mut init_of("2", &estate.path(""), &estate.secrets())).good();
+    edit(&estate.path("keyferry.toml"), &[("level = \"info\"", "level = \"trace\"")]);
+    let server = Server::start(&estate);
+    let terminal = estate.make_terminal("SN-1");
+    let (request, certificate) = (estate.folder().join("device.csr"), estate.folder().join("device.pem"));
+    run(keyferry(["terminal", "device-request", "--out"]).arg(&request).arg(&terminal.folder)).good();
+    let mut issue = estate.ca(&["issue", "--role", "device", "--pin-pad", "SN-1"]);
+    run(issue.arg("--request").arg(&request).arg("--out").arg(&certificate)).good();
+    let mut install = keyferry(["terminal", "device-install", "--certificate"]);
+    run(install.arg(&certificate).arg(&terminal.folder)).good();
+    station::collect(&estate, &[&terminal], &[]).ran.good();
+    for slot in [0, 1, 0] {
+        terminal.download(&server.terminals, slot, &[]).good();
+    }
+
+    let secrets = lmk::open(&estate.path("hsm"), SECRETS[0].1);
+    let mut keys = scan::key("LMK", &secrets.lmk);
+    let database = estate.path("keyferry.db");
+    for (what, columns) in [
+        ("TEK", "SELECT tek FROM terminals"),
+        ("AUK", "SELECT auk FROM terminals"),
+        ("TMK", "SELECT block FROM tmks"),
+    ] {
+        let blocks = records::strings(&database, columns);
+        assert!(!blocks.is_empty(), "{what}");
+        blocks.iter().for_each(|block| keys.extend(scan::key(what, &secrets.unwrap(block))));
+    }
+    let work = secrets.unwrap(&records::string(&database, "SELECT private_block FROM work_keys"));
+    assert_eq!(work.len(), 32, "a scalar of P-256");
+    keys.extend(scan::key("the work key", &work));
+
+    match scan::found_in_memory(server.hsm(), &keys) {
+        Ok(found) => assert!(found.iter().any(|what| what.starts_with("LMK")), "{found:?}"),
+        Err(error) => assert!(!rustix::process::geteuid().is_root(), "{error}"),
+    }
+    assert_eq!(scan::found_in_memory(server.pid(), &keys).unwrap(), Vec::<String>::new());
     assert_eq!(scan::found_in_files(estate.folder(), &keys), Vec::<String>::new());
     assert!(server.stop().success());
     assert_eq!(scan::found_in_files(estate.folder(), &keys), Vec::<String>::new());

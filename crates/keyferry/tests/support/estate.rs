@@ -58,11 +58,12 @@ static WITH_TERMINALS: LazyLock<PathBuf> = LazyLock::new(|| {
 /// `keyferry init` with ports that the system chooses. Of suite 01, whose every part these tests play; suite 02's way
 /// from end to end is the demo's.
 pub(crate) fn init(folder: &Path, secrets: &Path) -> Ran {
-    run(&mut init_command(folder, secrets))
+    run(&mut init_of("1", folder, secrets))
 }
 
-pub(crate) fn init_command(folder: &Path, secrets: &Path) -> Command {
-    let mut command = keyferry(["init", "--suite", "1", "--acquirer", ACQUIRER, "--name", "Test \"Bank\""]);
+/// The command, for an estate that starts with this suite.
+pub(crate) fn init_of(suite: &str, folder: &Path, secrets: &Path) -> Command {
+    let mut command = keyferry(["init", "--suite", suite, "--acquirer", ACQUIRER, "--name", "Test \"Bank\""]);
     command.args(["--terminal-port", "127.0.0.1:0", "--https", "127.0.0.1:0", "--secrets"]);
     command.arg(secrets).arg(folder);
     command

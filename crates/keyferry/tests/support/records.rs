@@ -46,11 +46,16 @@ pub(crate) fn string(database: &Path, sql: &str) -> String {
     open(database).query_row(sql, [], |row| row.get(0)).unwrap()
 }
 
+/// Several.
+pub(crate) fn strings(database: &Path, sql: &str) -> Vec<String> {
+    let connection = open(database);
+    let mut rows = connection.prepare(sql).unwrap();
+    rows.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect()
+}
+
 /// The kinds of all events, oldest first.
 pub(crate) fn events(database: &Path) -> Vec<String> {
-    let connection = open(database);
-    let mut rows = connection.prepare("SELECT kind FROM audit ORDER BY seq").unwrap();
-    rows.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect()
+    strings(database, "SELECT kind FROM audit ORDER BY seq")
 }
 
 /// The statements of somebody who can write to the file.
