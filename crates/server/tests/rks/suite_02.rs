@@ -125,7 +125,7 @@ fn a_wrong_receipt_leaves_every_key_of_the_message_pending_with_an_alarm() {
 
 /// RKS_CERT is signed for everybody and RKS_TOKEN has one form: who has proved nothing learns nothing.
 #[test]
-fn unknown_serial_wrong_factor_and_bad_ciphertext_are_alike_in_code_and_length() {
+fn r29_unknown_serial_wrong_factor_and_bad_ciphertext_are_alike_in_code_and_length() {
     let known = EcDevice::new("SN-1001");
     let external = EcDevice::with_pin_pad("SN-1002", "PP-1002");
     let (world, server) = with(&[&known, &external], &Options::default());
@@ -173,7 +173,7 @@ fn unknown_serial_wrong_factor_and_bad_ciphertext_are_alike_in_code_and_length()
 }
 
 #[test]
-fn a_confirmation_is_good_in_its_own_run_only() {
+fn r11_a_confirmation_is_good_in_its_own_run_only() {
     let device = EcDevice::new("SN-1");
     let (world, server) = with(&[&device], &Options::default());
     let mut first_line = connect(server.terminals);
@@ -271,7 +271,7 @@ fn a_slot_that_has_held_a_key_of_suite_02_gets_none_of_suite_01() {
 
 /// A DIK2 of suite 02 gives way to none of suite 01.
 #[test]
-fn a_report_that_lowers_a_devices_dik2_is_refused() {
+fn r21_a_report_that_lowers_a_devices_dik2_is_refused() {
     let device = EcDevice::new("SN-1");
     let (_world, server) = with(&[&device], &Options::default());
     let mut lower = crate::support::rks::report("run-03", &[RawDevice::new("SN-1").entry()]);
