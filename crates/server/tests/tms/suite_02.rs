@@ -111,7 +111,7 @@ fn a_wrong_receipt_is_0007_and_an_alarm() {
 }
 
 #[test]
-fn strangers_and_wrong_confirmations_are_alike_and_make_no_key() {
+fn r11_r29_strangers_and_wrong_confirmations_are_alike_and_make_no_key() {
     let pos = EcPos::new("SN-1001");
     let shop = shop(&[&pos], "");
     for (transaction, slot) in [("0002", None), ("0001", Some(3))] {
@@ -333,7 +333,7 @@ fn a_terminal_that_says_that_its_check_failed_is_06_with_a_right_confirmation_to
 
 /// Two downloads of one slot at once: one key, two counters, and the one that lost asks again.
 #[test]
-fn two_downloads_at_once_never_share_a_load_counter() {
+fn r21_two_downloads_at_once_never_share_a_load_counter() {
     let pos = EcPos::new("SN-1001");
     let shop = shop(&[&pos], "");
     let terminals = shop.server.terminals;
@@ -357,7 +357,7 @@ fn two_downloads_at_once_never_share_a_load_counter() {
 }
 
 #[test]
-fn a_report_that_lowers_a_terminals_dmk_is_refused() {
+fn r21_a_report_that_lowers_a_terminals_dmk_is_refused() {
     let pos = EcPos::new("SN-1001");
     let shop = shop(&[&pos], "");
     let lower = Pos::new("SN-1001");
