@@ -29,7 +29,7 @@ fn seen(server: &Server, stranger: &Ec, slot: u8) -> Seen {
 }
 
 #[test]
-fn an_unknown_serial_is_answered_as_a_known_one_with_a_wrong_key() {
+fn r29_an_unknown_serial_is_answered_as_a_known_one_with_a_wrong_key() {
     let (built_in, external) = (Ec::new("SN-1"), Ec::with_pin_pad("SN-2", "PP-2"));
     let (world, server) = serve(&[&built_in, &external]);
     let old = Raw::new("SN-3");
@@ -62,7 +62,7 @@ fn an_unknown_serial_is_answered_as_a_known_one_with_a_wrong_key() {
 
 /// What MAC_S is made with for a stranger nobody has, and it is never the same.
 #[test]
-fn no_stranger_is_given_a_proof_of_anything() {
+fn r11_no_stranger_is_given_a_proof_of_anything() {
     let terminal = Ec::new("SN-1");
     let (_world, server) = serve(&[&terminal]);
     for stranger in [terminal.impostor(), Ec::new("SN-9")] {
