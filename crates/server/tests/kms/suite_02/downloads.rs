@@ -92,7 +92,7 @@ fn a_check_value_is_no_receipt() {
 }
 
 #[test]
-fn the_wrong_confirmation_gets_nothing() {
+fn r11_the_wrong_confirmation_gets_nothing() {
     let terminal = Ec::new("SN-1");
     let (world, server) = serve(&[&terminal]);
     let server_mac = |terminal: &Ec| {
