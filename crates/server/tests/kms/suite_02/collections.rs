@@ -168,7 +168,7 @@ fn nothing_but_the_package_is_stored(world: &World) {
 }
 
 #[test]
-fn a_device_certificate_that_is_not_this_pin_pads_is_000d() {
+fn r22_a_device_certificate_that_is_not_this_pin_pads_is_000d() {
     let (world, server) = serve(&[]);
     let nonce = ceremony(&server, STATION);
     let foreign = {
@@ -305,7 +305,7 @@ fn a_device_key_used_twice_is_refused() {
 }
 
 #[test]
-fn a_generation_that_is_not_higher_is_refused() {
+fn r21_a_generation_that_is_not_higher_is_refused() {
     let (world, server) = serve(&[]);
     let nonce = ceremony(&server, STATION);
     let first = Ec { generation: 7, ..Ec::new("SN-1") };
