@@ -83,7 +83,7 @@ fn a_message_of_the_other_direction_repeated_skipped_cut_or_spliced_is_0005_and_
 }
 
 #[test]
-fn the_keys_of_a_session_protect_no_more_than_2_34_blocks() {
+fn r20_the_keys_of_a_session_protect_no_more_than_2_34_blocks() {
     let mut terminal = managed();
     let pad = terminal.pad_mut();
     sealed(pad);
