@@ -10,10 +10,12 @@ use std::collections::HashMap;
 use crate::{
     cast::{Cast, Ends, Id},
     checks::Broken,
-    message::{Message, Part, PartId},
+    message::{Kind, Message, PartId, Sort},
     moves::{Released, make_pending},
+    pad::Begun,
     server::Heard,
-    terms::{Connection, Place, Tmk},
+    symbols::Symbols,
+    terms::{Connection, Given, Place, Tmk},
 };
 
 /// Numbers that no exploration reaches.
@@ -32,12 +34,12 @@ impl Alone {
     }
 
     /// What `check` says of these ends; it is asked once.
-    pub(crate) fn remembered(
+    pub(crate) fn remembered<S: Symbols>(
         &mut self,
-        cast: &mut Cast,
+        cast: &mut Cast<S>,
         place: Place,
         ends: Id,
-        check: fn(&mut Cast, Place, Ends) -> Option<Broken>,
+        check: fn(&mut Cast<S>, Place, Ends) -> Option<Broken>,
     ) -> Option<Broken> {
         *self.0.entry((place, ends)).or_insert_with(|| {
             let ends = cast.ends(ends);
@@ -46,7 +48,7 @@ impl Alone {
     }
 
     /// Whether a download ends with DONE, and a sign-in with its key after it, and both ends then use that key.
-    pub(crate) fn finishes(cast: &mut Cast, place: Place, ends: Ends) -> bool {
+    pub(crate) fn finishes<S: Symbols>(cast: &mut Cast<S>, place: Place, ends: Ends) -> bool {
         let mut pair = Pair { cast, place, next: FRESH, ends };
         pair.download().is_some()
             && pair.sign_in(true).is_some()
@@ -55,34 +57,40 @@ impl Alone {
     }
 
     /// Whether a sign-in works, with the newest TMK or, where the host does not hold that one, the one before it.
-    pub(crate) fn signs_in(cast: &mut Cast, place: Place, ends: Ends) -> bool {
+    pub(crate) fn signs_in<S: Symbols>(cast: &mut Cast<S>, place: Place, ends: Ends) -> bool {
         let mut signs_in = |newest| Pair { cast, place, next: FRESH, ends }.sign_in(newest).is_some();
         signs_in(true) || signs_in(false)
     }
 }
 
 /// A terminal and a server with nobody between them.
-struct Pair<'a> {
-    cast: &'a mut Cast,
+struct Pair<'a, S> {
+    cast: &'a mut Cast<S>,
     place: Place,
     /// The number of the next session and connection.
     next: u8,
     ends: Ends,
 }
 
-impl Pair<'_> {
-    /// Gives the terminal a message that was just said: where it waits then, and what it says.
-    fn terminal(&mut self, history: Id, message: Message) -> Option<(Option<Id>, Vec<PartId>)> {
-        let step = self.cast.terminal_hears(history, message)?;
+impl<S: Symbols> Pair<'_, S> {
+    /// Gives the terminal a message of what was just said: where it waits then, and what it says.
+    fn terminal(&mut self, history: Id, kind: Kind, told: &[PartId]) -> Option<(Option<Id>, Vec<PartId>)> {
+        let step = self.cast.terminal_hears(history, Message::new(kind, None, told))?;
         if let Some(write) = step.write {
-            self.ends.disk.write(write, self.cast.fault);
+            self.ends.disk.write(write, self.cast.rules);
         }
-        let said = |part: &PartId| !matches!(self.cast.parts.get(*part), Part::Answered(..));
+        let said = |part: &PartId| self.cast.parts.get(*part).sort != Sort::Proved;
         Some((step.next, step.told.iter().copied().filter(said).collect()))
     }
 
-    fn meet(&mut self, with: Option<(Tmk, bool)>) -> (Id, Message, Connection) {
-        let (terminal, first, _) = self.cast.begin(self.place, self.next, with);
+    fn server(&mut self, history: Id, kind: Kind, said: &[PartId]) -> Option<(Id, Heard, Vec<PartId>)> {
+        let step = self.cast.server_hears(history, Message::new(kind, None, said))?;
+        Some((step.next, step.heard.clone(), step.told.clone()))
+    }
+
+    fn meet(&mut self, sign_in_with: Option<(Tmk, bool)>) -> (Id, Message, Connection) {
+        let (place, session, counter) = (self.place, self.next, self.ends.disk.counter);
+        let (terminal, first, _) = self.cast.begin(Begun { place, session, sign_in_with, counter });
         let connection = Connection(self.next);
         self.next += 1;
         (terminal, first, connection)
@@ -92,24 +100,24 @@ impl Pair<'_> {
         let (terminal, hello, connection) = self.meet(None);
         let server = self.cast.connect(connection);
         let challenged = self.cast.server_hears(server, hello)?;
-        let [crnd1, rnd2] = challenged.told[..] else { return None };
-        let (terminal, said) = self.terminal(terminal, Message::Challenge { crnd1, rnd2 })?;
-        let proven = self.cast.server_hears(challenged.next, Message::Reply { crnd2: *said.first()? })?;
-        let tmk = self.release()?;
-        let (server, told) = self.cast.give(proven.next, tmk);
-        let (terminal, said) = self.terminal(terminal?, Message::Key { block: *told.first()? })?;
-        let opened = self.cast.server_hears(server, Message::Confirm { check: *said.first()? })?;
-        let Heard::Opened { .. } = opened.heard else { return None };
-        self.ends.slot.confirm(tmk).then_some(())?;
-        let (end, _) = self.terminal(terminal?, Message::Done)?;
+        let (terminal, said) = self.terminal(terminal, Kind::Challenge, &challenged.told)?;
+        let (server, _, _) = self.server(challenged.next, Kind::Reply, &said)?;
+        let given = self.release()?;
+        let (server, told) = self.cast.give(server, given);
+        let (terminal, said) = self.terminal(terminal?, Kind::Key, &told)?;
+        let (_, Heard::Opened { .. }, told) = self.server(server, Kind::Confirm, &said)? else {
+            return None;
+        };
+        self.ends.slot.confirm(given.tmk).then_some(())?;
+        let (end, _) = self.terminal(terminal?, Kind::Done, &told)?;
         end.is_none().then_some(())
     }
 
-    fn release(&mut self) -> Option<Tmk> {
+    fn release(&mut self) -> Option<Given> {
         let mut snapshot = self.ends.slot.read();
         for _ in 0..MAX_RELEASES {
-            match make_pending(&mut self.ends.slot, self.place, snapshot, self.cast.fault) {
-                Released::Held(tmk) => return Some(tmk),
+            match make_pending::<S>(&mut self.ends.slot, self.place, snapshot, self.cast.rules) {
+                Released::Held(given) => return Some(given),
                 Released::LookAgain(newer) => snapshot = newer,
                 Released::Refused => return None,
             }
@@ -123,13 +131,13 @@ impl Pair<'_> {
         let server = self.cast.connect(connection);
         let asked = self.cast.server_hears(server, sign_in)?;
         let Heard::SignIn { kcv } = asked.heard else { return None };
-        let tmk = self.ends.slot.keys().find(|tmk| tmk.kcv() == kcv)?;
+        let tmk = self.ends.slot.keys().find(|tmk| S::check_value(tmk.check()) == kcv)?;
         self.ends.slot.begin_sign_in(connection, tmk).then_some(())?;
-        let (server, told) = self.cast.give(asked.next, tmk);
-        let (terminal, said) = self.terminal(terminal, Message::Working { blocks: *told.first()? })?;
-        let signed_in = self.cast.server_hears(server, Message::SignInConfirm { mac: *said.first()? })?;
+        let (server, told) = self.cast.give(asked.next, Given { tmk, counter: None });
+        let (terminal, said) = self.terminal(terminal, Kind::Working, &told)?;
+        let (_, _, told) = self.server(server, Kind::SignInConfirm, &said)?;
         self.ends.slot.confirm_sign_in(connection).then_some(())?;
-        let (end, _) = self.terminal(terminal?, Message::SignedIn { mac: *signed_in.told.first()? })?;
+        let (end, _) = self.terminal(terminal?, Kind::SignedIn, &told)?;
         end.is_none().then_some(())
     }
 }

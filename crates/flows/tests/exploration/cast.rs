@@ -2,19 +2,25 @@
 //!
 //! Parts, histories and what the attacker knows are numbered, so that a state of the whole is a handful of numbers.
 
-use std::{collections::HashMap, rc::Rc};
+use std::{
+    collections::{HashMap, HashSet},
+    rc::Rc,
+};
 
 use wire::Frame;
 
 use crate::{
+    checks::Broken,
     disk::{Disk, Write},
-    faults::Fault,
-    message::{Message, Numbers, Part, PartId, Parts},
-    server::{Heard, ServerHistory},
+    faults::Rules,
+    message::{Kind, Message, Numbers, Part, PartId, Parts, Sort},
+    pad::Begun,
+    server::{Heard, Released, ServerHistory},
     state::State,
     store::Slot,
+    symbols::Symbols,
     terminal::TerminalHistory,
-    terms::{self, Connection, Eight, Place, Tmk},
+    terms::{Connection, Given, Place},
 };
 
 /// The number of a history or of what the attacker knows.
@@ -28,8 +34,8 @@ pub(crate) struct TerminalMove {
     pub(crate) next: Option<Id>,
     pub(crate) told: Vec<PartId>,
     pub(crate) write: Option<Write>,
-    /// It takes a key that no server released for this session of its own.
-    pub(crate) stale: bool,
+    /// It takes what no server made for this session of its own.
+    pub(crate) broken: Option<Broken>,
 }
 
 /// A message that a server takes, and what comes of it.
@@ -51,48 +57,58 @@ pub(crate) struct Ends {
 /// Where a connection waits that was given a TMK, and what it told.
 type Gift = (Id, Rc<Vec<PartId>>);
 
-/// What a key block that left was released for.
+/// What key blocks that left were made for: the place, and what its terminal's session began with.
+type MadeFor = (Place, Option<PartId>);
+
+/// A TMK's block that left.
 struct Release {
-    connection: Connection,
     place: Place,
-    rnd1: Eight,
+    counter: Option<u8>,
+    released: Released,
 }
 
 /// See the head of this file.
-pub(crate) struct Cast {
-    pub(crate) fault: Option<Fault>,
-    pub(crate) parts: Parts,
+pub(crate) struct Cast<S> {
+    pub(crate) rules: Rules,
+    pub(crate) parts: Parts<S>,
     terminals: Numbers<TerminalHistory>,
     servers: Numbers<ServerHistory>,
     ends: Numbers<Ends>,
     knowledge: Numbers<Vec<PartId>>,
-    /// By what is known: whether a key block in it left for somebody who had not proved AUK.
-    unproven: Vec<bool>,
+    /// By what is known: the rule that is broken by its being known.
+    broken: Vec<Option<Broken>>,
     learnt: HashMap<(Id, PartId), Id>,
+    /// TMKs' blocks that left.
     releases: HashMap<PartId, Release>,
+    /// All blocks that left.
+    made: HashMap<PartId, MadeFor>,
+    /// What terminals prove themselves to when they answer a server.
+    marks: HashSet<Vec<u8>>,
     terminal_steps: HashMap<(Id, Message), Option<Rc<TerminalMove>>>,
     server_steps: HashMap<(Id, Message), Option<Rc<ServerMove>>>,
-    gifts: HashMap<(Id, Tmk), Gift>,
+    gifts: HashMap<(Id, Given), Gift>,
     terminal_moves: HashMap<(Id, Id), Rc<Vec<Rc<TerminalMove>>>>,
     server_moves: HashMap<(Id, Id), Rc<Vec<Rc<ServerMove>>>>,
     /// Steps that the product's roles took, refused ones too.
     pub(crate) role_steps: usize,
 }
 
-impl Cast {
+impl<S: Symbols> Cast<S> {
     /// With the state at the beginning.
-    pub(crate) fn new(fault: Option<Fault>) -> (Cast, State) {
+    pub(crate) fn new(rules: Rules) -> (Cast<S>, State) {
         let (parts, own) = Parts::new();
         let mut cast = Cast {
-            fault,
+            rules,
             parts,
             terminals: Numbers::new(),
             servers: Numbers::new(),
             ends: Numbers::new(),
             knowledge: Numbers::new(),
-            unproven: Vec::new(),
+            broken: Vec::new(),
             learnt: HashMap::new(),
             releases: HashMap::new(),
+            made: HashMap::new(),
+            marks: HashSet::new(),
             terminal_steps: HashMap::new(),
             server_steps: HashMap::new(),
             gifts: HashMap::new(),
@@ -132,14 +148,27 @@ impl Cast {
         parts.sort_unstable();
         let (known, new) = self.knowledge.of(parts);
         if new {
-            let parts = Rc::clone(self.knowledge.get(known));
-            let unproven = parts.iter().filter_map(|part| self.releases.get(part)).any(|release| {
-                let answered = Part::Answered(release.place.terminal, terms::rnd2(release.connection));
-                !parts.iter().any(|part| *self.parts.get(*part) == answered)
-            });
-            self.unproven.push(unproven);
+            let broken = self.broken_by_knowing(&Rc::clone(self.knowledge.get(known)));
+            self.broken.push(broken);
         }
         known
+    }
+
+    fn broken_by_knowing(&mut self, parts: &[PartId]) -> Option<Broken> {
+        let mut counters = HashSet::new();
+        for Release { place, counter, released } in parts.iter().filter_map(|part| self.releases.get(part)) {
+            let proved = Part::proved(place.terminal, &released.mark);
+            if !parts.iter().any(|part| *self.parts.get(*part) == proved) {
+                return Some(Broken::UnprovenPeer);
+            }
+            if released.read_later {
+                return Some(Broken::ReadLater);
+            }
+            if counter.is_some_and(|counter| !counters.insert((*place, counter))) {
+                return Some(Broken::CounterTwice);
+            }
+        }
+        None
     }
 
     /// What the attacker knows when it has seen these parts too.
@@ -158,51 +187,49 @@ impl Cast {
         })
     }
 
-    /// Whether a key block left for somebody who had not proved AUK.
-    pub(crate) fn is_unproven(&self, known: Id) -> bool {
-        self.unproven[known as usize]
+    /// The rule that is broken by this being known.
+    pub(crate) fn broken(&self, known: Id) -> Option<Broken> {
+        self.broken[known as usize]
     }
 
-    fn known(&self, known: Id, wanted: fn(&Part) -> bool) -> Vec<PartId> {
+    /// Whether this terminal's PIN pad has proved itself to what this mark names, as far as anybody saw.
+    pub(crate) fn has_proved(&mut self, known: Id, terminal: u8, mark: &[u8]) -> bool {
+        let proved = self.parts.number(Part::proved(terminal, mark));
+        self.knowledge.get(known).binary_search(&proved).is_ok()
+    }
+
+    /// Every message of known parts that is of this kind, whoever its parts were made for.
+    fn composed(&self, kind: Kind, place: Option<Place>, known: Id) -> Vec<Message> {
         let known = self.knowledge.get(known);
-        known.iter().copied().filter(|part| wanted(self.parts.get(*part))).collect()
+        let of = |sort: Sort| known.iter().copied().filter(move |part| self.parts.get(*part).sort == sort);
+        match *S::sorts(kind) {
+            [] => vec![Message::new(kind, place, &[])],
+            [one] => of(one).map(|part| Message::new(kind, place, &[part])).collect(),
+            [one, other] => {
+                let with = |part| of(other).map(move |other| Message::new(kind, place, &[part, other]));
+                of(one).flat_map(with).collect()
+            }
+            _ => panic!("no message has more parts"),
+        }
     }
 
-    /// Every message of one known part, of every type, whoever it was made for: all but the first messages of a
-    /// connection, and TK_CHALLENGE, which has two parts and is put together where one is waited for.
+    /// Every message of known parts that anybody may be given who waits for more.
     fn anything(&self, known: Id) -> Vec<Message> {
-        let parts = self.knowledge.get(known).iter().copied();
-        let of = |part: PartId| match self.parts.get(part) {
-            Part::Answer(_) => vec![Message::Reply { crnd2: part }],
-            Part::Block(_) => vec![Message::Key { block: part }],
-            Part::Check(_) => vec![Message::Confirm { check: part }],
-            Part::Working(_) => vec![Message::Working { blocks: part }],
-            Part::Mac(_) => vec![Message::SignInConfirm { mac: part }, Message::SignedIn { mac: part }],
-            Part::Random(_) | Part::Answered(..) => Vec::new(),
-        };
-        parts.flat_map(of).chain([Message::Done]).collect()
+        Kind::ANYWHERE.into_iter().flat_map(|kind| self.composed(kind, None, known)).collect()
     }
 
     /// A terminal begins a session.
-    pub(crate) fn begin(
-        &mut self,
-        place: Place,
-        session: u8,
-        with: Option<(Tmk, bool)>,
-    ) -> (Id, Message, Vec<PartId>) {
-        let history = TerminalHistory { place, session, sign_in_with: with, heard: Vec::new() };
-        let told = self.parts.of_frame(&history.first(self.fault));
-        let message = match told[..] {
-            [rnd1] => Message::Hello { place, rnd1 },
-            [rnd1, check] => Message::SignIn { place, rnd1, check },
-            _ => panic!("no terminal begins so"),
-        };
+    pub(crate) fn begin(&mut self, begun: Begun) -> (Id, Message, Vec<PartId>) {
+        let history = TerminalHistory::new(begun);
+        let told = self.parts.of_frame(&history.first::<S>(self.rules));
+        let kind = if begun.sign_in_with.is_some() { Kind::SignIn } else { Kind::Hello };
+        let message = Message::new(kind, Some(begun.place), &told);
         (self.terminals.of(history).0, message, told)
     }
 
     /// The place that a terminal's session is about.
     pub(crate) fn place_of_terminal(&self, history: Id) -> Place {
-        self.terminals.get(history).place
+        self.terminals.get(history).begun.place
     }
 
     /// Every message of known parts that this terminal takes.
@@ -212,10 +239,8 @@ impl Cast {
         }
         let waits = Rc::clone(self.terminals.get(history));
         let mut messages = self.anything(known);
-        if waits.sign_in_with.is_none() && waits.heard.is_empty() {
-            let (answers, randoms) = (self.known(known, is_answer), self.known(known, is_random));
-            let with = |crnd1| randoms.iter().map(move |rnd2| Message::Challenge { crnd1, rnd2: *rnd2 });
-            messages.extend(answers.into_iter().flat_map(with));
+        if waits.begun.sign_in_with.is_none() && waits.heard.is_empty() {
+            messages.extend(self.composed(Kind::Challenge, None, known));
         }
         let moves: Vec<_> = messages.into_iter().filter_map(|m| self.terminal_hears(history, m)).collect();
         let moves = Rc::new(moves);
@@ -230,23 +255,26 @@ impl Cast {
         }
         self.role_steps += 1;
         let waits = Rc::clone(self.terminals.get(history));
-        let step = waits.hear(&self.parts, self.fault, &self.parts.frame(message)).map(|step| {
+        let step = waits.hear(&self.parts, self.rules, &self.parts.frame(message)).map(|step| {
             let mut told = Vec::new();
-            if let Some(rnd2) = step.answered {
-                told.push(self.parts.number(Part::Answered(waits.place.terminal, rnd2)));
+            if let Some(mark) = &step.proved {
+                told.push(self.parts.number(Part::proved(waits.begun.place.terminal, mark)));
             }
             told.extend(step.said.iter().flat_map(|frame| self.parts.of_frame(frame)));
-            let mut next = TerminalHistory::clone(&waits);
-            next.heard.push(message);
-            let next = (!step.finished).then(|| self.terminals.of(next).0);
-            let stale = match message {
-                Message::Key { block } => {
-                    let rnd1 = terms::rnd1(waits.place.terminal, waits.session);
-                    self.releases.get(&block).is_none_or(|r| (r.place, r.rnd1) != (waits.place, rnd1))
+            let next = (!step.finished).then(|| self.terminals.of(waits.and(message)).0);
+            let broken = match message.kind {
+                Kind::Challenge if S::CHALLENGE_IS_BOUND => {
+                    let said = step.proved.is_some_and(|mark| self.marks.contains(&mark));
+                    (!said).then_some(Broken::FalseServer)
                 }
-                _ => false,
+                Kind::Key | Kind::Working => {
+                    let began = self.parts.of_frame(&waits.first::<S>(self.rules)).first().copied();
+                    let made = message.parts[0].and_then(|block| self.made.get(&block));
+                    (made != Some(&(waits.begun.place, began))).then_some(Broken::StaleKey)
+                }
+                _ => None,
             };
-            Rc::new(TerminalMove { message, next, told, write: step.write, stale })
+            Rc::new(TerminalMove { message, next, told, write: step.write, broken })
         });
         self.terminal_steps.insert((history, message), step.clone());
         step
@@ -271,21 +299,19 @@ impl Cast {
         places: &[Place],
         known: Id,
     ) -> Vec<Rc<ServerMove>> {
-        let (randoms, checks) = (self.known(known, is_random), self.known(known, is_check));
-        let mut messages = Vec::new();
-        for place in places.iter().copied() {
-            for rnd1 in randoms.iter().copied() {
-                messages.push(Message::Hello { place, rnd1 });
-                messages.extend(checks.iter().map(|check| Message::SignIn { place, rnd1, check: *check }));
-            }
-        }
+        let kinds = |place| [(Kind::Hello, place), (Kind::SignIn, place)];
+        let messages: Vec<_> = places
+            .iter()
+            .flat_map(|place| kinds(Some(*place)))
+            .flat_map(|(kind, place)| self.composed(kind, place, known))
+            .collect();
         let history = self.connect(connection);
         messages.into_iter().filter_map(|message| self.server_hears(history, message)).collect()
     }
 
     /// A connection on which nothing was said yet.
     pub(crate) fn connect(&mut self, connection: Connection) -> Id {
-        self.servers.of(ServerHistory { connection, heard: Vec::new(), given: None }).0
+        self.servers.of(ServerHistory::new(connection)).0
     }
 
     /// Gives a message to a connection: `None` when role or HSM refuse.
@@ -295,58 +321,47 @@ impl Cast {
         }
         self.role_steps += 1;
         let waits = Rc::clone(self.servers.get(history));
-        let step = waits.hear(&self.parts, self.fault, &self.parts.frame(message)).map(|heard| {
-            let mut next = ServerHistory::clone(&waits);
-            next.heard.push(message);
+        let frame = self.parts.frame(message);
+        let step = waits.hear(&self.parts, self.rules, &frame).map(|heard| {
             let said: Option<&Frame> = match &heard {
-                Heard::Hello { said } => Some(said),
+                Heard::Hello { said } => {
+                    self.marks.extend(waits.mark::<S>(self.rules, &frame));
+                    Some(said)
+                }
                 Heard::Opened { done } | Heard::SignedIn { done } => Some(done),
                 Heard::Proven | Heard::SignIn { .. } => None,
             };
             let told = said.map(|frame| self.parts.of_frame(frame)).unwrap_or_default();
-            Rc::new(ServerMove { message, next: self.servers.of(next).0, heard, told })
+            let next = self.servers.of(waits.and(message)).0;
+            Rc::new(ServerMove { message, next, heard, told })
         });
         self.server_steps.insert((history, message), step.clone());
         step
     }
 
     /// HSM and store have this TMK for a connection that waits for it: what it says, and where it waits then.
-    pub(crate) fn give(&mut self, history: Id, tmk: Tmk) -> Gift {
-        if let Some(gift) = self.gifts.get(&(history, tmk)) {
+    pub(crate) fn give(&mut self, history: Id, given: Given) -> Gift {
+        if let Some(gift) = self.gifts.get(&(history, given)) {
             return gift.clone();
         }
         self.role_steps += 1;
         let waits = Rc::clone(self.servers.get(history));
-        let told = self.parts.of_frame(&waits.said_with(&self.parts, tmk));
-        if let Message::Hello { .. } = waits.heard[0] {
-            let (place, rnd1) = waits.asked(&self.parts);
-            self.releases.insert(told[0], Release { connection: waits.connection, place, rnd1 });
+        let (frame, released) = waits.said_with(&self.parts, self.rules, given);
+        let told = self.parts.of_frame(&frame);
+        let (place, ..) = self.about(history);
+        self.made.insert(told[0], (place, waits.heard[0].parts[0]));
+        if let Some(released) = released {
+            self.releases.insert(told[0], Release { place, counter: given.counter, released });
         }
-        let mut next = ServerHistory::clone(&waits);
-        next.given = Some(tmk);
-        let gift = (self.servers.of(next).0, Rc::new(told));
-        self.gifts.insert((history, tmk), gift.clone());
+        let gift = (self.servers.of(waits.with(given)).0, Rc::new(told));
+        self.gifts.insert((history, given), gift.clone());
         gift
     }
 
     /// The place that this connection is about, and the key that it gave.
-    pub(crate) fn about(&self, history: Id) -> (Place, Option<Tmk>, Connection) {
+    pub(crate) fn about(&self, history: Id) -> (Place, Option<Given>, Connection) {
         let waits = self.servers.get(history);
-        let (Message::Hello { place, .. } | Message::SignIn { place, .. }) = waits.heard[0] else {
-            panic!("no connection begins so")
-        };
-        (place, waits.given, waits.connection)
+        let place = waits.heard.first().and_then(|first| first.place);
+        (place.unwrap(), waits.given, waits.connection)
     }
-}
-
-fn is_random(part: &Part) -> bool {
-    matches!(part, Part::Random(_))
-}
-
-fn is_answer(part: &Part) -> bool {
-    matches!(part, Part::Answer(_))
-}
-
-fn is_check(part: &Part) -> bool {
-    matches!(part, Part::Check(_))
 }

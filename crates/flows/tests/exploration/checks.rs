@@ -4,7 +4,8 @@ use crate::{
     alone::Alone,
     cast::{Cast, Ends},
     state::{Bounds, State},
-    terms::Place,
+    symbols::Symbols,
+    terms::{self, Place},
 };
 
 /// A rule that a state breaks.
@@ -14,35 +15,60 @@ pub(crate) enum Broken {
     NoCommonKey,
     /// They have one, and yet cannot sign in with it.
     CommonKeyDoesNotWork,
-    /// A TMK's block left for somebody who had not proved AUK.
+    /// A TMK's block left for somebody who had not proved AUK, or working keys are in use that their terminal has not
+    /// confirmed.
     UnprovenPeer,
+    /// A terminal proved itself to somebody who is no server.
+    FalseServer,
+    /// Who learns TK later reads a TMK that was recorded.
+    ReadLater,
+    /// Two frames with a TMK for one slot have the same load counter.
+    CounterTwice,
+    /// A terminal took a key with a load counter that is not above the last one.
+    CounterBack,
+    /// The terminal gave up its old key, and no server has heard that it has the new one.
+    GivenUpEarly,
     /// Two terminals share a key.
     SharedKey,
     /// A slot has two pending keys.
     TwoPending,
-    /// A terminal took a key that no server released for its session.
+    /// A terminal took a key, or working keys, that no server made for its session.
     StaleKey,
     /// Two honest parties left alone cannot finish a download and sign in with what it brought.
     CannotFinish,
 }
 
 /// The first rule that this state breaks.
-pub(crate) fn broken(cast: &mut Cast, alone: &mut Alone, bounds: &Bounds, state: &State) -> Option<Broken> {
-    if cast.is_unproven(state.known) {
-        return Some(Broken::UnprovenPeer);
+pub(crate) fn broken<S: Symbols>(
+    cast: &mut Cast<S>,
+    alone: &mut Alone,
+    bounds: &Bounds,
+    state: &State,
+) -> Option<Broken> {
+    if let Some(broken) = cast.broken(state.known) {
+        return Some(broken);
     }
     if shares_a_key(cast, state) {
         return Some(Broken::SharedKey);
     }
-    let places = bounds.places();
-    places.into_iter().find_map(|place| alone.remembered(cast, place, state.ends(place), broken_at))
+    bounds.places().into_iter().find_map(|place| {
+        if let Some(keys) = cast.ends(state.ends(place)).slot.working
+            && !cast.has_proved(state.known, place.terminal, &terms::sign_in_mark(keys))
+        {
+            return Some(Broken::UnprovenPeer);
+        }
+        alone.remembered(cast, place, state.ends(place), broken_at)
+    })
 }
 
 /// The first rule that the two ends of a slot break: it depends on nothing but what they keep.
-fn broken_at(cast: &mut Cast, place: Place, ends: Ends) -> Option<Broken> {
+fn broken_at<S: Symbols>(cast: &mut Cast<S>, place: Place, ends: Ends) -> Option<Broken> {
     let Ends { disk, slot } = ends;
     if slot.pending.iter().flatten().count() > 1 {
         return Some(Broken::TwoPending);
+    }
+    if S::DONE_IS_PROVEN && disk.done && slot.pending.iter().flatten().any(|tmk| Some(*tmk) == disk.current) {
+        return Some(Broken::GivenUpEarly);
     }
     if !Alone::finishes(cast, place, ends) {
         return Some(Broken::CannotFinish);
@@ -58,7 +84,7 @@ fn broken_at(cast: &mut Cast, place: Place, ends: Ends) -> Option<Broken> {
     None
 }
 
-fn shares_a_key(cast: &Cast, state: &State) -> bool {
+fn shares_a_key<S: Symbols>(cast: &Cast<S>, state: &State) -> bool {
     let [first, second] = state.ends;
     let keys = |number| cast.ends(number).disk.keys().collect::<Vec<_>>();
     let second: Vec<_> = second.into_iter().flat_map(keys).collect();

@@ -2,12 +2,15 @@
 
 use crate::{
     cast::{Cast, Id, ServerMove},
-    faults::Fault,
+    checks::Broken,
+    faults::{Fault, Rules},
     message::{Message, PartId},
+    pad::Begun,
     server::Heard,
     state::{Bounds, Conn, State},
     store::{Put, Slot, Snapshot},
-    terms::{Connection, Place, Tmk},
+    symbols::Symbols,
+    terms::{Connection, Given, Place, Tmk},
 };
 
 /// What happened, for people.
@@ -38,12 +41,12 @@ pub(crate) enum Action {
 pub(crate) struct Next {
     pub(crate) action: Action,
     pub(crate) state: State,
-    /// A terminal took a key that was not released for its session.
-    pub(crate) stale: bool,
+    /// The rule that the way here breaks.
+    pub(crate) broken: Option<Broken>,
 }
 
 /// Every state that may follow this one.
-pub(crate) fn all(cast: &mut Cast, bounds: &Bounds, from: State) -> Vec<Next> {
+pub(crate) fn all<S: Symbols>(cast: &mut Cast<S>, bounds: &Bounds, from: State) -> Vec<Next> {
     let mut moves = Moves { cast, bounds, from, next: Vec::new() };
     for terminal in 0..bounds.terminals {
         moves.terminal_begins(terminal);
@@ -58,17 +61,17 @@ pub(crate) fn all(cast: &mut Cast, bounds: &Bounds, from: State) -> Vec<Next> {
 }
 
 /// What may follow a state, as it is gathered.
-struct Moves<'a> {
-    cast: &'a mut Cast,
+struct Moves<'a, S> {
+    cast: &'a mut Cast<S>,
     bounds: &'a Bounds,
     from: State,
     next: Vec<Next>,
 }
 
-impl Moves<'_> {
+impl<S: Symbols> Moves<'_, S> {
     fn push(&mut self, action: Action, mut state: State) {
         state.connections.sort_unstable();
-        self.next.push(Next { action, state, stale: false });
+        self.next.push(Next { action, state, broken: None });
     }
 
     /// The state from which a side has crashed, if it still may.
@@ -101,7 +104,8 @@ impl Moves<'_> {
     fn begin(&mut self, place: Place, with: Option<(Tmk, bool)>, begun: [u8; 2], action: Action) {
         let at = usize::from(place.terminal);
         let session = self.from.begun[at].iter().sum();
-        let (history, _, told) = self.cast.begin(place, session, with);
+        let counter = self.cast.ends(self.from.ends(place)).disk.counter;
+        let (history, _, told) = self.cast.begin(Begun { place, session, sign_in_with: with, counter });
         let mut state = self.from;
         state.sessions[at] = Some(history);
         state.begun[at] = begun;
@@ -117,30 +121,34 @@ impl Moves<'_> {
             self.push(Action::TerminalCrashes(terminal), state);
         }
         for step in self.cast.terminal_moves(history, self.from.known).iter() {
-            let mut state = self.from;
+            let (mut state, mut broken) = (self.from, step.broken);
             if let Some(write) = step.write {
-                let place = self.cast.place_of_terminal(history);
-                let fault = self.bounds.fault;
-                self.cast.change(&mut state, place, |ends| ends.disk.write(write, fault));
+                let (place, rules) = (self.cast.place_of_terminal(history), self.bounds.rules);
+                let back = self.cast.change(&mut state, place, |ends| {
+                    let last = ends.disk.counter;
+                    ends.disk.write(write, rules);
+                    write.counter().is_some_and(|counter| counter <= last)
+                });
+                broken = broken.or(back.then_some(Broken::CounterBack));
             }
             if let Some(mut state) = self.crashed(state) {
                 state.sessions[at] = None;
                 let action = Action::TerminalTakesAndCrashes(terminal, step.message);
-                self.next.push(Next { action, state, stale: step.stale });
+                self.next.push(Next { action, state, broken });
             }
             state.sessions[at] = step.next;
             state.known = self.cast.learn(state.known, &step.told);
             let action = Action::TerminalTakes(terminal, step.message);
-            self.next.push(Next { action, state, stale: step.stale });
+            self.next.push(Next { action, state, broken });
         }
     }
 
     fn store_drops(&mut self, terminal: u8) {
         if self.from.drops < self.bounds.drops {
-            let (mut state, fault) = (self.from, self.bounds.fault);
+            let (mut state, rules) = (self.from, self.bounds.rules);
             state.drops += 1;
             for place in self.bounds.places().into_iter().filter(|place| place.terminal == terminal) {
-                self.cast.change(&mut state, place, |ends| ends.slot.drop_pending(fault));
+                self.cast.change(&mut state, place, |ends| ends.slot.drop_pending(rules));
             }
             self.push(Action::DropPending(terminal), state);
         }
@@ -204,12 +212,12 @@ impl Moves<'_> {
             Heard::Hello { .. } => Conn::Hears(step.next),
             Heard::Proven => Conn::Releases(step.next, slot.read()),
             Heard::SignIn { kcv } => {
-                let tmk = slot.keys().find(|tmk| tmk.kcv() == kcv)?;
+                let tmk = slot.keys().find(|tmk| S::check_value(tmk.check()) == kcv)?;
                 Conn::Offers(step.next, tmk)
             }
             Heard::Opened { .. } => {
-                let given = given?;
-                self.cast.change(&mut state, place, |ends| ends.slot.confirm(given)).then_some(Conn::None)?
+                let Given { tmk, .. } = given?;
+                self.cast.change(&mut state, place, |ends| ends.slot.confirm(tmk)).then_some(Conn::None)?
             }
             Heard::SignedIn { .. } => self
                 .cast
@@ -226,11 +234,11 @@ impl Moves<'_> {
     /// it as sent again; or the slot has changed, and it looks again.
     fn releases(&mut self, at: usize, history: Id, snapshot: Snapshot) {
         let (place, _, connection) = self.cast.about(history);
-        let (mut state, fault) = (self.from, self.bounds.fault);
-        match self.cast.change(&mut state, place, |ends| make_pending(&mut ends.slot, place, snapshot, fault))
-        {
-            Released::Held(tmk) => {
-                let (next, told) = self.cast.give(history, tmk);
+        let (mut state, rules) = (self.from, self.bounds.rules);
+        let release = |slot: &mut Slot| make_pending::<S>(slot, place, snapshot, rules);
+        match self.cast.change(&mut state, place, |ends| release(&mut ends.slot)) {
+            Released::Held(given) => {
+                let (next, told) = self.cast.give(history, given);
                 self.answers(state, at, connection, (next, &told));
             }
             Released::LookAgain(newer) => {
@@ -245,7 +253,7 @@ impl Moves<'_> {
         let (place, _, connection) = self.cast.about(history);
         let mut state = self.from;
         if self.cast.change(&mut state, place, |ends| ends.slot.begin_sign_in(connection, tmk)) {
-            let (next, told) = self.cast.give(history, tmk);
+            let (next, told) = self.cast.give(history, Given { tmk, counter: None });
             self.answers(state, at, connection, (next, &told));
         }
     }
@@ -269,36 +277,38 @@ impl Moves<'_> {
 
 /// What came of a round.
 pub(crate) enum Released {
-    Held(Tmk),
+    Held(Given),
     LookAgain(Snapshot),
     Refused,
 }
 
-/// `make_pending` of the server's `slots`, after the HSM's `ReleaseTmk`. The HSM makes the key whose check value is the
-/// most likely to clash: the smallest that it was not told to avoid.
-pub(crate) fn make_pending(
+/// `make_pending` of the server's `slots`, after the HSM's release. The HSM makes the key whose check value is the most
+/// likely to clash: the smallest that it was not told to avoid.
+pub(crate) fn make_pending<S: Symbols>(
     slot: &mut Slot,
     place: Place,
     snapshot: Snapshot,
-    fault: Option<Fault>,
+    rules: Rules,
 ) -> Released {
-    if let Some(pending) = snapshot.pending
-        && fault != Some(Fault::TwoPending)
+    let counter = S::next_counter(snapshot.counter);
+    if let Some(tmk) = snapshot.pending
+        && !rules.has(Fault::TwoPending)
     {
-        return match slot.resend(pending) {
-            _ if fault == Some(Fault::NoResend) => Released::Refused,
-            true => Released::Held(pending),
+        let given = Given { tmk, counter };
+        return match slot.resend(given, rules) {
+            _ if rules.has(Fault::NoResend) => Released::Refused,
+            true => Released::Held(given),
             false => Released::LookAgain(slot.read()),
         };
     }
-    let shared = fault == Some(Fault::SharedCheckValues);
+    let shared = rules.has(Fault::SharedCheckValues);
     for check in 0..8 {
         if snapshot.avoid & (1 << check) != 0 && !shared {
             continue;
         }
-        match slot.put_pending(place, check, fault) {
-            Put::Stored(tmk) => return Released::Held(tmk),
-            Put::Lost(first) => return Released::LookAgain(Snapshot { pending: Some(first), ..snapshot }),
+        match slot.put_pending(place, check, counter, rules) {
+            Put::Stored(tmk) => return Released::Held(Given { tmk, counter }),
+            Put::Lost | Put::CounterTaken => return Released::LookAgain(slot.read()),
             Put::SameCheckValue => {}
         }
     }

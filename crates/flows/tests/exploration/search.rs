@@ -11,6 +11,7 @@ use crate::{
     checks::{self, Broken},
     moves::{self, Action},
     state::Bounds,
+    symbols::Symbols,
 };
 
 /// What an exploration found.
@@ -35,9 +36,9 @@ struct Way {
 }
 
 /// Explores everything within the bounds, or up to the first broken rule.
-pub(crate) fn explore(bounds: &Bounds) -> Explored {
+pub(crate) fn explore<S: Symbols>(bounds: &Bounds) -> Explored {
     let start = Instant::now();
-    let (mut cast, first) = Cast::new(bounds.fault);
+    let (mut cast, first) = Cast::<S>::new(bounds.rules);
     let mut alone = Alone::default();
     let mut ways = vec![Way { from: 0, depth: 0, action: None }];
     let mut seen = HashMap::from([(first, 0_u32)]);
@@ -50,16 +51,12 @@ pub(crate) fn explore(bounds: &Bounds) -> Explored {
             let to = u32::try_from(ways.len()).unwrap();
             match seen.entry(next.state) {
                 // How it was reached breaks no rule: it was checked already.
-                Entry::Occupied(_) if !next.stale => continue,
+                Entry::Occupied(_) if next.broken.is_none() => continue,
                 Entry::Occupied(_) => {}
                 Entry::Vacant(place) => drop(place.insert(to)),
             }
             ways.push(Way { from: number, depth, action: Some(next.action) });
-            let rule = if next.stale {
-                Some(Broken::StaleKey)
-            } else {
-                checks::broken(&mut cast, &mut alone, bounds, &next.state)
-            };
+            let rule = next.broken.or_else(|| checks::broken(&mut cast, &mut alone, bounds, &next.state));
             if let Some(rule) = rule.filter(|rule| Some(*rule) != bounds.excused) {
                 broken = Some((rule, trace(&ways, to)));
                 break 'states;

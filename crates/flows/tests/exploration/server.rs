@@ -1,17 +1,14 @@
 //! The server's roles of a download and a sign-in, rebuilt from what they heard and were given, with the HSM's answers
 //! as the product's driver asks for them (`kms::download` and `host::working_keys` of the server).
 
-use keyferry_flows::{
-    Transcript,
-    sign_in::{host, messages::Mac},
-    tmk_download::kms::{self, Confirm},
-};
+use keyferry_flows::{Transcript, sign_in::host, tmk_download::kms};
 use wire::{Frame, Kcv, MessageType};
 
 use crate::{
-    faults::Fault,
+    faults::{Fault, Rules},
     message::{Message, Parts},
-    terms::{self, Connection, Eight, Place, Tmk, Word},
+    symbols::Symbols,
+    terms::{self, Connection, Given, Place, Word},
 };
 
 /// All that a connection depends on.
@@ -21,20 +18,20 @@ pub(crate) struct ServerHistory {
     /// What it took, in order.
     pub(crate) heard: Vec<Message>,
     /// The TMK that it releases, or with which the terminal signs in, once store and HSM have said so.
-    pub(crate) given: Option<Tmk>,
+    pub(crate) given: Option<Given>,
 }
 
 /// The product's state of the role, by what it waits for.
-enum Role {
-    Reply(kms::ExpectReply),
+enum Role<S: Symbols> {
+    Reply(kms::ExpectReply<S>, S::Run),
     /// The HSM and the store.
-    Release(kms::Reply),
-    Confirm(kms::ExpectConfirm),
+    Release(kms::Reply<S>, S::Run),
+    Confirm(kms::ExpectConfirm<S>, S::Run, Given),
     /// The HSM and the store.
-    Offer(host::SignIn),
+    Offer(host::SignIn<S>),
     SignInConfirm {
-        role: host::ExpectConfirm,
-        rnd1: Eight,
+        role: host::ExpectConfirm<S>,
+        fresh: S::Fresh,
     },
 }
 
@@ -43,9 +40,9 @@ enum Role {
 pub(crate) enum Heard {
     /// TK_HELLO: answered by TK_CHALLENGE.
     Hello { said: Frame },
-    /// TK_REPLY with a right Crnd2: a key is to be released now.
+    /// TK_REPLY with a right proof: a key is to be released now.
     Proven,
-    /// KEY_CONFIRM with the right check value: the store is to confirm, then DONE may leave.
+    /// KEY_CONFIRM that is right: the store is to confirm, then DONE may leave.
     Opened { done: Frame },
     /// SIGN_IN: the store is to look for the TMK with this check value.
     SignIn { kcv: Kcv },
@@ -53,106 +50,128 @@ pub(crate) enum Heard {
     SignedIn { done: Frame },
 }
 
+/// What a TMK's block was released for.
+pub(crate) struct Released {
+    /// Where its terminal must have proved itself.
+    pub(crate) mark: Vec<u8>,
+    /// See [`Symbols::is_read_later`].
+    pub(crate) read_later: bool,
+}
+
 impl ServerHistory {
+    pub(crate) fn new(connection: Connection) -> ServerHistory {
+        ServerHistory { connection, heard: Vec::new(), given: None }
+    }
+
+    /// The same, and then this.
+    pub(crate) fn and(&self, message: Message) -> ServerHistory {
+        let heard = self.heard.iter().copied().chain([message]).collect();
+        ServerHistory { heard, ..*self }
+    }
+
+    /// The same, and then this was given.
+    pub(crate) fn with(&self, given: Given) -> ServerHistory {
+        ServerHistory { heard: self.heard.clone(), given: Some(given), ..*self }
+    }
+
     /// Gives the next message to the role: `None` when it, or the HSM, refuses.
-    pub(crate) fn hear(&self, parts: &Parts, fault: Option<Fault>, frame: &Frame) -> Option<Heard> {
+    pub(crate) fn hear<S: Symbols>(&self, parts: &Parts<S>, rules: Rules, frame: &Frame) -> Option<Heard> {
         if self.heard.is_empty() {
-            return self.first(frame).map(|(_, heard)| heard);
+            return self.first::<S>(rules, frame).map(|(_, heard)| heard);
         }
-        match self.role(parts) {
-            Role::Reply(role) => {
+        match self.role(parts, rules) {
+            Role::Reply(role, run) => {
                 let reply = role.on_frame(frame).ok()?;
-                let place = place(reply.device(), reply.slot().index());
-                let right = reply.crnd2() == terms::answer(place.terminal, terms::rnd2(self.connection));
-                (right || fault == Some(Fault::ReleaseWithoutProof)).then_some(Heard::Proven)
+                let right = S::is_proven(&run, &reply);
+                (right || rules.has(Fault::ReleaseWithoutProof)).then_some(Heard::Proven)
             }
-            Role::Confirm(role) => match role.on_frame(frame).ok()?.compare() {
-                Confirm::Opened(confirmed) => Some(Heard::Opened { done: confirmed.done().unwrap() }),
-                Confirm::WrongCheckValue(_) => None,
-            },
-            Role::SignInConfirm { role, rnd1 } => {
+            Role::Confirm(role, run, given) => {
+                let told = role.on_frame(frame).ok()?;
+                let done = S::done(&run, told, given.tmk, !rules.has(Fault::AnyReceipt))?;
+                Some(Heard::Opened { done })
+            }
+            Role::SignInConfirm { role, fresh } => {
                 let confirm = role.on_frame(frame).ok()?;
-                if confirm.mac().0 != terms::mac(Word::Ok, self.connection, rnd1) {
+                let right = S::mac(Word::Ok, self.connection, fresh);
+                if confirm.mac().as_ref() != right.as_ref() && !rules.has(Fault::SignInWithoutProof) {
                     return None;
                 }
-                let done = confirm.done(Mac(terms::mac(Word::Done, self.connection, rnd1))).unwrap();
+                let done = confirm.done(S::mac(Word::Done, self.connection, fresh)).unwrap();
                 Some(Heard::SignedIn { done })
             }
-            Role::Release(_) | Role::Offer(_) => panic!("nothing is read while HSM and store are asked"),
+            Role::Release(..) | Role::Offer(_) => panic!("nothing is read while HSM and store are asked"),
         }
     }
 
-    /// What the role says once it has what HSM and store give: TK_KEY or WORKING_KEYS.
-    pub(crate) fn said_with(&self, parts: &Parts, given: Tmk) -> Frame {
-        give(self.role(parts), self.connection, given).0
-    }
-
-    /// The place that the first message named, and its Rnd1.
-    pub(crate) fn asked(&self, parts: &Parts) -> (Place, Eight) {
-        let first = parts.frame(self.heard[0]);
-        match self.first(&first).unwrap().0 {
-            Role::Offer(role) => (place(role.device(), role.slot().index()), role.rnd1()),
-            _ => {
-                let hello = kms::ExpectHello::new().on_frame(&first).unwrap();
-                (place(hello.device(), hello.slot().index()), hello.rnd1())
+    /// What the role says once it has what HSM and store give: TK_KEY or WORKING_KEYS, and what a TMK was released for.
+    pub(crate) fn said_with<S: Symbols>(&self, parts: &Parts<S>, rules: Rules, given: Given) -> (Frame, Option<Released>) {
+        let role = self.role(parts, rules);
+        let released = match &role {
+            Role::Release(_, run) => {
+                Some(Released { mark: S::mark(run), read_later: S::is_read_later(run) })
             }
+            _ => None,
+        };
+        (give(role, self.connection, given).0, released)
+    }
+
+    /// What a terminal that answers this TK_CHALLENGE proves itself to.
+    pub(crate) fn mark<S: Symbols>(&self, rules: Rules, hello: &Frame) -> Option<Vec<u8>> {
+        match self.first::<S>(rules, hello)?.0 {
+            Role::Reply(_, run) => Some(S::mark(&run)),
+            _ => None,
         }
     }
 
-    fn role(&self, parts: &Parts) -> Role {
+    fn role<S: Symbols>(&self, parts: &Parts<S>, rules: Rules) -> Role<S> {
         let (first, rest) = self.heard.split_first().unwrap();
         // It took these messages before, and is pure: it takes them again.
-        let mut role = self.first(&parts.frame(*first)).unwrap().0;
-        if let (Role::Reply(expect), Some(reply)) = (role, rest.first()) {
-            role = Role::Release(expect.on_frame(&parts.frame(*reply)).unwrap());
-        } else {
-            role = self.first(&parts.frame(*first)).unwrap().0;
-        }
+        let role = match (self.first(rules, &parts.frame(*first)).unwrap().0, rest.first()) {
+            (Role::Reply(expect, run), Some(reply)) => {
+                Role::Release(expect.on_frame(&parts.frame(*reply)).unwrap(), run)
+            }
+            (role, _) => role,
+        };
         match self.given {
             Some(given) => give(role, self.connection, given).1,
             None => role,
         }
     }
 
-    fn first(&self, frame: &Frame) -> Option<(Role, Heard)> {
+    fn first<S: Symbols>(&self, rules: Rules, frame: &Frame) -> Option<(Role<S>, Heard)> {
         match frame.kind().ok()? {
             MessageType::SignIn => {
-                let role = host::ExpectSignIn::new().on_frame(frame).ok()?;
+                let role = host::ExpectSignIn::new().on_frame_of::<S>(frame).ok()?;
                 let heard = Heard::SignIn { kcv: role.kcv() };
                 Some((Role::Offer(role), heard))
             }
             _ => {
-                let hello = kms::ExpectHello::new().on_frame(frame).ok()?;
-                let crnd1 = terms::answer(terms::terminal(hello.device()), hello.rnd1());
-                let (said, role) = hello.challenge(crnd1, terms::rnd2(self.connection)).unwrap();
-                Some((Role::Reply(role), Heard::Hello { said }))
+                let hello = kms::ExpectHello::new().on_frame_of::<S>(frame).ok()?;
+                let (said, role, run) = S::challenge(hello, self.connection, rules);
+                Some((Role::Reply(role, run), Heard::Hello { said }))
             }
         }
     }
 }
 
-fn place(device: &wire::Device, slot: u8) -> Place {
-    Place { terminal: terms::terminal(device), slot }
-}
-
 /// Hands the role what the HSM made with this TMK.
-fn give(role: Role, connection: Connection, tmk: Tmk) -> (Frame, Role) {
+fn give<S: Symbols>(role: Role<S>, connection: Connection, given: Given) -> (Frame, Role<S>) {
     match role {
-        Role::Release(reply) => {
-            let place = place(reply.device(), reply.slot().index());
-            let block = terms::tmk_block(place.terminal, place, reply.context(), tmk);
-            let (frame, role) = reply.deliver(&block, tmk.kcv()).unwrap();
-            (frame, Role::Confirm(role))
+        Role::Release(reply, run) => {
+            let place = Place::of(reply.device(), reply.slot());
+            let block = terms::tmk_block(&S::kbpk(&run), place, reply.context(), given);
+            let (frame, role) = reply.deliver(&block, S::check_value(given.tmk.check())).unwrap();
+            (frame, Role::Confirm(role, run, given))
         }
         Role::Offer(sign_in) => {
-            let (place, rnd1) = (place(sign_in.device(), sign_in.slot().index()), sign_in.rnd1());
+            let (place, fresh) = (Place::of(sign_in.device(), sign_in.slot()), sign_in.fresh());
             let mut transcript = Transcript::new();
             transcript.push(sign_in.frame());
-            let pik = terms::working_block("P0", tmk, place, transcript.context(), connection);
+            let pik = terms::working_block("P0", given.tmk, place, transcript.context(), connection);
             let time = transcript.context_after(&[&pik]);
-            let mak = terms::working_block("M3", tmk, place, time, connection);
+            let mak = terms::working_block(S::MAK, given.tmk, place, time, connection);
             let (frame, role) = sign_in.deliver(&[pik, mak]).unwrap();
-            (frame, Role::SignInConfirm { role, rnd1 })
+            (frame, Role::SignInConfirm { role, fresh })
         }
         _ => panic!("this role asks for no key"),
     }

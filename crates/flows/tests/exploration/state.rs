@@ -3,7 +3,7 @@
 use crate::{
     cast::Id,
     checks::Broken,
-    faults::Fault,
+    faults::Rules,
     store::Snapshot,
     terms::{Place, Tmk},
 };
@@ -30,7 +30,7 @@ pub(crate) struct Bounds {
     pub(crate) crashes: u8,
     /// How often the store is told to drop what is pending for a terminal.
     pub(crate) drops: u8,
-    pub(crate) fault: Option<Fault>,
+    pub(crate) rules: Rules,
     /// A rule that may be broken without ending the exploration.
     pub(crate) excused: Option<Broken>,
 }

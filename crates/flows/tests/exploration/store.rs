@@ -1,9 +1,9 @@
 //! One slot in the database that both servers share: each function is one transaction of the product's store
-//! (`acts::tmks` and `acts::sign_ins` there), with the same conditions.
+//! (`acts::tmks`, `acts::load_counters` and `acts::sign_ins` there), with the same conditions.
 
 use crate::{
-    faults::Fault,
-    terms::{Connection, Place, Tmk},
+    faults::{Fault, Rules},
+    terms::{Connection, Given, Place, Tmk},
 };
 
 /// Pending keys that a broken store may hold.
@@ -23,7 +23,9 @@ pub(crate) struct Slot {
     /// The sign-in that waits for its confirmation: whose working keys, under which TMK.
     sign_in: Option<(Connection, Tmk)>,
     /// The working keys in use.
-    working: Option<Connection>,
+    pub(crate) working: Option<Connection>,
+    /// The last load counter that was taken; 0 in a suite without one.
+    counter: u8,
 }
 
 /// What a server read of a slot before it made up its mind.
@@ -32,19 +34,24 @@ pub(crate) struct Snapshot {
     pub(crate) pending: Option<Tmk>,
     /// Check values that a new key must not have, a bit each.
     pub(crate) avoid: u8,
+    /// The last load counter that was taken.
+    pub(crate) counter: u8,
 }
 
 /// What became of a new key.
 pub(crate) enum Put {
     Stored(Tmk),
-    Lost(Tmk),
+    /// Another key is pending.
+    Lost,
+    /// Another frame has the load counter.
+    CounterTaken,
     SameCheckValue,
 }
 
 impl Slot {
     pub(crate) fn read(&self) -> Snapshot {
         let avoid = self.gone | self.active.map_or(0, |active| 1 << active.check);
-        Snapshot { pending: self.pending[0], avoid }
+        Snapshot { pending: self.pending[0], avoid, counter: self.counter }
     }
 
     /// The keys that a terminal may sign in with, pending ones first.
@@ -52,31 +59,48 @@ impl Slot {
         self.pending.into_iter().flatten().chain(self.active)
     }
 
-    /// `put_pending`: one pending key, no check value of an active or retired one.
-    pub(crate) fn put_pending(&mut self, place: Place, check: u8, fault: Option<Fault>) -> Put {
-        if let Some(first) = self.pending[0]
-            && (fault != Some(Fault::TwoPending) || self.pending[1].is_some())
-        {
-            return Put::Lost(first);
+    /// `put_pending`: a load counter above the last one, one pending key, no check value of an active or retired one.
+    pub(crate) fn put_pending(&mut self, place: Place, check: u8, counter: Option<u8>, rules: Rules) -> Put {
+        if !self.is_free(counter, rules) {
+            return Put::CounterTaken;
         }
-        if self.read().avoid & (1 << check) != 0 && fault != Some(Fault::SharedCheckValues) {
+        let second = rules.has(Fault::TwoPending) && self.pending[1].is_none();
+        if self.pending[0].is_some() && !second {
+            return Put::Lost;
+        }
+        if self.read().avoid & (1 << check) != 0 && !rules.has(Fault::SharedCheckValues) {
             return Put::SameCheckValue;
         }
-        let place = if fault == Some(Fault::OneKeyForAll) { Place { terminal: 0, slot: 0 } } else { place };
+        self.take_counter(counter, rules);
+        let place = if rules.has(Fault::OneKeyForAll) { Place { terminal: 0, slot: 0 } } else { place };
         let tmk = Tmk { place, number: self.stored, check };
         self.stored += 1;
         assert!(usize::from(self.stored) < KEYS, "bounds are too wide for what a slot keeps");
         let free = usize::from(self.pending[0].is_some());
         self.pending[free] = Some(tmk);
-        if fault == Some(Fault::ActiveWhenSent) {
+        if rules.has(Fault::ActiveWhenSent) {
             self.activate(tmk);
         }
         Put::Stored(tmk)
     }
 
-    /// `resend_pending`: whether it is still pending.
-    pub(crate) fn resend(&self, tmk: Tmk) -> bool {
-        self.pending.contains(&Some(tmk))
+    /// `resend_pending`: whether it is still pending, and the load counter above the last one.
+    pub(crate) fn resend(&mut self, Given { tmk, counter }: Given, rules: Rules) -> bool {
+        let sent = self.pending.contains(&Some(tmk)) && self.is_free(counter, rules);
+        if sent && !rules.has(Fault::ResendUncounted) {
+            self.take_counter(counter, rules);
+        }
+        sent
+    }
+
+    fn is_free(&self, counter: Option<u8>, rules: Rules) -> bool {
+        counter.is_none_or(|counter| counter > self.counter || rules.has(Fault::CounterAgain))
+    }
+
+    fn take_counter(&mut self, counter: Option<u8>, rules: Rules) {
+        if !rules.has(Fault::NoCounters) {
+            self.counter = counter.unwrap_or(0);
+        }
     }
 
     /// `confirm`: whether it is active now, just or before.
@@ -110,9 +134,9 @@ impl Slot {
 
     /// `drop_pending`: pending keys go, and the sign-in that waits. The terminal may hold what is dropped here, and its
     /// KEY_CONFIRM may be on its way: the check value must not come again.
-    pub(crate) fn drop_pending(&mut self, fault: Option<Fault>) {
+    pub(crate) fn drop_pending(&mut self, rules: Rules) {
         for dropped in self.pending.iter_mut().filter_map(Option::take) {
-            if fault != Some(Fault::ForgetDropped) {
+            if !rules.has(Fault::ForgetDropped) {
                 self.gone |= 1 << dropped.check;
             }
         }

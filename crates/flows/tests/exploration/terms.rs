@@ -1,14 +1,12 @@
-//! Symbols in place of cryptography, small enough to count and yet values that the product's messages can carry.
+//! Symbols in place of cryptography that every suite shares, small enough to count and yet values that the product's
+//! messages can carry.
 //!
-//! Nothing here can be computed from something else: a random number, an answer, a MAC is bytes that name what it is,
-//! and a key block is a text that names what it binds. Who may make or open one is the business of `pad` and `hsm`; the
+//! Nothing here can be computed from something else: a random number, a proof, a MAC is bytes that name what it is, and a
+//! key block is a text that names what it binds. Who may make or open one is the business of `pad` and `server`; the
 //! attacker only ever copies.
 
 use keyferry_flows::Context;
-use wire::{Device, Kcv, Serial, Slot};
-
-/// Eight bytes, as random numbers, answers and MACs have.
-pub(crate) type Eight = [u8; 8];
+use wire::{Device, Serial, Slot};
 
 /// A slot of a terminal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -18,6 +16,11 @@ pub(crate) struct Place {
 }
 
 impl Place {
+    /// The place that these name.
+    pub(crate) fn of(device: &Device, slot: Slot) -> Place {
+        Place { terminal: terminal(device), slot: slot.index() }
+    }
+
     pub(crate) fn slot(self) -> Slot {
         Slot::new(self.slot).unwrap()
     }
@@ -37,8 +40,8 @@ pub(crate) fn terminal(device: &Device) -> u8 {
     device.sn().as_str().trim_start_matches("SN-").parse().unwrap()
 }
 
-/// A connection to one of the servers, the how manieth over all; its Rnd2 and the working keys that are made in it are
-/// named after it.
+/// A connection to one of the servers, the how manieth over all; what the server makes fresh and the working keys that are
+/// made in it are named after it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct Connection(pub(crate) u8);
 
@@ -51,31 +54,17 @@ pub(crate) struct Tmk {
 }
 
 impl Tmk {
-    /// Its check value: of the same slot and number, not of the same key.
-    pub(crate) fn kcv(self) -> Kcv {
-        Kcv::Tdes([self.place.terminal, self.place.slot, self.check])
+    /// What its check value is made of: slot and number, not the key.
+    pub(crate) fn check(self) -> [u8; 3] {
+        [self.place.terminal, self.place.slot, self.check]
     }
 }
 
-/// Rnd1 of a terminal's session.
-pub(crate) fn rnd1(terminal: u8, session: u8) -> Eight {
-    [0x01, terminal, session, 0, 0, 0, 0, 0]
-}
-
-/// Rnd2 of a connection.
-pub(crate) fn rnd2(connection: Connection) -> Eight {
-    [0x82, connection.0, 0, 0, 0, 0, 0, 0]
-}
-
-/// Random numbers of the attacker's own, one fit for Rnd1 and one for Rnd2.
-pub(crate) const OWN: [Eight; 2] = [[0x03; 8], [0x83; 8]];
-/// Bytes of the attacker's own that stand for an answer or a MAC that it cannot make.
-pub(crate) const GARBAGE: Eight = [0xAA; 8];
-
-/// E(AUK, random) under this terminal's AUK. The first three bytes of a random number are all of it.
-pub(crate) fn answer(terminal: u8, random: Eight) -> Eight {
-    let [first, second, third, ..] = random;
-    [0xE0, terminal, first, second, third, 0, 0, 0]
+/// A TMK as it is sent: with the load counter that this frame takes, in a suite that has one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct Given {
+    pub(crate) tmk: Tmk,
+    pub(crate) counter: Option<u8>,
 }
 
 /// What a MAC of a sign-in says.
@@ -85,17 +74,12 @@ pub(crate) enum Word {
     Done = 0x44,
 }
 
-/// A MAC with the MAK that was made in this connection.
-pub(crate) fn mac(word: Word, keys: Connection, rnd1: Eight) -> Eight {
-    let [first, second, third, ..] = rnd1;
-    [0xA0, word as u8, keys.0, first, second, third, 0, 0]
-}
-
-/// The text of a TMK's block.
-pub(crate) fn tmk_block(tek: u8, place: Place, context: Context, tmk: Tmk) -> String {
-    let Tmk { place: made, number, check } = tmk;
+/// The text of a TMK's block under a key of this name.
+pub(crate) fn tmk_block(under: &str, place: Place, context: Context, given: Given) -> String {
+    let Given { tmk: Tmk { place: made, number, check }, counter } = given;
     let Place { terminal, slot } = place;
-    format!("K1 {tek} {terminal} {slot} {context} {} {} {number} {check}", made.terminal, made.slot)
+    let counter = counter.unwrap_or(0);
+    format!("K1 {under} {terminal} {slot} {context} {counter} {} {} {number} {check}", made.terminal, made.slot)
 }
 
 /// The text of a working key's block, under a TMK.
@@ -111,36 +95,44 @@ pub(crate) fn working_block(
     format!("{usage} {made:?} {number} {check} {place:?} {context} {}", keys.0)
 }
 
-/// What a TMK's block names: whoever holds the TEK may look.
+/// What a TMK's block names: whoever holds the key that it is under may look.
 pub(crate) struct Opened {
-    pub(crate) tek: u8,
+    pub(crate) under: String,
     pub(crate) place: Place,
     pub(crate) context: String,
-    pub(crate) tmk: Tmk,
+    pub(crate) given: Given,
 }
 
 /// Reads the text of a TMK's block.
 pub(crate) fn open(text: &str) -> Option<Opened> {
     let parts: Vec<&str> = text.split(' ').collect();
-    let ["K1", tek, terminal, slot, context, made_terminal, made_slot, number, check] = parts[..] else {
+    let ["K1", under, terminal, slot, context, counter, made_terminal, made_slot, number, check] = parts[..]
+    else {
         return None;
     };
     let place = |terminal: &str, slot: &str| {
         Some(Place { terminal: terminal.parse().ok()?, slot: slot.parse().ok()? })
     };
+    let tmk = Tmk {
+        place: place(made_terminal, made_slot)?,
+        number: number.parse().ok()?,
+        check: check.parse().ok()?,
+    };
+    let counter = Some(counter.parse().ok()?).filter(|counter| *counter > 0);
     Some(Opened {
-        tek: tek.parse().ok()?,
+        under: under.to_owned(),
         place: place(terminal, slot)?,
         context: context.to_owned(),
-        tmk: Tmk {
-            place: place(made_terminal, made_slot)?,
-            number: number.parse().ok()?,
-            check: check.parse().ok()?,
-        },
+        given: Given { tmk, counter },
     })
 }
 
 /// The connection whose working key is in this block.
 pub(crate) fn working_keys_of(text: &str) -> Option<Connection> {
     text.rsplit(' ').next()?.parse().ok().map(Connection)
+}
+
+/// Names the working keys of this connection, for whom a terminal proves that it has them.
+pub(crate) fn sign_in_mark(keys: Connection) -> Vec<u8> {
+    vec![b'F', keys.0]
 }
