@@ -163,6 +163,9 @@ impl DeviceState {
         }
         new.settings.check()?;
         let roots = new.roots.iter().map(TrustedRoot::stored).collect::<Result<Vec<_>, _>>()?;
+        for root in &new.roots {
+            of_one_estate(new.roots.iter().map(|known| &known.certificate), &root.certificate)?;
+        }
         let mut trust = TrustList::new();
         for TrustedRoot { certificate, roles } in new.roots {
             trust.add(certificate, &roles);
@@ -219,6 +222,7 @@ impl DeviceState {
     pub(crate) fn install_root(&mut self, root: &TrustedRoot, vault: &Vault) -> Result<(), Error> {
         let before = self.roots.clone();
         let new = root.stored()?;
+        of_one_estate(self.trust.roots(), &root.certificate)?;
         for known in &mut self.roots {
             known.roles.retain(|role| !new.roles.contains(role));
         }
@@ -297,6 +301,15 @@ pub(crate) fn check_acquirer_roles(root: &TrustedRoot) -> Result<(), Error> {
     }
 }
 
+/// A terminal's first root says whether it is for production or for trials, and it takes none of the other kind.
+fn of_one_estate<'a>(
+    mut known: impl Iterator<Item = &'a Certificate>,
+    new: &Certificate,
+) -> Result<(), Error> {
+    let Some(first) = known.next() else { return Ok(()) };
+    new.must_be_for(!first.is_for_trials()).map_err(Error::OtherEstate)
+}
+
 fn trust_list(roots: &[StoredRoot]) -> Option<TrustList> {
     let mut trust = TrustList::new();
     for root in roots {
@@ -324,6 +337,30 @@ mod tests {
             "last_known_time": 1_900_000_000,
         });
         serde_json::to_vec(&stored).unwrap()
+    }
+
+    #[test]
+    fn r10_a_terminal_is_for_production_or_for_trials_and_takes_no_root_of_the_other() {
+        let estate = estate();
+        let dates = crate::testing::validity(estate.now - 100 * 86_400, 1000);
+        let trial = pki::issue::trial_root(estate.root.subject(), &estate.root_key, dates, 2).unwrap();
+        let (trial, production) =
+            (TrustedRoot::of_acquirer(trial), TrustedRoot::of_acquirer(estate.root.clone()));
+        for (first, other, is_production) in [(&trial, &production, false), (&production, &trial, true)] {
+            let with = |roots: Vec<TrustedRoot>| NewTerminal { roots, ..estate.new_terminal() };
+            let mixed = Terminal::in_memory(with(vec![first.clone(), other.clone()])).unwrap_err();
+            assert!(matches!(mixed, Error::OtherEstate(_)), "{mixed}");
+            let disk = Shared::new();
+            let mut terminal = Terminal::new_in(disk.clone(), with(vec![first.clone()])).unwrap();
+            assert!(matches!(terminal.install_root(other), Err(Error::OtherEstate(_))), "{is_production}");
+            drop(terminal);
+            // Nor is anything of it stored, and its own it takes again.
+            let mut terminal = Terminal::open_from(disk).unwrap();
+            assert_eq!(terminal.device.trust.roots().collect::<Vec<_>>(), [&first.certificate]);
+            terminal.install_root(first).unwrap();
+            let none_yet = Terminal::in_memory(with(vec![])).unwrap().install_root(other);
+            none_yet.unwrap();
+        }
     }
 
     #[test]

@@ -107,6 +107,9 @@ pub enum Error {
         /// Whom it names.
         subject: String,
     },
+    /// A root for trials beside one for production, or the reverse: a terminal is one thing for life.
+    #[error(transparent)]
+    OtherEstate(pki::Error),
     /// Random numbers or sealing failed.
     #[error(transparent)]
     Crypto(#[from] paycrypto::Error),
