@@ -137,13 +137,13 @@ fn link(name: &str, path: &str) -> String {
 mod tests {
     use super::*;
 
-    const TABLE: &str = "| R1 | No clear key | scan |\n| R11 | Proof first | `false-terminal`; revoke |\n| R12 | Two people | each |\n";
+    const TABLE: &str = "| R2 | No clear key | scan |\n| R11 | Proof first | `false-terminal`; revoke |\n| R12 | Two people | each |\n";
 
     fn repo() -> Repo {
         Repo::of(&[
             (SPECIFICATION, TABLE),
-            ("crates/a/src/x.rs", "#[test]\nfn r1_r11_nothing_leaks() {\n"),
-            ("crates/a/src/y.rs", "fn r1_is_no_test() {\n"),
+            ("crates/a/src/x.rs", "#[test]\nfn r2_r11_nothing_leaks() {\n"),
+            ("crates/a/src/y.rs", "fn r2_is_no_test() {\n"),
             ("crates/keyferry/tests/attacks/z.rs", "    #[test]\n    fn false_terminal() {\n"),
         ])
     }
@@ -154,17 +154,17 @@ mod tests {
         let row = |number: &str| {
             text.lines().find(|line| line.starts_with(&format!("| R{number} "))).unwrap().to_owned()
         };
-        assert_eq!(row("1"), "| R1 | No clear key | [`r1_r11_nothing_leaks`](../crates/a/src/x.rs) |");
+        assert_eq!(row("2"), "| R2 | No clear key | [`r2_r11_nothing_leaks`](../crates/a/src/x.rs) |");
         assert!(row("11").ends_with("[`false_terminal`](../crates/keyferry/tests/attacks/z.rs) |"));
-        assert!(row("11").contains("r1_r11_nothing_leaks"));
+        assert!(row("11").contains("r2_r11_nothing_leaks"));
         assert!(row("12").contains("Open: "), "{}", row("12"));
-        assert!(!text.contains("r1_is_no_test"));
+        assert!(!text.contains("r2_is_no_test"));
     }
 
     #[test]
     fn a_stale_file_and_a_missing_test_are_problems() {
         let problems = check(&repo());
-        assert_eq!(problems.len(), 1 + ANSWERED.len() - 2, "stale, and all but R1 and R11");
+        assert_eq!(problems.len(), 1 + ANSWERED.len() - 2, "stale, and all but R2 and R11");
     }
 
     #[test]

@@ -3,6 +3,14 @@
 /// What is open, and why.
 pub(super) fn reason(number: u8) -> Option<&'static str> {
     Some(match number {
+        1 => {
+            "swap and core dumps are not looked through: the HSM's memory is locked and it leaves none (R2); elsewhere \
+               there is no key to find"
+        }
+        10 => {
+            "roots say what they are for, and servers, stations and terminals hold to it; an HSM's folder does not, so a \
+               trial's HSM folder is not to be used for production"
+        }
         12 => {
             "two people are demanded for collecting, replacing, windows, components, a KLD's runs and a lower suite; the \
                CA, unsealing and restoring are still one person with a passphrase"
@@ -15,8 +23,24 @@ pub(super) fn reason(number: u8) -> Option<&'static str> {
             "components of full length and n-of-m shares of the backup exist and are tested by their own tests; no \
                statistical test is made of them"
         }
+        15 => {
+            "an HSM's folder is new for each estate; there is no hardware whose factory reset could be proved before a \
+               ceremony"
+        }
+        17 => {
+            "lid, temperature and voltage are readings of a simulated board: watchdog, debugger and the time that a wipe \
+               takes are the hardware's"
+        }
         19 => {
             "a compromised key is marked, listed and its pending successors dropped; the time that it takes is not measured"
+        }
+        20 => {
+            "session keys end at their blocks; working keys end by age, and by a number of uses only where the \
+               configuration sets one"
+        }
+        22 => {
+            "a certificate has no epoch of its own: it is put out of use by its dates and by the revocation list, whose \
+               number only rises, and which terminals do not fetch"
         }
         23 => {
             "the CA is a crate without network code, held by `cargo xtask tidy`, and its log is chained; dual control for \
@@ -27,6 +51,10 @@ pub(super) fn reason(number: u8) -> Option<&'static str> {
             "each HSM process has one duty, held by a test over all commands; there is no policy file to compare with"
         }
         28 => "no PIN is verified: IBM 3624 and PVV are not offered",
+        31 => {
+            "there is no console to log into and no cluster to join; unsealing and restoring are acts of the HSM's own \
+               command, which writes no event to the server's audit"
+        }
         32 => {
             "the chain is verified by a program of its own and every change is found; heads are printed, not signed"
         }
@@ -39,6 +67,10 @@ pub(super) fn reason(number: u8) -> Option<&'static str> {
         }
         39 => {
             "TLS 1.3 and 1.2's listed suites by rustls, bodies and headers bounded; the outside tools are not run in CI"
+        }
+        40 => {
+            "quotas are for each connection, address, serial and key; a server works for one acquirer, so there are none \
+               for tenants"
         }
         41 => "there is no console yet",
         42 => {
