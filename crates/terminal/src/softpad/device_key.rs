@@ -4,7 +4,7 @@
 use std::sync::OnceLock;
 
 use paycrypto::ec::{SCALAR, SIGNATURE, SigningKey, TranscriptHash};
-use pki::{Certificate, Name, Scheme, SignError, Signer};
+use pki::{Certificate, Name, Role, Scheme, SignError, Signer};
 use wire::Serial;
 
 use super::codec::{Reader, Writer};
@@ -42,8 +42,11 @@ impl DeviceKey {
     /// Takes the certificate of this very key.
     ///
     /// # Errors
-    /// In words for a person, when it is another key's or another PIN pad's.
+    /// In words for a person, when it is another key's or another PIN pad's, or of another role.
     pub(super) fn certified(&mut self, certificate: &Certificate, serial: &Serial) -> Result<(), String> {
+        if certificate.role() != Some(Role::Device) {
+            return Err("the certificate is not a device's".into());
+        }
         if certificate.spki_der() != self.spki_der() {
             return Err("the certificate is for another key than this PIN pad's".into());
         }
@@ -99,6 +102,8 @@ impl Signer for DeviceKey {
 
 #[cfg(test)]
 mod tests {
+    use pki::issue::{self, Issuer, Validity};
+
     use super::*;
 
     #[test]
@@ -108,6 +113,30 @@ mod tests {
         let request = pki::csr::parse_and_verify(&key.request(&serial).unwrap()).unwrap();
         assert_eq!(request.subject.serial_number(), Some("PP-1"));
         assert_eq!(request.spki, key.spki_der());
+    }
+
+    #[test]
+    fn a_certificate_of_another_role_key_or_pin_pad_is_not_taken() {
+        let (mut key, other) = (DeviceKey::generate().unwrap(), DeviceKey::generate().unwrap());
+        let serial = Serial::parse("PP-1").unwrap();
+        let dates = |days| Validity::days(0, days);
+        let root = issue::root(&Name::new("Root", None).unwrap(), &other, dates(90), 0).unwrap();
+        let issuer = Issuer::new(&root, &other).unwrap();
+        let certificate = |role, serial, key: &DeviceKey| {
+            let subject = Name::device("PIN pad", None, serial).unwrap();
+            issue::leaf(&issuer, role, &subject, key.spki_der(), dates(30)).unwrap()
+        };
+        for (what, wrong) in [
+            ("role", certificate(Role::Operator, "PP-1", &key)),
+            ("key", certificate(Role::Device, "PP-1", &other)),
+            ("PIN pad", certificate(Role::Device, "PP-2", &key)),
+        ] {
+            assert!(key.certified(&wrong, &serial).is_err(), "{what}");
+            assert!(key.certificate().is_none(), "{what}");
+        }
+        let right = certificate(Role::Device, "PP-1", &key);
+        key.certified(&right, &serial).unwrap();
+        assert_eq!(key.certificate(), Some(right.der()));
     }
 
     #[test]
