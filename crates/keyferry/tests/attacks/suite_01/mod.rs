@@ -13,3 +13,5 @@ mod real;
 mod roles;
 mod sessions;
 mod uploads;
+
+pub(crate) use forge::certificate;

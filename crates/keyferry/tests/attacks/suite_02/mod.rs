@@ -6,6 +6,8 @@ mod loaders;
 mod peer;
 mod proofs;
 mod real;
+mod roles;
 mod sessions;
 mod uploads;
 mod victim;
+mod weak;

@@ -1,7 +1,7 @@
 //! The product's terminal in suite 02, with the other side of every flow in the tester's hands: he holds the right keys and
 //! the right certificates, says everything right, and puts what he likes in the place of one key block.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, thread, time::Duration};
 
 use paycrypto::{AesKey, mac::cmac_aes};
 use pki::Role;
@@ -189,7 +189,10 @@ impl Victim {
             after.extend(field(tlv::KEY_ENTRY, &field(tlv::KEY_BLOCK, forge(&block).as_bytes())));
             let load = signed(KLD_KEY, &[], &after, b'B', &said);
             line.send(&load);
-            finish(line, &keys, &[said, load].concat(), &[(index, ec::kcv(key))])
+            finish(line, &keys, &[said, load].concat(), &[(index, ec::kcv(key))])?;
+            // The terminal says nothing to DONE.
+            thread::sleep(Duration::from_millis(50));
+            Ok(())
         })
     }
 
