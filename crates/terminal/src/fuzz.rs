@@ -70,20 +70,20 @@ proptest! {
         let (hello, _) = Start::new(device, slot(3)).begin(pad).unwrap();
         let (challenge, state) = kms.challenge(&hello).unwrap();
         match depth {
-            0 => { let _ = pad.challenge(&frames[0], &frames[1]); }
-            1 => { let _ = pad.challenge(&hello, &changed(&challenge, &changes)); }
+            0 => { let _ = DownloadPad::<flows::Tdes>::challenge(pad, &frames[0], &frames[1]); }
+            1 => { let _ = DownloadPad::<flows::Tdes>::challenge(pad, &hello, &changed(&challenge, &changes)); }
             _ => {
-                let reply = pad.challenge(&hello, &challenge).unwrap().write().unwrap();
+                let reply = DownloadPad::<flows::Tdes>::challenge(pad, &hello, &challenge).unwrap().write().unwrap();
                 let (key, _) = kms.key(state, &reply, &Tmk::generate().unwrap()).unwrap();
                 if depth == 2 {
-                    let _ = pad.key(&reply, &frames[0]);
+                    let _ = DownloadPad::<flows::Tdes>::key(pad, &reply, &frames[0]);
                 } else {
-                    let _ = pad.key(&reply, &changed(&key, &changes));
+                    let _ = DownloadPad::<flows::Tdes>::key(pad, &reply, &changed(&key, &changes));
                 }
             }
         }
-        let _ = pad.key(&frames[0], &frames[1]);
-        let _ = DownloadPad::done(pad, &frames[1], &frames[2]);
+        let _ = DownloadPad::<flows::Tdes>::key(pad, &frames[0], &frames[1]);
+        let _ = DownloadPad::<flows::Tdes>::done(pad, &frames[1], &frames[2]);
         let slots = terminal.pad().slots();
         prop_assert!(slots[0].kcv == kcv || slots[0].previous == Some(kcv));
     }

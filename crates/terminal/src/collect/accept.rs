@@ -32,7 +32,11 @@ pub(super) fn accept(ask: &Ask, device: &DeviceState, at: i64) -> Result<Accepte
 }
 
 /// Checks the certificate of a COLLECT of suite 02, where nothing but a certificate will do.
-pub(super) fn accept_point(ask: &Ask<EcAes>, device: &DeviceState, at: i64) -> Result<AcceptedPoint, Refusal> {
+pub(super) fn accept_point(
+    ask: &Ask<EcAes>,
+    device: &DeviceState,
+    at: i64,
+) -> Result<AcceptedPoint, Refusal> {
     let CollectKey::Certificate { leaf, intermediates } = ask.key() else {
         return Err(Reason::BareKeyNotAllowed.into());
     };

@@ -14,6 +14,6 @@ mod suite;
 mod tests;
 
 pub(crate) use answer::decide;
-pub(crate) use suite::TerminalSuite;
 pub use answer::{Answer, Refusal, answer};
 pub use serve::{DEFAULT_ADDRESS, Event, serve, serve_with};
+pub(crate) use suite::TerminalSuite;

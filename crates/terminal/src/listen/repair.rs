@@ -1,9 +1,9 @@
 //! A station brings a repair authorisation.
 
+use flows::Chain;
 use flows::PadRefusal;
 use flows::repair::terminal::{Ask, ExpectRepair};
 use flows::repair::{Fault, Reason};
-use flows::Chain;
 use pki::{Certificate, KeyFamily, Role};
 use wire::Frame;
 
@@ -71,10 +71,8 @@ fn repair_key(chain: &Chain, device: &DeviceState, at: i64) -> Result<Box<dyn Re
     let role = Role::RepairAuthorisation;
     let family = Certificate::from_der(&chain.leaf).ok().and_then(|leaf| KeyFamily::of(leaf.spki_der()).ok());
     match family {
-        Some(KeyFamily::P256) => {
-            certificate::key::<CheckedSigner>(chain, role, REPAIRING, device, at)
-                .map(|key| Box::new(key) as Box<dyn RepairKey>)
-        }
+        Some(KeyFamily::P256) => certificate::key::<CheckedSigner>(chain, role, REPAIRING, device, at)
+            .map(|key| Box::new(key) as Box<dyn RepairKey>),
         _ => certificate::key::<CheckedKey>(chain, role, REPAIRING, device, at)
             .map(|key| Box::new(key) as Box<dyn RepairKey>),
     }

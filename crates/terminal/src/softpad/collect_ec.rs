@@ -54,7 +54,8 @@ impl SoftPad {
             self.change(PadState::erase_tk).map_err(internal)?;
         }
         let tk = Tk::generate().map_err(internal)?;
-        let generation = self.state.generation.checked_add(1).ok_or_else(|| internal("no generation is left"))?;
+        let generation =
+            self.state.generation.checked_add(1).ok_or_else(|| internal("no generation is left"))?;
         let made = self.sign(key, asked, &tk, generation)?;
         self.latched(Some(&tk), made)
     }
@@ -75,19 +76,17 @@ impl SoftPad {
             }
             // What is latched was made in suite 01.
             None => Err(self
-                .deny("latch", "another suite", "the transport key was sent in suite 01: repair the terminal first")
+                .deny(
+                    "latch",
+                    "another suite",
+                    "the transport key was sent in suite 01: repair the terminal first",
+                )
                 .into()),
         }
     }
 
     /// Seals the TK to the key and signs both messages.
-    fn sign(
-        &self,
-        key: &AcceptedPoint,
-        asked: &Asked<'_>,
-        tk: &Tk,
-        generation: u64,
-    ) -> Result<Made, Reason> {
+    fn sign(&self, key: &AcceptedPoint, asked: &Asked<'_>, tk: &Tk, generation: u64) -> Result<Made, Reason> {
         let Some((signing, certificate)) = self.state.certified() else {
             return Err(internal("the device key's certificate is gone"));
         };

@@ -10,6 +10,8 @@ use paycrypto::blocks;
 use paycrypto::tk::CheckedTk;
 use wire::{Frame, Kcv, Place, Slot, Suite};
 
+use super::counters::KeyName;
+use super::download_ec::DownloadSession;
 use super::identity::IdentitySession;
 use super::identity_ec::EcIdentitySession;
 use super::incoming::Place as KeyPlace;
@@ -20,8 +22,6 @@ use super::separation::{KeyUse, twin};
 use super::sign_in::SignInSession;
 use super::tms::TmsSession;
 use super::tms_ec::EcTmsSession;
-use super::counters::KeyName;
-use super::download_ec::DownloadSession;
 use super::{Denied, SoftPad};
 use crate::PinPad;
 use crate::life_cycle::Milestone;

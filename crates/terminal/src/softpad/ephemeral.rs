@@ -21,6 +21,12 @@ impl OwnEphemeral {
         Ok(OwnEphemeral { key: AgreementKey::generate().map_err(failed)?, nonce })
     }
 
+    /// A worked one.
+    #[cfg(test)]
+    pub(super) fn of(scalar: &[u8; paycrypto::ec::SCALAR], nonce: [u8; NONCE]) -> OwnEphemeral {
+        OwnEphemeral { key: AgreementKey::from_scalar(scalar).unwrap(), nonce }
+    }
+
     /// What the message carries (DF13, DF14).
     pub(super) fn public(&self) -> Ephemeral {
         Ephemeral { point: *self.key.public(), nonce: self.nonce }

@@ -45,7 +45,7 @@ fn challenged(terminal: &mut Terminal, kms: &Kms, index: u8) -> Challenged {
     let pad = terminal.pad_mut();
     let (hello, _) = Start::new(device, slot(index)).begin(pad).unwrap();
     let (challenge, _) = kms.challenge(&hello).unwrap();
-    let reply = pad.challenge(&hello, &challenge).unwrap().write().unwrap();
+    let reply = DownloadPad::<flows::Tdes>::challenge(pad, &hello, &challenge).unwrap().write().unwrap();
     let mut transcript = flows::Transcript::new();
     [&hello, &challenge, &reply].into_iter().for_each(|frame| transcript.push(frame));
     Challenged { transcript, reply }
@@ -88,12 +88,20 @@ fn worked_values_of_flow_a_pass_through_the_pad() {
     pad.state.import_tk(&tk);
     pad.session = Session::Started { slot: slot(3), rnd1: hex("rnd1").try_into().unwrap() };
 
-    assert_eq!(pad.challenge(&frame("hello"), &frame("challenge")).unwrap().crnd2.to_vec(), hex("crnd2"));
+    assert_eq!(
+        DownloadPad::<flows::Tdes>::challenge(pad, &frame("hello"), &frame("challenge"))
+            .unwrap()
+            .crnd2
+            .to_vec(),
+        hex("crnd2")
+    );
     let block = text("tmk_key_block_under_tek").to_owned();
-    let loaded = pad.key(&frame("reply"), &TkKey { block }.write::<Tdes>().unwrap()).unwrap();
+    let loaded =
+        DownloadPad::<flows::Tdes>::key(pad, &frame("reply"), &TkKey { block }.write::<Tdes>().unwrap())
+            .unwrap();
     assert_eq!(loaded.kcvs[0].to_string(), text("tmk_kcv"));
     let confirm = loaded.confirmation.write().unwrap();
-    pad.done(&confirm, &Done.write().unwrap()).unwrap();
+    DownloadPad::<flows::Tdes>::done(pad, &confirm, &Done.write().unwrap()).unwrap();
     assert_eq!(terminal.status().slots[0].kcv, text("tmk_kcv"));
 }
 
@@ -159,9 +167,13 @@ fn one_bit_of_crnd1_is_enough_and_the_challenge_is_tried_once() {
     let good = kms.challenge(&hello).unwrap().0;
     let mut challenge = TkChallenge::read(&good).unwrap();
     challenge.crnd1[7] ^= 1;
-    let refusal = pad.challenge(&hello, &challenge.write().unwrap()).unwrap_err();
+    let refusal =
+        DownloadPad::<flows::Tdes>::challenge(pad, &hello, &challenge.write().unwrap()).unwrap_err();
     assert_eq!(refusal, PadRefusal::ServerNotProven);
-    assert!(matches!(pad.challenge(&hello, &good), Err(PadRefusal::NotPermitted { .. })));
+    assert!(matches!(
+        DownloadPad::<flows::Tdes>::challenge(pad, &hello, &good),
+        Err(PadRefusal::NotPermitted { .. })
+    ));
 }
 
 #[test]
@@ -172,7 +184,8 @@ fn reflected_challenge_is_0002() {
     let (hello, _) = Start::new(device, slot(3)).begin(pad).unwrap();
     let mut challenge = TkChallenge::read(&kms.challenge(&hello).unwrap().0).unwrap();
     challenge.rnd2[0] &= 0x7F;
-    let refusal = pad.challenge(&hello, &challenge.write().unwrap()).unwrap_err();
+    let refusal =
+        DownloadPad::<flows::Tdes>::challenge(pad, &hello, &challenge.write().unwrap()).unwrap_err();
     assert_eq!(refusal, PadRefusal::Malformed(Malformed::TopBit { tag: Tag::RND2 }));
 }
 
@@ -180,7 +193,7 @@ fn reflected_challenge_is_0002() {
 fn rnd1_has_top_bit_0_and_is_never_the_same() {
     let (mut terminal, ..) = loaded();
     let drawn: std::collections::HashSet<[u8; 8]> =
-        (0..200).map(|_| terminal.pad_mut().start(slot(3)).unwrap().0).collect();
+        (0..200).map(|_| DownloadPad::<flows::Tdes>::start(terminal.pad_mut(), slot(3)).unwrap().0).collect();
     assert_eq!(drawn.len(), 200);
     assert!(drawn.iter().all(|rnd1| rnd1[0] & 0x80 == 0));
 }
@@ -203,7 +216,8 @@ fn pad_finds_its_own_rnd1_place_slot_and_suite_in_hello() {
         // The stranger's answer is right for what was said: the pad must not give it an answer of its own.
         let crnd1 = kms.tk.auk().answer(said.opening.0);
         let challenge = TkChallenge { crnd1, rnd2: rnd2() }.write().unwrap();
-        let refusal = pad.challenge(&said.write().unwrap(), &challenge).unwrap_err();
+        let refusal =
+            DownloadPad::<flows::Tdes>::challenge(pad, &said.write().unwrap(), &challenge).unwrap_err();
         assert!(matches!(refusal, PadRefusal::NotPermitted { .. }), "{number}: {refusal}");
     }
 }
@@ -220,7 +234,7 @@ fn changed_byte_of_tk_key_is_0007_and_the_old_key_is_still_there() {
         let mut block = TkKey::read::<Tdes>(&good).unwrap().block.into_bytes();
         block[at] = if block[at] == b'0' { b'1' } else { b'0' };
         let changed = TkKey { block: String::from_utf8(block).unwrap() }.write::<Tdes>().unwrap();
-        let refusal = terminal.pad_mut().key(&said.reply, &changed).unwrap_err();
+        let refusal = DownloadPad::<flows::Tdes>::key(terminal.pad_mut(), &said.reply, &changed).unwrap_err();
         assert!(matches!(refusal, PadRefusal::KeyRefused { .. }), "byte {at}: {refusal}");
     }
     assert_only(&terminal, kcv);
@@ -232,7 +246,7 @@ fn wrong_place_is_0007() {
     for place in ["SN-1002/03", "SN-1001/04"] {
         let said = challenged(&mut terminal, &kms, 3);
         let key = key_frame(&kms, &Tmk::generate().unwrap(), place, &said);
-        let refusal = terminal.pad_mut().key(&said.reply, &key).unwrap_err();
+        let refusal = DownloadPad::<flows::Tdes>::key(terminal.pad_mut(), &said.reply, &key).unwrap_err();
         assert_eq!(refusal, refused(BlockRefusal::Place), "{place}");
     }
     assert_only(&terminal, kcv);
@@ -244,7 +258,7 @@ fn replayed_tk_key_is_0007() {
     let before = challenged(&mut terminal, &kms, 3);
     let old = key_frame(&kms, &Tmk::generate().unwrap(), "SN-1001/03", &before);
     let now = challenged(&mut terminal, &kms, 3);
-    let refusal = terminal.pad_mut().key(&now.reply, &old).unwrap_err();
+    let refusal = DownloadPad::<flows::Tdes>::key(terminal.pad_mut(), &now.reply, &old).unwrap_err();
     assert_eq!(refusal, refused(BlockRefusal::Context));
     assert_only(&terminal, kcv);
 }
@@ -255,7 +269,10 @@ fn key_under_another_tek_is_0007() {
     let said = challenged(&mut terminal, &kms, 3);
     let stranger = Kms { tk: CheckedTk::generate().unwrap() };
     let key = key_frame(&stranger, &Tmk::generate().unwrap(), "SN-1001/03", &said);
-    assert_eq!(terminal.pad_mut().key(&said.reply, &key).unwrap_err(), refused(BlockRefusal::Mac));
+    assert_eq!(
+        DownloadPad::<flows::Tdes>::key(terminal.pad_mut(), &said.reply, &key).unwrap_err(),
+        refused(BlockRefusal::Mac)
+    );
     assert_only(&terminal, kcv);
 }
 
@@ -277,7 +294,12 @@ fn weak_key_in_a_good_block_is_0007() {
     // K1 = K3: two-key TDES under a three-key length.
     let weak: Vec<u8> = [[0x13; 8], [0x25; 8], [0x13; 8]].concat();
     let block = Kbpk::new(Version::B, kms.tk.tek().expose()).unwrap().wrap(&header, &weak).unwrap();
-    let refusal = terminal.pad_mut().key(&said.reply, &TkKey { block }.write::<Tdes>().unwrap()).unwrap_err();
+    let refusal = DownloadPad::<flows::Tdes>::key(
+        terminal.pad_mut(),
+        &said.reply,
+        &TkKey { block }.write::<Tdes>().unwrap(),
+    )
+    .unwrap_err();
     assert_eq!(refusal, refused(BlockRefusal::WeakKey(paycrypto::hygiene::PoorKey::EqualParts)));
     assert_only(&terminal, kcv);
 }
@@ -288,7 +310,10 @@ fn another_reply_than_the_pads_own_is_refused() {
     let said = challenged(&mut terminal, &kms, 3);
     let key = key_frame(&kms, &Tmk::generate().unwrap(), "SN-1001/03", &said);
     let other = TkReply { crnd2: [0x80; 8] }.write().unwrap();
-    assert!(matches!(terminal.pad_mut().key(&other, &key), Err(PadRefusal::NotPermitted { .. })));
+    assert!(matches!(
+        DownloadPad::<flows::Tdes>::key(terminal.pad_mut(), &other, &key),
+        Err(PadRefusal::NotPermitted { .. })
+    ));
 }
 
 #[test]
@@ -297,7 +322,8 @@ fn wrong_check_value_in_confirm_leaves_the_key_unfinished() {
     let tmk = Tmk::generate().unwrap();
     kms.load_to_confirm(&mut terminal, slot(5), &tmk).unwrap();
     let other = KeyConfirm { kcvs: vec![Kcv::Tdes([0; 3])] }.write().unwrap();
-    let refusal = terminal.pad_mut().done(&other, &Done.write().unwrap()).unwrap_err();
+    let refusal =
+        DownloadPad::<flows::Tdes>::done(terminal.pad_mut(), &other, &Done.write().unwrap()).unwrap_err();
     assert!(matches!(refusal, PadRefusal::NotPermitted { .. }));
     assert!(!terminal.pad().slots()[1].done);
 }
@@ -310,14 +336,26 @@ fn calls_out_of_order_are_refused() {
     let done = Done.write().unwrap();
     let confirm = KeyConfirm { kcvs: vec![kcv] }.write().unwrap();
     let pad = terminal.pad_mut();
-    assert!(matches!(pad.done(&confirm, &done), Err(PadRefusal::NotPermitted { .. })), "done before key");
     assert!(
-        matches!(pad.key(&said.reply, &key), Err(PadRefusal::NotPermitted { .. })),
+        matches!(
+            DownloadPad::<flows::Tdes>::done(pad, &confirm, &done),
+            Err(PadRefusal::NotPermitted { .. })
+        ),
+        "done before key"
+    );
+    assert!(
+        matches!(
+            DownloadPad::<flows::Tdes>::key(pad, &said.reply, &key),
+            Err(PadRefusal::NotPermitted { .. })
+        ),
         "it ended the download"
     );
-    pad.start(slot(3)).unwrap();
+    DownloadPad::<flows::Tdes>::start(pad, slot(3)).unwrap();
     assert!(
-        matches!(pad.key(&said.reply, &key), Err(PadRefusal::NotPermitted { .. })),
+        matches!(
+            DownloadPad::<flows::Tdes>::key(pad, &said.reply, &key),
+            Err(PadRefusal::NotPermitted { .. })
+        ),
         "key before challenge"
     );
     assert_only(&terminal, kcv);
@@ -328,7 +366,10 @@ fn slot_of_another_owner_is_0008() {
     let (mut terminal, _, kcv) = loaded();
     let other = CheckedTk::generate().unwrap();
     terminal.pad_mut().state.import_tk(&other);
-    assert!(matches!(terminal.pad_mut().start(slot(3)), Err(PadRefusal::NotPermitted { .. })));
+    assert!(matches!(
+        DownloadPad::<flows::Tdes>::start(terminal.pad_mut(), slot(3)),
+        Err(PadRefusal::NotPermitted { .. })
+    ));
     // A free slot is the new owner's from then on.
     Kms { tk: other }.load(&mut terminal, slot(4), &Tmk::generate().unwrap()).unwrap();
     assert_eq!(terminal.pad().slots()[0].kcv, kcv);
@@ -337,7 +378,7 @@ fn slot_of_another_owner_is_0008() {
 #[test]
 fn no_tk_is_0008() {
     let mut terminal = estate().terminal();
-    let refusal = terminal.pad_mut().start(slot(0)).unwrap_err();
+    let refusal = DownloadPad::<flows::Tdes>::start(terminal.pad_mut(), slot(0)).unwrap_err();
     assert!(matches!(refusal, PadRefusal::NotPermitted { .. }), "{refusal}");
 }
 
@@ -348,8 +389,11 @@ fn damaged_tk_is_not_used() {
     let key = key_frame(&kms, &Tmk::generate().unwrap(), "SN-1001/03", &said);
     let pad = terminal.pad_mut();
     pad.state.damage_tk();
-    assert!(matches!(pad.key(&said.reply, &key), Err(PadRefusal::Failed { .. })));
-    assert!(matches!(pad.start(slot(3)), Err(PadRefusal::Failed { .. })));
+    assert!(matches!(
+        DownloadPad::<flows::Tdes>::key(pad, &said.reply, &key),
+        Err(PadRefusal::Failed { .. })
+    ));
+    assert!(matches!(DownloadPad::<flows::Tdes>::start(pad, slot(3)), Err(PadRefusal::Failed { .. })));
     assert_only(&terminal, kcv);
 }
 
@@ -372,7 +416,10 @@ fn external_pin_pad_is_the_keys_place() {
     let kms = estate().collected(&mut terminal);
     let said = challenged(&mut terminal, &kms, 3);
     let wrong = key_frame(&kms, &Tmk::generate().unwrap(), "SN-1001/03", &said);
-    assert_eq!(terminal.pad_mut().key(&said.reply, &wrong).unwrap_err(), refused(BlockRefusal::Place));
+    assert_eq!(
+        DownloadPad::<flows::Tdes>::key(terminal.pad_mut(), &said.reply, &wrong).unwrap_err(),
+        refused(BlockRefusal::Place)
+    );
     kms.load(&mut terminal, slot(3), &Tmk::generate().unwrap()).unwrap();
     assert_eq!(Place::new(terminal.pad().serial().clone(), slot(3)).to_string(), "PP-7/03");
 }
@@ -393,7 +440,7 @@ fn a_tmk_that_is_the_tek_or_the_auk_is_0007_by_name() {
         let twin = Tmk::from_key(TdesKey::from_bytes(bytes).unwrap()).unwrap();
         let said = challenged(&mut terminal, &kms, 3);
         let key = key_frame(&kms, &twin, "SN-1001/03", &said);
-        let refusal = terminal.pad_mut().key(&said.reply, &key).unwrap_err();
+        let refusal = DownloadPad::<flows::Tdes>::key(terminal.pad_mut(), &said.reply, &key).unwrap_err();
         let why = format!("the TMK is the same key as the {name}");
         assert_eq!(refusal, PadRefusal::KeyRefused { why });
     }
@@ -411,7 +458,7 @@ fn a_challenge_or_key_that_is_refused_leaves_a_record() {
     assert_eq!(pad.refusals().newest().unwrap().check, "TK_CHALLENGE 0005");
     let said = challenged(&mut terminal, &kms, 3);
     let key = key_frame(&kms, &Tmk::generate().unwrap(), "SN-1001/04", &said);
-    terminal.pad_mut().key(&said.reply, &key).unwrap_err();
+    DownloadPad::<flows::Tdes>::key(terminal.pad_mut(), &said.reply, &key).unwrap_err();
     let record = terminal.pad().refusals().newest().unwrap();
     let expected = ("TK_KEY 0007", "the key block belongs to another PIN pad or slot");
     assert_eq!((record.check.as_str(), record.reading.as_str()), expected);

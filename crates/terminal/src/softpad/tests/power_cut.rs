@@ -27,7 +27,7 @@ fn power_cut_after_each_step_leaves_the_old_key_or_the_new_one() {
         } else if cut == 2 {
             challenged(&mut terminal, &kms, 3);
         } else if cut == 1 {
-            terminal.pad_mut().start(slot(3)).unwrap();
+            DownloadPad::<flows::Tdes>::start(terminal.pad_mut(), slot(3)).unwrap();
         }
         drop(terminal);
 
@@ -50,7 +50,10 @@ fn power_cut_ends_an_open_download() {
     let key = key_frame(&kms, &Tmk::generate().unwrap(), "SN-1001/03", &said);
     drop(terminal);
     let mut terminal = Terminal::open_from(disk).unwrap();
-    assert!(matches!(terminal.pad_mut().key(&said.reply, &key), Err(PadRefusal::NotPermitted { .. })));
+    assert!(matches!(
+        DownloadPad::<flows::Tdes>::key(terminal.pad_mut(), &said.reply, &key),
+        Err(PadRefusal::NotPermitted { .. })
+    ));
 }
 
 #[test]
@@ -62,7 +65,7 @@ fn full_disk_is_told_before_anything_leaves_and_the_old_key_stays() {
     let said = challenged(&mut terminal, &kms, 3);
     let key = key_frame(&kms, &Tmk::generate().unwrap(), "SN-1001/03", &said);
     disk.full_after(0);
-    let refusal = terminal.pad_mut().key(&said.reply, &key).unwrap_err();
+    let refusal = DownloadPad::<flows::Tdes>::key(terminal.pad_mut(), &said.reply, &key).unwrap_err();
     assert!(matches!(refusal, PadRefusal::Failed { .. }), "{refusal}");
     assert_only(&terminal, kcv);
     // With room again everything goes on.

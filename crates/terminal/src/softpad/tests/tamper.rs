@@ -46,24 +46,26 @@ fn r17_lid_opened_before_each_step_of_a_download_wipes_and_is_0008() {
         let open = || board.change(|readings| readings.lid_open = true);
         let refusal = if step == 0 {
             open();
-            terminal.pad_mut().start(slot(3)).unwrap_err()
+            DownloadPad::<flows::Tdes>::start(terminal.pad_mut(), slot(3)).unwrap_err()
         } else if step == 1 {
             let device = terminal.device().clone();
             let (hello, _) =
                 tmk_download::terminal::Start::new(device, slot(3)).begin(terminal.pad_mut()).unwrap();
             let (challenge, _) = kms.challenge(&hello).unwrap();
             open();
-            DownloadPad::challenge(terminal.pad_mut(), &hello, &challenge).unwrap_err()
+            DownloadPad::<flows::Tdes>::challenge(terminal.pad_mut(), &hello, &challenge).unwrap_err()
         } else {
             let said = challenged(&mut terminal, &kms, 3);
             let key = key_frame(&kms, &Tmk::generate().unwrap(), "SN-1001/03", &said);
             if step == 2 {
                 open();
-                DownloadPad::key(terminal.pad_mut(), &said.reply, &key).unwrap_err()
+                DownloadPad::<flows::Tdes>::key(terminal.pad_mut(), &said.reply, &key).unwrap_err()
             } else {
-                let kcvs = DownloadPad::key(terminal.pad_mut(), &said.reply, &key).unwrap().kcvs;
+                let kcvs =
+                    DownloadPad::<flows::Tdes>::key(terminal.pad_mut(), &said.reply, &key).unwrap().kcvs;
                 open();
-                DownloadPad::done(terminal.pad_mut(), &key_confirm(&kcvs), &done()).unwrap_err()
+                DownloadPad::<flows::Tdes>::done(terminal.pad_mut(), &key_confirm(&kcvs), &done())
+                    .unwrap_err()
             }
         };
         assert!(code_of(&refusal), "{step}: {refusal}");
@@ -144,7 +146,7 @@ fn r17_a_wiped_terminal_says_0008_to_everything() {
     terminal.poll().unwrap_err();
     board.change(|readings| readings.lid_open = false);
     assert_wiped(&terminal, "poll");
-    assert!(code_of(&terminal.pad_mut().start(slot(3)).unwrap_err()));
+    assert!(code_of(&DownloadPad::<flows::Tdes>::start(terminal.pad_mut(), slot(3)).unwrap_err()));
     assert!(matches!(accepted(&mut terminal), Err(PadRefusal::NotPermitted { .. })));
     let begun = Suite01::begin(terminal.pad_mut(), slot(3));
     assert!(matches!(begun, Err(PadRefusal::NotPermitted { .. })));
@@ -163,7 +165,7 @@ fn a_hot_car_is_no_attack() {
     }] {
         board.change(change);
         terminal.poll().unwrap();
-        assert!(code_of(&terminal.pad_mut().start(slot(3)).unwrap_err()));
+        assert!(code_of(&DownloadPad::<flows::Tdes>::start(terminal.pad_mut(), slot(3)).unwrap_err()));
         assert_eq!(terminal.status().slots, before.slots);
     }
     let log = terminal.pad().refusals();
@@ -199,7 +201,7 @@ fn sensors_that_cannot_be_read_stop_everything_and_wipe_nothing() {
     let (mut terminal, board, ..) = deployed();
     board.fail("bus error");
     terminal.poll().unwrap();
-    assert!(code_of(&terminal.pad_mut().start(slot(3)).unwrap_err()));
+    assert!(code_of(&DownloadPad::<flows::Tdes>::start(terminal.pad_mut(), slot(3)).unwrap_err()));
     assert!(terminal.pad().state.has_keys());
     assert_eq!(terminal.pad().refusals().newest().unwrap().check, "board");
 }
@@ -277,11 +279,11 @@ fn r17_a_disk_that_takes_nothing_does_not_keep_a_key_usable() {
     terminal.pad_mut().refuse("certificate", "expired");
     assert!(!terminal.pad().state.has_keys());
     board.change(|readings| readings.lid_open = false);
-    let refusal = terminal.pad_mut().start(slot(3)).unwrap_err();
+    let refusal = DownloadPad::<flows::Tdes>::start(terminal.pad_mut(), slot(3)).unwrap_err();
     assert!(matches!(refusal, tmk_download::PadRefusal::Failed { .. }), "{refusal}");
     // With room again the wipe is stored before anything else.
     disk.full_after(usize::MAX);
-    assert!(code_of(&terminal.pad_mut().start(slot(3)).unwrap_err()));
+    assert!(code_of(&DownloadPad::<flows::Tdes>::start(terminal.pad_mut(), slot(3)).unwrap_err()));
     drop(terminal);
     let mut terminal = Terminal::open_from(disk).unwrap();
     terminal.set_board(board);

@@ -1,5 +1,7 @@
 //! The PIN pad's steps of suite 02 in flows B and C: what is taken, and every refusal by name.
 
+mod collect;
+mod download;
 mod driven;
 mod fuzz;
 mod identity;

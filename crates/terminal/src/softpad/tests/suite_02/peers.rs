@@ -6,7 +6,7 @@ use paycrypto::digest::sha256;
 use paycrypto::ec::blocks::{self, BlockKey, LoadCounter, Protects};
 use paycrypto::ec::keys::{Dik1, Dik2, Tmk};
 use paycrypto::ec::{
-    AgreementKey, FactorKey, Kbpk, LoadedKey, Nonces, PublicPoint, Schedule, SigningKey, StaticSecret,
+    AgreementKey, FactorKey, Kbpk, LoadedKey, Nonces, PublicPoint, Schedule, SigningKey, StaticSecret, Tk,
     derive_dik2,
 };
 use pki::issue::{self, Issuer};
@@ -59,7 +59,7 @@ pub(crate) fn acquirer() -> &'static Acquirer {
 }
 
 impl Acquirer {
-    fn issuer(&self) -> Issuer<'_> {
+    pub(crate) fn issuer(&self) -> Issuer<'_> {
         Issuer::new(&self.root, &self.root_key).unwrap()
     }
 
@@ -235,6 +235,61 @@ impl Kld {
             "receipt of the terminal"
         );
         done_of(schedule, b'B', &[&self.connect, accept, key, confirm], &[loaded])
+    }
+}
+
+/// A KMS in the middle of a TMK download.
+pub(crate) struct Kms {
+    pub(crate) tk: Tk,
+    half: Half,
+    pub(crate) said: Vec<Frame>,
+    pub(crate) schedule: Option<Schedule>,
+}
+
+impl Kms {
+    pub(crate) fn new(tk: Tk) -> Kms {
+        Kms { tk, half: Half::new(), said: Vec::new(), schedule: None }
+    }
+
+    /// TK_CHALLENGE.
+    pub(crate) fn challenge(&mut self, hello: &Frame) -> Frame {
+        self.half = Half::new();
+        let mut fields = self.half.fields().to_vec();
+        let th12 = th(b'A', &[hello, &frame(0x02, &fields)]);
+        let (z, nonce) = self.half.with(hello);
+        let nonces = Nonces { opener: &nonce, answerer: &self.half.nonce };
+        let schedule = Schedule::new(&StaticSecret::TmkDownload(&self.tk), &z, &nonces, &th12);
+        fields.push(tlv(0xDF15, &schedule.server_confirm().confirm(&th12)));
+        let challenge = frame(0x02, &fields);
+        self.schedule = Some(schedule);
+        self.said = vec![hello.clone(), challenge.clone()];
+        challenge
+    }
+
+    /// Takes TK_REPLY, which must prove TK.
+    pub(crate) fn take(&mut self, reply: &Frame) {
+        let over = th(b'A', &[&self.said[0], &self.said[1], &frame(0x03, &[])]);
+        let schedule = self.schedule.as_ref().unwrap();
+        assert!(schedule.terminal_confirm().confirms(&over, &value(reply, 0xDF15)), "MAC_T");
+        self.said.push(reply.clone());
+    }
+
+    /// TK_KEY with this TMK.
+    pub(crate) fn key(&self, tmk: &Tmk, place: &str, counter: u64) -> Frame {
+        let kbpk = self.schedule.as_ref().unwrap().kbpk();
+        let context = context(&self.said.iter().collect::<Vec<_>>(), &[]);
+        let block = blocks::wrap_tmk(&kbpk, tmk, place, &context, LoadCounter::new(counter)).unwrap();
+        frame(0x04, &[tlv(0xDF40, block.as_bytes())])
+    }
+
+    /// DONE, after a KEY_CONFIRM that must acknowledge this key.
+    pub(crate) fn done(&self, key: &Frame, confirm: &Frame, loaded: LoadedKey) -> Frame {
+        let schedule = self.schedule.as_ref().unwrap();
+        let before: Vec<&Frame> = self.said.iter().chain([key]).collect();
+        let told = value(confirm, 0xDF17);
+        let right = schedule.receipt_terminal().acknowledges(&th(b'A', &before), &[loaded], &told);
+        assert!(right, "receipt of the terminal");
+        done_of(schedule, b'A', &[&before[..], &[confirm]].concat(), &[loaded])
     }
 }
 
