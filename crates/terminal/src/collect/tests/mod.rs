@@ -237,9 +237,9 @@ fn other_suite_is_0009_to_a_proven_peer_only() {
     };
     let mut terminal = estate().terminal();
     let good = estate().certificate(Role::KmsWork);
-    let asked = collect(Suite::EC_AES, &good);
+    let asked = collect(Suite::new(3), &good);
     assert_eq!(refusal(&mut terminal, &asked).fault.code, ErrorCode::SuiteNotSupported);
-    certificate_refused(&mut terminal, &collect(Suite::EC_AES, &estate().certificate(Role::Operator)));
+    certificate_refused(&mut terminal, &collect(Suite::new(3), &estate().certificate(Role::Operator)));
     // Nor does a latched certificate get another suite than it got.
     answer(&mut terminal, &collect(Suite::TDES, &good)).unwrap();
     assert_eq!(refusal(&mut terminal, &asked).fault.code, ErrorCode::SuiteNotSupported);

@@ -54,7 +54,7 @@ fn each_refusal_names_its_check() {
         leaf: estate().certificate(Role::KmsWork).der().to_vec(),
         intermediates: Vec::new(),
     };
-    let suite = Collect::<flows::Tdes> { suite: Suite::EC_AES, key, nonce: () }.write().unwrap();
+    let suite = Collect::<flows::Tdes> { suite: Suite::new(3), key, nonce: () }.write().unwrap();
     assert_eq!(checks(&refusal(&mut terminal, &suite)), ["suite"]);
     answer(&mut terminal, &estate().collect()).unwrap();
     assert_eq!(checks(&refusal(&mut terminal, &estate().collect())), ["latch"]);
