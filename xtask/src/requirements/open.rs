@@ -35,8 +35,8 @@ pub(super) fn reason(number: u8) -> Option<&'static str> {
             "a compromised key is marked, listed and its pending successors dropped; the time that it takes is not measured"
         }
         20 => {
-            "session keys end at their blocks; working keys end by age, and by a number of uses only where the \
-               configuration sets one"
+            "session keys end at their blocks, PIN keys at as many PIN blocks; MAC keys end at as many messages, whose \
+               blocks are not counted"
         }
         22 => {
             "a certificate has no epoch of its own: it is put out of use by its dates and by the revocation list, whose \

@@ -3,6 +3,8 @@
 use super::{settings, uses::Counting};
 
 const HOUR_MS: i64 = 3_600_000;
+/// Most uses of a working key whatever the configuration says: a TDES key protects no more blocks (a PIN block is one).
+const MOST_USES: u64 = 1 << 20;
 
 /// Counts one use of a key, if it may still be used. `activated_at` and `now` are Unix milliseconds.
 pub(super) fn use_once(
@@ -15,7 +17,8 @@ pub(super) fn use_once(
     let limit = i64::from(settings.max_age_hours) * HOUR_MS;
     // A clock that was set back makes no key old.
     let young = limit == 0 || age < limit;
-    young && counting.one_more(key, stored_uses, settings.max_uses)
+    let most = if settings.max_uses == 0 { MOST_USES } else { settings.max_uses.min(MOST_USES) };
+    young && counting.one_more(key, stored_uses, most)
 }
 
 #[cfg(test)]
@@ -33,6 +36,17 @@ mod tests {
         assert!(at(&day, 0), "the clock was set back");
         let ageless = settings::Host { max_age_hours: 0, ..day };
         assert!(at(&ageless, i64::MAX));
+    }
+
+    #[test]
+    fn r20_no_key_is_used_more_often_than_2_20_times_whatever_is_set() {
+        for max_uses in [0, MOST_USES, u64::MAX] {
+            let uses = Uses::default();
+            let host = settings::Host { max_uses, ..settings::Host::default() };
+            let again = || use_once(&host, &mut uses.count(), (1, 0, 1_048_574), 0);
+            assert!(again() && again(), "{max_uses}");
+            assert!(!again(), "{max_uses}: the 1 048 577th");
+        }
     }
 
     #[test]

@@ -22,7 +22,8 @@ pub struct Host {
     /// Hours after which working keys are not used any more until the terminal signs in again; 0 sets no limit.
     #[serde(default = "default_max_age")]
     pub max_age_hours: u32,
-    /// PIN blocks, or MACs, for which one working key is used at most; 0 sets no limit. Uses reach the store once a
+    /// PIN blocks, or MACs, for which one working key is used at most; 0 leaves it at 1 048 576, which is the most that
+    /// any key is used. Uses reach the store once a
     /// second: several servers of an estate may go past the limit by what one second brings.
     #[serde(default)]
     pub max_uses: u64,

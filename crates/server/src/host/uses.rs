@@ -34,10 +34,10 @@ impl Uses {
 }
 
 impl Counting<'_> {
-    /// One use more, if `most` (0: no limit) allows it beside those that the store knows.
+    /// One use more, if `most` allows it beside those that the store knows.
     pub(super) fn one_more(&mut self, key: i64, stored: u64, most: u64) -> bool {
         let unwritten = self.0.entry(key).or_default();
-        if most > 0 && stored.saturating_add(*unwritten) >= most {
+        if stored.saturating_add(*unwritten) >= most {
             return false;
         }
         *unwritten += 1;
@@ -55,7 +55,7 @@ mod tests {
         assert!(uses.count().one_more(1, 3, 5));
         assert!(uses.count().one_more(1, 3, 5));
         assert!(!uses.count().one_more(1, 3, 5), "the sixth");
-        assert!(uses.count().one_more(2, u64::MAX, 0), "no limit");
+        assert!(uses.count().one_more(2, 0, 1), "another key");
         let mut taken = uses.take();
         taken.sort_unstable();
         assert_eq!(taken, [(1, 2), (2, 1)]);
