@@ -5,11 +5,10 @@
 //! changes neither unless it acts, and the store's acts are whole. So it is made once for each pair of ends, and thereby
 //! from every state.
 
-use std::collections::HashMap;
-
 use crate::{
     cast::{Cast, Ends, Id},
     checks::Broken,
+    hash::Map,
     message::{Kind, Message, PartId, Sort},
     moves::{Released, make_pending},
     pad::Begun,
@@ -25,7 +24,7 @@ const MAX_RELEASES: usize = 4;
 
 /// Undisturbed runs that were made before, and whether a rule was broken in them.
 #[derive(Default)]
-pub(crate) struct Alone(HashMap<(Place, Id), Option<Broken>>);
+pub(crate) struct Alone(Map<(Place, Id), Option<Broken>>);
 
 impl Alone {
     /// Pairs of ends from which honest parties were left alone.

@@ -2,10 +2,7 @@
 //!
 //! Parts, histories and what the attacker knows are numbered, so that a state of the whole is a handful of numbers.
 
-use std::{
-    collections::{HashMap, HashSet},
-    rc::Rc,
-};
+use std::rc::Rc;
 
 use wire::Frame;
 
@@ -13,6 +10,7 @@ use crate::{
     checks::Broken,
     disk::{Disk, Write},
     faults::Rules,
+    hash::{Map, Set},
     message::{Kind, Message, Numbers, Part, PartId, Parts, Sort},
     pad::Begun,
     server::{Heard, Released, ServerHistory},
@@ -62,14 +60,18 @@ type MadeFor = (Place, Option<PartId>);
 
 /// A TMK's block that left.
 struct Release {
-    place: Place,
-    counter: Option<u8>,
-    released: Released,
+    /// Which frame of which slot it is.
+    frame: Option<(Place, u8)>,
+    /// The note that its terminal proved itself there.
+    proved: PartId,
+    read_later: bool,
 }
 
 /// See the head of this file.
 pub(crate) struct Cast<S> {
     pub(crate) rules: Rules,
+    /// See [`Bounds::mixes`](crate::state::Bounds::mixes).
+    mixes: bool,
     pub(crate) parts: Parts<S>,
     terminals: Numbers<TerminalHistory>,
     servers: Numbers<ServerHistory>,
@@ -77,43 +79,44 @@ pub(crate) struct Cast<S> {
     knowledge: Numbers<Vec<PartId>>,
     /// By what is known: the rule that is broken by its being known.
     broken: Vec<Option<Broken>>,
-    learnt: HashMap<(Id, PartId), Id>,
+    learnt: Map<(Id, PartId), Id>,
     /// TMKs' blocks that left.
-    releases: HashMap<PartId, Release>,
+    releases: Map<PartId, Release>,
     /// All blocks that left.
-    made: HashMap<PartId, MadeFor>,
+    made: Map<PartId, MadeFor>,
     /// What terminals prove themselves to when they answer a server.
-    marks: HashSet<Vec<u8>>,
-    terminal_steps: HashMap<(Id, Message), Option<Rc<TerminalMove>>>,
-    server_steps: HashMap<(Id, Message), Option<Rc<ServerMove>>>,
-    gifts: HashMap<(Id, Given), Gift>,
-    terminal_moves: HashMap<(Id, Id), Rc<Vec<Rc<TerminalMove>>>>,
-    server_moves: HashMap<(Id, Id), Rc<Vec<Rc<ServerMove>>>>,
+    marks: Set<Vec<u8>>,
+    terminal_steps: Map<(Id, Message), Option<Rc<TerminalMove>>>,
+    server_steps: Map<(Id, Message), Option<Rc<ServerMove>>>,
+    gifts: Map<(Id, Given), Gift>,
+    terminal_moves: Map<(Id, Id), Rc<Vec<Rc<TerminalMove>>>>,
+    server_moves: Map<(Id, Id), Rc<Vec<Rc<ServerMove>>>>,
     /// Steps that the product's roles took, refused ones too.
     pub(crate) role_steps: usize,
 }
 
 impl<S: Symbols> Cast<S> {
     /// With the state at the beginning.
-    pub(crate) fn new(rules: Rules) -> (Cast<S>, State) {
+    pub(crate) fn new(rules: Rules, mixes: bool) -> (Cast<S>, State) {
         let (parts, own) = Parts::new();
         let mut cast = Cast {
             rules,
+            mixes,
             parts,
             terminals: Numbers::new(),
             servers: Numbers::new(),
             ends: Numbers::new(),
             knowledge: Numbers::new(),
             broken: Vec::new(),
-            learnt: HashMap::new(),
-            releases: HashMap::new(),
-            made: HashMap::new(),
-            marks: HashSet::new(),
-            terminal_steps: HashMap::new(),
-            server_steps: HashMap::new(),
-            gifts: HashMap::new(),
-            terminal_moves: HashMap::new(),
-            server_moves: HashMap::new(),
+            learnt: Map::default(),
+            releases: Map::default(),
+            made: Map::default(),
+            marks: Set::default(),
+            terminal_steps: Map::default(),
+            server_steps: Map::default(),
+            gifts: Map::default(),
+            terminal_moves: Map::default(),
+            server_moves: Map::default(),
             role_steps: 0,
         };
         let empty = cast.ends.of(Ends::default()).0;
@@ -154,19 +157,19 @@ impl<S: Symbols> Cast<S> {
         known
     }
 
-    fn broken_by_knowing(&mut self, parts: &[PartId]) -> Option<Broken> {
-        let mut counters = HashSet::new();
-        for Release { place, counter, released } in parts.iter().filter_map(|part| self.releases.get(part)) {
-            let proved = Part::proved(place.terminal, &released.mark);
-            if !parts.iter().any(|part| *self.parts.get(*part) == proved) {
+    fn broken_by_knowing(&self, parts: &[PartId]) -> Option<Broken> {
+        let mut frames = Vec::new();
+        for release in parts.iter().filter_map(|part| self.releases.get(part)) {
+            if parts.binary_search(&release.proved).is_err() {
                 return Some(Broken::UnprovenPeer);
             }
-            if released.read_later {
+            if release.read_later {
                 return Some(Broken::ReadLater);
             }
-            if counter.is_some_and(|counter| !counters.insert((*place, counter))) {
+            if release.frame.is_some() && frames.contains(&release.frame) {
                 return Some(Broken::CounterTwice);
             }
+            frames.push(release.frame);
         }
         None
     }
@@ -178,8 +181,12 @@ impl<S: Symbols> Cast<S> {
                 return *more;
             }
             let mut parts = self.knowledge.get(known).to_vec();
-            if !parts.contains(part) {
-                parts.push(*part);
+            let mixed = if self.mixes { S::mixed(self.parts.get(*part)) } else { Vec::new() };
+            let mixed: Vec<_> = mixed.into_iter().map(|part| self.parts.number(part)).collect();
+            for part in mixed.into_iter().chain([*part]) {
+                if !parts.contains(&part) {
+                    parts.push(part);
+                }
             }
             let more = self.know(parts);
             self.learnt.insert((known, *part), more);
@@ -350,8 +357,10 @@ impl<S: Symbols> Cast<S> {
         let told = self.parts.of_frame(&frame);
         let (place, ..) = self.about(history);
         self.made.insert(told[0], (place, waits.heard[0].parts[0]));
-        if let Some(released) = released {
-            self.releases.insert(told[0], Release { place, counter: given.counter, released });
+        if let Some(Released { mark, read_later }) = released {
+            let proved = self.parts.number(Part::proved(place.terminal, &mark));
+            let frame = given.counter.map(|counter| (place, counter));
+            self.releases.insert(told[0], Release { frame, proved, read_later });
         }
         let gift = (self.servers.of(waits.with(given)).0, Rc::new(told));
         self.gifts.insert((history, given), gift.clone());

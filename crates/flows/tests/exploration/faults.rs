@@ -41,6 +41,8 @@ pub(crate) enum Fault {
     KeyOfNoSession,
     /// The ephemeral keys are exchanged, and nothing is made of them.
     NoAgreement,
+    /// All proofs and receipts of a run are made with one key.
+    OneKeyForEveryPurpose,
     /// The PIN pad takes whatever load counter.
     IgnoreCounter,
     /// The store takes a load counter that it has had.
@@ -54,23 +56,28 @@ pub(crate) enum Fault {
 /// The rules that all parties keep.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Rules {
-    broken: u32,
+    broken: [Option<Fault>; 2],
     /// How far above the last one a load counter may be.
     pub(crate) ahead: u8,
 }
 
 impl Rules {
     /// All of them, with counters that no exploration outruns (the product's limit is 65 536).
-    pub(crate) const KEPT: Rules = Rules { broken: 0, ahead: 100 };
+    pub(crate) const KEPT: Rules = Rules { broken: [None; 2], ahead: 100 };
 
-    /// All but these.
+    /// All but these, at most two.
     pub(crate) fn without(faults: &[Fault]) -> Rules {
-        let broken = faults.iter().fold(0, |broken, fault| broken | 1 << *fault as u32);
-        Rules { broken, ..Rules::KEPT }
+        assert!(faults.len() <= 2, "more than two at once");
+        Rules { broken: [faults.first().copied(), faults.get(1).copied()], ..Rules::KEPT }
+    }
+
+    /// The same with another limit of load counters.
+    pub(crate) fn with_counters_up_to(self, ahead: u8) -> Rules {
+        Rules { ahead, ..self }
     }
 
     /// Whether this one is broken.
     pub(crate) fn has(self, fault: Fault) -> bool {
-        self.broken & (1 << fault as u32) != 0
+        self.broken.contains(&Some(fault))
     }
 }

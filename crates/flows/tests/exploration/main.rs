@@ -27,6 +27,7 @@ mod cast;
 mod checks;
 mod disk;
 mod faults;
+mod hash;
 mod message;
 mod moves;
 mod pad;
@@ -58,6 +59,7 @@ const BOUNDS: Bounds = Bounds {
     connections: 3,
     crashes: 0,
     drops: 0,
+    mixes: false,
     rules: Rules::KEPT,
     excused: None,
 };
@@ -95,7 +97,6 @@ fn assert_found<S: Symbols>(bounds: &Bounds, expected: Broken) {
 #[track_caller]
 fn assert_all_found<S: Symbols>(bounds: &Bounds, planted: &[(&[Fault], Broken)]) {
     for (faults, expected) in planted {
-        println!("{faults:?}");
         assert_found::<S>(&Bounds { rules: Rules::without(faults), ..*bounds }, *expected);
     }
 }

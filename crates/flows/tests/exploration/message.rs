@@ -1,10 +1,10 @@
 //! Messages as the attacker puts them together, of parts that it has seen.
 
-use std::{collections::HashMap, hash::Hash, marker::PhantomData, rc::Rc};
+use std::{hash::Hash, marker::PhantomData, rc::Rc};
 
 use wire::Frame;
 
-use crate::{symbols::Symbols, terms::Place};
+use crate::{hash::Map, symbols::Symbols, terms::Place};
 
 /// What a part can stand for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -108,12 +108,12 @@ impl Message {
 /// Gives things numbers, the same thing always the same one.
 pub(crate) struct Numbers<T> {
     things: Vec<Rc<T>>,
-    numbers: HashMap<Rc<T>, u32>,
+    numbers: Map<Rc<T>, u32>,
 }
 
 impl<T: Eq + Hash> Numbers<T> {
     pub(crate) fn new() -> Numbers<T> {
-        Numbers { things: Vec::new(), numbers: HashMap::new() }
+        Numbers { things: Vec::new(), numbers: Map::default() }
     }
 
     /// Its number, and whether it is new.

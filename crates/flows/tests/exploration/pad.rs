@@ -199,7 +199,8 @@ impl<S: Symbols> SignInPad<S> for Pad<S> {
             let right = terms::working_block(usage, tmk, place, context, keys);
             let same = |found: &str| {
                 let without = |text: &str| text.replace(&context_in(text), "");
-                *found == right || self.rules.has(Fault::IgnoreWorkingContext) && without(found) == without(&right)
+                *found == right
+                    || self.rules.has(Fault::IgnoreWorkingContext) && without(found) == without(&right)
             };
             if !same(block) {
                 return Err(sign_in_refused("a block does not open, or not here and now"));

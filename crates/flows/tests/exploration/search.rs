@@ -1,7 +1,7 @@
 //! Breadth first through every state within the bounds, so that the way to a broken rule is a shortest one.
 
 use std::{
-    collections::{HashMap, VecDeque, hash_map::Entry},
+    collections::{VecDeque, hash_map::Entry},
     time::Instant,
 };
 
@@ -9,6 +9,7 @@ use crate::{
     alone::Alone,
     cast::Cast,
     checks::{self, Broken},
+    hash::Map,
     moves::{self, Action},
     state::Bounds,
     symbols::Symbols,
@@ -38,10 +39,10 @@ struct Way {
 /// Explores everything within the bounds, or up to the first broken rule.
 pub(crate) fn explore<S: Symbols>(bounds: &Bounds) -> Explored {
     let start = Instant::now();
-    let (mut cast, first) = Cast::<S>::new(bounds.rules);
+    let (mut cast, first) = Cast::<S>::new(bounds.rules, bounds.mixes);
     let mut alone = Alone::default();
     let mut ways = vec![Way { from: 0, depth: 0, action: None }];
-    let mut seen = HashMap::from([(first, 0_u32)]);
+    let mut seen = Map::from_iter([(first, 0_u32)]);
     let mut waiting = VecDeque::from([(first, 0_u32)]);
     let (mut transitions, mut broken) = (0, None);
     'states: while let Some((state, number)) = waiting.pop_front() {

@@ -104,12 +104,15 @@ impl ServerHistory {
     }
 
     /// What the role says once it has what HSM and store give: TK_KEY or WORKING_KEYS, and what a TMK was released for.
-    pub(crate) fn said_with<S: Symbols>(&self, parts: &Parts<S>, rules: Rules, given: Given) -> (Frame, Option<Released>) {
+    pub(crate) fn said_with<S: Symbols>(
+        &self,
+        parts: &Parts<S>,
+        rules: Rules,
+        given: Given,
+    ) -> (Frame, Option<Released>) {
         let role = self.role(parts, rules);
         let released = match &role {
-            Role::Release(_, run) => {
-                Some(Released { mark: S::mark(run), read_later: S::is_read_later(run) })
-            }
+            Role::Release(_, run) => Some(Released { mark: S::mark(run), read_later: S::is_read_later(run) }),
             _ => None,
         };
         (give(role, self.connection, given).0, released)

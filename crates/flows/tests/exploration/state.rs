@@ -30,6 +30,8 @@ pub(crate) struct Bounds {
     pub(crate) crashes: u8,
     /// How often the store is told to drop what is pending for a terminal.
     pub(crate) drops: u8,
+    /// Whether the attacker puts together anew what was said as one thing, too: somebody's ephemeral key with its own nonce.
+    pub(crate) mixes: bool,
     pub(crate) rules: Rules,
     /// A rule that may be broken without ending the exploration.
     pub(crate) excused: Option<Broken>,

@@ -72,3 +72,12 @@ fn every_planted_fault_is_found() {
     let excused = Some(Broken::CannotFinish);
     assert_found::<Tdes>(&Bounds { rules, excused, ..NARROW }, Broken::TwoPending);
 }
+
+#[test]
+fn every_planted_fault_of_sign_ins_is_found() {
+    let planted: [(&[Fault], Broken); 2] = [
+        (&[Fault::SignInWithoutProof], Broken::UnprovenPeer),
+        (&[Fault::IgnoreWorkingContext], Broken::StaleKey),
+    ];
+    assert_all_found::<Tdes>(&Bounds { terminals: 1, sign_ins: 1, ..BOUNDS }, &planted);
+}

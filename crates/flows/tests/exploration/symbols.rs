@@ -37,6 +37,9 @@ pub(crate) trait Symbols: DownloadSuite + SignInSuite {
     /// What the attacker has of its own: random numbers, and garbage for what it cannot make.
     fn own() -> Vec<Part>;
 
+    /// What the attacker can put together of this part and what it has of its own, without any key.
+    fn mixed(part: &Part) -> Vec<Part>;
+
     /// What stands in a message, in order.
     fn sorts(kind: Kind) -> &'static [Sort];
 

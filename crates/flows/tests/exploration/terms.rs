@@ -79,7 +79,10 @@ pub(crate) fn tmk_block(under: &str, place: Place, context: Context, given: Give
     let Given { tmk: Tmk { place: made, number, check }, counter } = given;
     let Place { terminal, slot } = place;
     let counter = counter.unwrap_or(0);
-    format!("K1 {under} {terminal} {slot} {context} {counter} {} {} {number} {check}", made.terminal, made.slot)
+    format!(
+        "K1 {under} {terminal} {slot} {context} {counter} {} {} {number} {check}",
+        made.terminal, made.slot
+    )
 }
 
 /// The text of a working key's block, under a TMK.

@@ -37,6 +37,7 @@ pub(crate) struct Run {
     kbpk: Symbol,
     /// Whether PRK can be derived of TK and what the attacker has.
     read_later: bool,
+    one_key: bool,
 }
 
 /// Who made an ephemeral key or a nonce.
@@ -101,12 +102,14 @@ fn derive(
     };
     // Who saw both nonces and learns AUK and TEK lacks Z, unless it is his or nobody's.
     let own_z = peer.point == Maker::Attacker.ephemeral().point;
-    Run { prk, th12, kbpk, read_later: own_z || rules.has(Fault::NoAgreement) }
+    let read_later = own_z || rules.has(Fault::NoAgreement);
+    Run { prk, th12, kbpk, read_later, one_key: rules.has(Fault::OneKeyForEveryPurpose) }
 }
 
 impl Run {
     /// HMAC(K(purpose), data).
     fn mac(&self, purpose: &str, data: &[u8]) -> Symbol {
+        let purpose = if self.one_key { "" } else { purpose };
         let key = digest(&[purpose.as_bytes(), b" ", &self.prk, &self.th12]);
         digest(&[&key, data])
     }
@@ -157,6 +160,24 @@ impl Symbols for EcAes {
             Part::new(Sort::Proof, [GARBAGE; 32]),
             Part::new(Sort::Receipt, [GARBAGE; 32]),
             Part::new(Sort::Mac, [GARBAGE; 16]),
+            // Check values are no secret: the first two of each terminal's first slot.
+            Part::new(Sort::Check, Self::check_value([0, 0, 0]).as_bytes()),
+            Part::new(Sort::Check, Self::check_value([0, 0, 1]).as_bytes()),
+            Part::new(Sort::Check, Self::check_value([1, 0, 0]).as_bytes()),
+            Part::new(Sort::Check, Self::check_value([1, 0, 1]).as_bytes()),
+        ]
+    }
+
+    /// Its own key with somebody's nonce, somebody's key with its own nonce; and a download's nonce in a sign-in.
+    fn mixed(part: &Part) -> Vec<Part> {
+        if part.sort != Sort::Opening {
+            return Vec::new();
+        }
+        let (own, theirs) = (Maker::Attacker.ephemeral(), ephemeral_of(part));
+        vec![
+            part_of(&Ephemeral { point: own.point, ..theirs.clone() }),
+            part_of(&Ephemeral { nonce: own.nonce, ..theirs.clone() }),
+            Part::new(Sort::Fresh, theirs.nonce),
         ]
     }
 
@@ -219,9 +240,7 @@ impl Symbols for EcAes {
                 let opened = Opened { ephemeral: ephemeral_of(opening), confirmation };
                 Ok(written(MessageType::TkChallenge, &opened))
             }
-            (Kind::Reply, None, [proof]) => {
-                Ok(written(MessageType::TkReply, &Confirmation(proof.array())))
-            }
+            (Kind::Reply, None, [proof]) => Ok(written(MessageType::TkReply, &Confirmation(proof.array()))),
             (Kind::Key, None, [block]) => TkKey { block: block.text() }.write::<EcAes>(),
             (Kind::Confirm, None, [receipt]) => {
                 Ok(written(MessageType::KeyConfirm, &Receipt(receipt.array())))

@@ -57,6 +57,11 @@ impl Symbols for Tdes {
         own.chain([Part::new(Sort::Proof, GARBAGE), Part::new(Sort::Mac, GARBAGE)]).collect()
     }
 
+    /// Random numbers have no parts.
+    fn mixed(_: &Part) -> Vec<Part> {
+        Vec::new()
+    }
+
     fn sorts(kind: Kind) -> &'static [Sort] {
         match kind {
             Kind::Hello => &[Sort::Opening],
