@@ -1,7 +1,7 @@
 //! What a terminal is, beside its keys: serials, roots, production settings, and the latest time that it knew.
 
 use base64ct::{Base64, Encoding};
-use pki::{Certificate, Role, TrustList};
+use pki::{Certificate, Crl, CrlSet, Role, TrustList};
 use serde::{Deserialize, Serialize};
 use wire::{Device, ModelId, Serial, VendorId};
 
@@ -11,11 +11,11 @@ use crate::self_test::SelfTest;
 use crate::storage::Record;
 use crate::{Clock, Error, FixedClock, vault::Vault};
 
-/// Version of the stored form. Version 2 is this one without the settings for packages, version 1 without those for
-/// sensors and self test either; all of them have defaults.
-const VERSION: u32 = 3;
+/// Version of the stored form. Version 3 is this one without revocation lists, version 2 without the settings for packages,
+/// version 1 without those for sensors and self test either; all of them have defaults.
+const VERSION: u32 = 4;
 /// Versions that are read.
-const READABLE: [u32; 3] = [1, 2, VERSION];
+const READABLE: [u32; 4] = [1, 2, 3, VERSION];
 /// The roles of an acquirer: what its root may issue. The others' roots are the vendor's, and stay.
 const ACQUIRER_ROLES: [Role; 4] = [Role::KmsWork, Role::Downloader, Role::RksWork, Role::RksSigning];
 
@@ -128,6 +128,8 @@ pub(crate) struct DeviceState {
     pub(crate) vendor: Option<VendorId>,
     pub(crate) model: Option<ModelId>,
     pub(crate) trust: TrustList,
+    /// The newest revocation list of each issuer that brought one; its number only rises.
+    pub(crate) crls: CrlSet,
     pub(crate) settings: Settings,
     last_known_time: i64,
     /// As it is stored: the roots cannot be taken out of a [`TrustList`] with their roles.
@@ -146,6 +148,9 @@ struct Stored {
     roots: Vec<StoredRoot>,
     settings: Settings,
     last_known_time: i64,
+    /// DER, base64.
+    #[serde(default)]
+    crls: Vec<String>,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -175,6 +180,7 @@ impl DeviceState {
             vendor: new.vendor,
             model: new.model,
             trust,
+            crls: CrlSet::new(),
             settings: new.settings,
             last_known_time: now,
             roots,
@@ -198,6 +204,7 @@ impl DeviceState {
             roots: self.roots.clone(),
             settings: self.settings.clone(),
             last_known_time: self.last_known_time,
+            crls: self.crls.iter().map(|crl| Base64::encode_string(crl.der())).collect(),
         };
         let what = Record::Device.name();
         let clear = serde_json::to_vec(&stored).map_err(|_| Error::StateDamaged { what })?;
@@ -235,6 +242,29 @@ impl DeviceState {
             return Err(error);
         }
         Ok(())
+    }
+
+    /// Takes a revocation list that a root of the trust list signed, in place of an older one, and stores it before it
+    /// counts. The number never goes back, over power cuts neither.
+    pub(crate) fn install_crl(&mut self, crl: Crl, vault: &Vault) -> Result<(), Error> {
+        let issuer = crl.issuer().to_string();
+        if !self.trust.roots().any(|root| root.subject() == crl.issuer() && crl.verify(root).is_ok()) {
+            return Err(Error::ForeignCrl { issuer });
+        }
+        let of_issuer = |held: &&Crl| held.issuer() == crl.issuer();
+        if let Some(held) = self.crls.iter().find(of_issuer).map(Crl::number)
+            && crl.number() <= held
+        {
+            return Err(Error::OldCrl { issuer, held, found: crl.number() });
+        }
+        let mut newer = CrlSet::new();
+        self.crls
+            .iter()
+            .filter(|held| held.issuer() != crl.issuer())
+            .for_each(|held| newer.add(held.clone()));
+        newer.add(crl);
+        let before = std::mem::replace(&mut self.crls, newer);
+        self.store(vault).inspect_err(|_| self.crls = before)
     }
 
     /// Learns the time from a TMS that has proved itself: forward only (2-wire.md section 4, flow E).
@@ -280,12 +310,17 @@ impl DeviceState {
             .ok()
             .filter(|stored: &Stored| READABLE.contains(&stored.version))?;
         let trust = trust_list(&stored.roots)?;
+        let mut crls = CrlSet::new();
+        for der in &stored.crls {
+            crls.add_der(&Base64::decode_vec(der).ok()?).ok()?;
+        }
         let parse = |text: Option<String>| text.map(|text| Serial::parse(&text)).transpose();
         Some(DeviceState {
             device: Device::new(Serial::parse(&stored.sn).ok()?, parse(stored.pin_pad).ok()?).ok()?,
             vendor: stored.vendor.map(|text| VendorId::parse(&text)).transpose().ok()?,
             model: stored.model.map(|text| ModelId::parse(&text)).transpose().ok()?,
             trust,
+            crls,
             settings: stored.settings,
             last_known_time: stored.last_known_time,
             roots: stored.roots,

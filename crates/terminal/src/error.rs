@@ -133,6 +133,22 @@ pub enum Error {
         /// Which sensor.
         sensor: &'static str,
     },
+    /// A revocation list that no root of this terminal signed.
+    #[error("no root of this terminal signed the revocation list of {issuer}")]
+    ForeignCrl {
+        /// In whose name it is.
+        issuer: String,
+    },
+    /// A revocation list whose number does not rise.
+    #[error("the revocation list of {issuer} has the number {found}, and {held} is here: bring a newer one")]
+    OldCrl {
+        /// Whose it is.
+        issuer: String,
+        /// The number of the list held.
+        held: u64,
+        /// The number that came.
+        found: u64,
+    },
     /// A root was to be exchanged that is the vendor's.
     #[error("the role {role} is the vendor's: an acquirer's root is for kms-work, downloader and rks-work")]
     VendorRole {

@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use pki::Crl;
 use wire::Device;
 
 use crate::board::{Board, SharedBoard, SimulatedBoard};
@@ -171,6 +172,16 @@ impl<P: PinPad> Terminal<P> {
         check_acquirer_roles(root)?;
         self.pad.wipe_for_root()?;
         self.device.install_root(root, &self.vault)
+    }
+
+    /// Takes a revocation list: every certificate that comes is held to it from then on. A terminal reaches none by
+    /// itself; a station, a TMS or a technician brings it.
+    ///
+    /// # Errors
+    /// [`Error::ForeignCrl`] when no root here signed it, [`Error::OldCrl`] for a number that does not rise;
+    /// [`Error::Io`], [`Error::Crypto`].
+    pub fn install_crl(&mut self, crl: Crl) -> Result<(), Error> {
+        self.device.install_crl(crl, &self.vault)
     }
 
     /// The time to check dates against; it never goes back.

@@ -1,4 +1,5 @@
 mod care;
+mod crl;
 mod device;
 mod line;
 mod listen;
@@ -49,6 +50,7 @@ pub(crate) enum Terminal {
     DeviceInstall(device::DeviceInstall),
     Sensor(care::Sensor),
     InstallRoot(care::InstallRoot),
+    InstallCrl(crl::InstallCrl),
     Retire(care::Retire),
     /// Show serials, state, fingerprint and the check values of its keys.
     Status(Status),
@@ -146,6 +148,7 @@ impl Terminal {
             Self::DeviceInstall(install) => install.run()?,
             Self::Sensor(sensor) => sensor.run()?,
             Self::InstallRoot(install) => install.run()?,
+            Self::InstallCrl(install) => install.run()?,
             Self::Retire(retire) => retire.run()?,
             Self::Status(status) => status.run()?,
         }

@@ -6,7 +6,7 @@ mod serving;
 use flows::collect::{CollectKey, Reason, messages::Collect};
 use paycrypto::rsa::PrivateKey;
 use pki::Role;
-use pki::issue::{self, Issuer};
+use pki::issue::{self, Issuer, Revoked, build_crl};
 use wire::{ErrorCode, ErrorMessage, Fields, Frame, MessageType, Suite};
 
 use super::*;
@@ -243,6 +243,63 @@ fn other_suite_is_0009_to_a_proven_peer_only() {
     // Nor does a latched certificate get another suite than it got.
     answer(&mut terminal, &collect(Suite::TDES, &good)).unwrap();
     assert_eq!(refusal(&mut terminal, &asked).fault.code, ErrorCode::SuiteNotSupported);
+}
+
+/// A revocation list of the estate's root, with this number, that revokes these.
+fn list(number: u64, revoked: &[&pki::Certificate]) -> pki::Crl {
+    let issuer = Issuer::new(&estate().root, &estate().root_key).unwrap();
+    let revoked: Vec<_> = revoked
+        .iter()
+        .map(|certificate| Revoked {
+            serial: certificate.serial().to_vec(),
+            when: estate().now - DAY,
+            reason: pki::RevocationReason::KeyCompromise,
+        })
+        .collect();
+    build_crl(&issuer, number, estate().now - DAY, estate().now + 30 * DAY, &revoked).unwrap()
+}
+
+#[test]
+fn r22_a_revoked_certificate_is_000d_also_after_a_power_cut() {
+    let disk = Shared::new();
+    let certificate = estate().certificate(Role::KmsWork);
+    let mut terminal = Terminal::new_in(disk.clone(), estate().new_terminal()).unwrap();
+    terminal.install_crl(list(7, &[&certificate])).unwrap();
+    certificate_refused(&mut terminal, &collect_frame(&certificate));
+    drop(terminal);
+    let mut terminal = Terminal::open_from(disk).unwrap();
+    certificate_refused(&mut terminal, &collect_frame(&certificate));
+    assert!(
+        answer(&mut terminal, &collect_frame(&estate().certificate(Role::KmsWork))).is_ok(),
+        "another one"
+    );
+}
+
+#[test]
+fn r21_the_number_of_a_revocation_list_only_rises_at_the_terminal() {
+    let disk = Shared::new();
+    let mut terminal = Terminal::new_in(disk.clone(), estate().new_terminal()).unwrap();
+    terminal.install_crl(list(7, &[])).unwrap();
+    drop(terminal);
+    let mut terminal = Terminal::open_from(disk.clone()).unwrap();
+    for number in [6, 7] {
+        let refused = terminal.install_crl(list(number, &[])).unwrap_err();
+        assert!(matches!(refused, crate::Error::OldCrl { held: 7, .. }), "{refused}");
+    }
+    disk.full_after(0);
+    assert!(terminal.install_crl(list(8, &[])).is_err(), "it counts when it is stored");
+    drop(terminal);
+    disk.full_after(100);
+    let mut terminal = Terminal::open_from(disk).unwrap();
+    terminal.install_crl(list(8, &[])).unwrap();
+}
+
+#[test]
+fn a_revocation_list_that_no_root_here_signed_is_refused() {
+    let mut terminal =
+        Terminal::in_memory(crate::NewTerminal { roots: Vec::new(), ..estate().new_terminal() }).unwrap();
+    let refused = terminal.install_crl(list(1, &[])).unwrap_err();
+    assert!(matches!(refused, crate::Error::ForeignCrl { .. }), "{refused}");
 }
 
 #[test]

@@ -10,6 +10,7 @@ use wire::{ErrorCode, Frame, Proof};
 
 use super::peers::{acquirer, th};
 use super::refusals;
+use crate::softpad::state::PadState;
 use crate::Terminal;
 use crate::collect::{Answer, answer};
 use crate::testing::{DAY, Shared, estate, name, validity};
@@ -129,7 +130,7 @@ fn r21_the_generation_rises_with_each_tk_and_a_wipe_does_not_take_it_back() {
         let collect = work.collect(generation);
         let given = collected(&mut terminal, &collect);
         assert_eq!(work.open(&collect, &given.frame).1, u64::from(generation));
-        terminal.pad_mut().change(|state| state.erase_all()).unwrap();
+        terminal.pad_mut().change(PadState::erase_all).unwrap();
     }
 }
 
@@ -137,7 +138,7 @@ fn r21_the_generation_rises_with_each_tk_and_a_wipe_does_not_take_it_back() {
 fn after_suite_02_a_tk_is_not_made_in_suite_01_until_repair() {
     let mut terminal = acquirer().terminal();
     collected(&mut terminal, &Work::new().collect(1));
-    terminal.pad_mut().change(|state| state.erase_tk()).unwrap();
+    terminal.pad_mut().change(PadState::erase_tk).unwrap();
     let refused = answer(&mut terminal, &estate().collect()).unwrap_err();
     assert!(matches!(refused.fault.reason, Reason::SuiteNotSupported { .. }), "{}", refused.text);
     terminal.pad_mut().state.completed.lift();
