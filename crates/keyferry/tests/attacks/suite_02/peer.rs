@@ -80,12 +80,20 @@ pub(crate) fn collect_frame(certificate: &Certificate, nonce: &[u8; 32]) -> Fram
     Frame::from_payload(&[&[1, tlv::COLLECT][..], &fields.concat()].concat()).unwrap()
 }
 
+/// The tester's certificate as a KMS.
+pub(crate) fn kms() -> Certificate {
+    RKS_EC.issue(Role::KmsWork, &name("Tester"), &AGREEMENT.spki_der())
+}
+
 /// Collects the terminal for the tester's key: TEK and AUK.
 pub(crate) fn collected(terminal: &mut Terminal) -> [[u8; 32]; 2] {
-    let certificate = RKS_EC.issue(Role::KmsWork, &name("Tester"), &AGREEMENT.spki_der());
-    let collect = collect_frame(&certificate, &random());
+    let collect = collect_frame(&kms(), &random());
     let answer = collect::answer(terminal, &collect).unwrap();
-    let collected = Message::read(answer.frame.bytes());
+    opened(&collect, &Message::read(answer.frame.bytes()))
+}
+
+/// TEK and AUK of an answer to this COLLECT.
+pub(crate) fn opened(collect: &Frame, collected: &Message) -> [[u8; 32]; 2] {
     let generation = u64::from_be_bytes(collected.get(COUNTER).try_into().unwrap());
     let info = CollectInfo::new(collect.bytes(), SN, SN, generation);
     let tk = Tk::open(&AGREEMENT, &info, collected.get(tlv::CTK_PU)).unwrap();

@@ -2,8 +2,8 @@
 
 use super::{
     block::Block,
-    peer::{SLOT_B, SLOT_C, SLOT_E, certificate, challenge, opening, place, signed},
-    victim::Victim,
+    peer::{SLOT_A, SLOT_B, SLOT_C, SLOT_E, certificate, challenge, opening, place, signed},
+    victim::{Carrier, Victim},
 };
 use crate::{
     play::{against, slot},
@@ -147,6 +147,18 @@ fn reflection_at_the_terminal() {
         assert!(loaded.is_err());
         assert_eq!(end, SERVER_NOT_PROVEN);
     }
+    for proof in [Vec::new(), random::<32>().to_vec()] {
+        let download = |stream| terminal::download(&mut victim.terminal, stream, slot(SLOT_A)).map(drop);
+        let (loaded, end) = against(download, |line| {
+            let hello = line.expect(tlv::HELLO).unwrap();
+            let proof = if proof.is_empty() { hello.get(NONCE) } else { &proof };
+            let fields = [turned(&hello).fields(), field(CONFIRMATION, proof)];
+            line.send(&frame(tlv::CHALLENGE, &fields.concat()));
+            line.end()
+        });
+        assert!(loaded.is_err());
+        assert_eq!(end, SERVER_NOT_PROVEN);
+    }
     // The RKS's own RKS_TOKEN is the terminal's words just as little.
     let load = |stream| {
         terminal::rks_load(&mut victim.terminal, terminal::Link::new(stream), &[slot(SLOT_C)]).map(drop)
@@ -162,6 +174,35 @@ fn reflection_at_the_terminal() {
     });
     assert!(loaded.is_err());
     assert_eq!(end, Err(SERVER_NOT_PROVEN));
+}
+
+/// Attack 1, at the end of each flow: KEY_CONFIRM's own receipt as DONE's. The terminal is not sure of the new key, keeps
+/// the old one beside it, and the next download is good.
+#[test]
+fn reflection_of_receipts() {
+    let mut victim = Victim::new();
+    for (carrier, index) in
+        [(Carrier::ATmk, SLOT_A), (Carrier::BTmk, SLOT_B), (Carrier::CTmk, SLOT_C), (Carrier::ETmk, SLOT_E)]
+    {
+        let held = |victim: &Victim| {
+            let slots = victim.terminal.status().slots;
+            slots.into_iter().find(|held| held.slot == index).unwrap()
+        };
+        // In flow B the key is another one each time, too.
+        victim.tmk = random();
+        assert_eq!(victim.deliver(carrier, &Block::wrap), Ok(()));
+        let old = held(&victim);
+        assert!(old.done && old.previous_kcv.is_none(), "{carrier:?}");
+        victim.reflects_done = true;
+        victim.tmk = random();
+        assert_eq!(victim.deliver(carrier, &Block::wrap), Err(SERVER_NOT_PROVEN), "{carrier:?}");
+        let unsure = held(&victim);
+        assert!(!unsure.done, "{carrier:?}");
+        assert_eq!(unsure.previous_kcv, Some(old.kcv), "{carrier:?}");
+        victim.reflects_done = false;
+        assert_eq!(victim.deliver(carrier, &Block::wrap), Ok(()), "{carrier:?} goes on");
+        assert!(held(&victim).done && held(&victim).previous_kcv.is_none(), "{carrier:?}");
+    }
 }
 
 /// Attack 10: PIK of one sign-in with MAK of another.

@@ -10,8 +10,9 @@ use paycrypto::ec::{
 use pki::{Role, Scheme, Signer};
 use serde_json::{Value, json};
 
+use super::peer;
 use crate::support::{
-    ec::{EcKey, SIGNATURE, random},
+    ec::{EcKey, SIGNATURE, is_signed, random, without},
     estate::{DAY, ESTATE, now, valid},
     kms_ec::{
         self, COUNTER, DEVICE_CERTIFICATE, Ec, KMS_EC, STATION, asking, by_both, ceremony, collect, package,
@@ -217,6 +218,34 @@ fn old_package() {
     assert_eq!(intrude(&before, &server), Err(NOT_PROVEN));
     new.download(server.terminals, 0).unwrap();
     world.assert_audit_good();
+}
+
+/// Attack 7, at the terminal: yesterday's COLLECT gets the same bytes, today's the same TK sealed and signed anew for this
+/// nonce, and another KMS nothing at all.
+#[test]
+fn old_package_at_the_terminal() {
+    let mut pos = peer::terminal();
+    let (yesterday, today) = (random(), random());
+    let mut answer = |certificate: &pki::Certificate, nonce: &[u8; 32]| {
+        let answer = terminal::collect::answer(&mut pos, &peer::collect_frame(certificate, nonce));
+        answer.map(|answer| answer.frame.bytes().to_vec()).map_err(|refusal| refusal.fault.code.number())
+    };
+    let kms = peer::kms();
+    let first = answer(&kms, &yesterday).unwrap();
+    assert_eq!(answer(&kms, &yesterday).unwrap(), first);
+    let second = answer(&kms, &today).unwrap();
+    assert_eq!(answer(&KMS_EC.work, &today), Err(0x0008));
+    let [old, new] = [(&first, yesterday), (&second, today)].map(|(said, nonce)| {
+        let message = tlv::Message::read(said);
+        let collect = peer::collect_frame(&kms, &nonce);
+        let over = [collect.bytes(), &without(&message, SIGNATURE)].concat();
+        let device = pki::Certificate::from_der(message.get(DEVICE_CERTIFICATE)).unwrap();
+        let signed = message.get(SIGNATURE);
+        assert!(is_signed(device.spki_der(), b'K', &over, signed));
+        (message.get(COUNTER).to_vec(), peer::opened(&collect, &message), message.get(tlv::CTK_PU).to_vec())
+    });
+    assert_eq!((&old.0, &old.1), (&new.0, &new.1), "the same TK, of the same generation");
+    assert_ne!(old.2, new.2, "sealed anew");
 }
 
 /// Attack 8: there is no RSA and so no padding. What stands in its place, DF09, is spoilt in every way by a device whose

@@ -62,19 +62,26 @@ pub(crate) struct Victim {
     pub(crate) factor: Vec<u8>,
     /// The slots that flows A, B, C and E fill, in this order.
     pub(crate) slots: [u8; 4],
+    /// Whether DONE is KEY_CONFIRM's own receipt.
+    pub(crate) reflects_done: bool,
     /// The load counters that the terminal has stored.
     pub(crate) counters: BTreeMap<u8, u64>,
 }
 
-/// KEY_CONFIRM must be right, and is answered by the right DONE.
+/// KEY_CONFIRM must be right, and is answered by the right DONE; or, reflected, by its own receipt.
 fn finish<S: std::io::Read + std::io::Write>(
     line: &mut Line<S>,
     keys: &Keys,
     said: &[u8],
     told: &[(u8, [u8; 5])],
+    reflected: bool,
 ) -> Result<(), End> {
     let confirm = line.expect(tlv::CONFIRM)?;
     assert_eq!(confirm.get(RECEIPT), keys.receipt("receipt t", said, told));
+    if reflected {
+        line.send(&frame(tlv::DONE, &field(RECEIPT, confirm.get(RECEIPT))));
+        return Err(line.end());
+    }
     let said = [said, &confirm.frame].concat();
     line.send(&frame(tlv::DONE, &field(RECEIPT, &keys.receipt("receipt s", &said, told))));
     Ok(())
@@ -101,6 +108,7 @@ impl Victim {
             dik2: random(),
             factor: b"KLD-7/20261120/B042".to_vec(),
             slots: [SLOT_A, SLOT_B, SLOT_C, SLOT_E],
+            reflects_done: false,
             counters: BTreeMap::new(),
         }
     }
@@ -111,7 +119,8 @@ impl Victim {
     }
 
     fn count(&mut self, index: u8, end: Result<(), End>) -> Result<(), End> {
-        if end.is_ok() {
+        // With a reflected DONE it has the key, and is not sure of it.
+        if end.is_ok() || self.reflects_done {
             self.counters.insert(index, self.next(index));
         }
         end
@@ -137,7 +146,7 @@ impl Victim {
 
     fn flow_a(&mut self, forge: Forge<'_>) -> Result<(), End> {
         let index = self.slots[0];
-        let (key, counter) = (random::<16>(), self.next(index));
+        let (key, counter, reflected) = (random::<16>(), self.next(index), self.reflects_done);
         let (terminal, [tek, auk]) = (&mut self.terminal, &self.tk);
         let download = |stream| terminal::download(terminal, stream, slot(index)).map(drop);
         let (loaded, end) = against(download, |line| {
@@ -156,7 +165,7 @@ impl Victim {
             let tmk = Block::tmk(&place(index), context(&said), counter, &key, &keys.key("kbpk"));
             let brought = frame(tlv::KEY, &field(tlv::KEY_BLOCK, forge(&tmk).as_bytes()));
             line.send(&brought);
-            finish(line, &keys, &[said, brought].concat(), &[(index, ec::kcv(&key))])
+            finish(line, &keys, &[said, brought].concat(), &[(index, ec::kcv(&key))], reflected)
         });
         assert_eq!(loaded.is_ok(), end.is_ok(), "{:?}", loaded.err());
         self.count(index, end)
@@ -171,7 +180,7 @@ impl Victim {
         factor: Option<&[u8]>,
         forge: Forge<'_>,
     ) -> Result<(), End> {
-        let counter = self.next(index);
+        let (counter, reflected) = (self.next(index), self.reflects_done);
         let (certificate, side) = (certificate(Role::Downloader), Side::new());
         visited(&mut self.terminal, |line| {
             let hello = frame(KLD_CONNECT, &[field(tlv::SUITE, &[2]), opening(&certificate, &side)].concat());
@@ -189,7 +198,7 @@ impl Victim {
             after.extend(field(tlv::KEY_ENTRY, &field(tlv::KEY_BLOCK, forge(&block).as_bytes())));
             let load = signed(KLD_KEY, &[], &after, b'B', &said);
             line.send(&load);
-            finish(line, &keys, &[said, load].concat(), &[(index, ec::kcv(key))])?;
+            finish(line, &keys, &[said, load].concat(), &[(index, ec::kcv(key))], reflected)?;
             // The terminal says nothing to DONE.
             thread::sleep(Duration::from_millis(50));
             Ok(())
@@ -198,7 +207,7 @@ impl Victim {
 
     fn flow_c(&mut self, forge: Forge<'_>) -> Result<(), End> {
         let index = self.slots[2];
-        let (key, counter) = (random::<16>(), self.next(index));
+        let (key, counter, reflected) = (random::<16>(), self.next(index), self.reflects_done);
         let (terminal, dik2, factor) = (&mut self.terminal, &self.dik2, &self.factor);
         let load = |stream| rks_load(terminal, Link::new(stream), &[slot(index)]).map(drop);
         let (loaded, end) = against(load, |line| {
@@ -225,7 +234,7 @@ impl Victim {
             let entry = field(tlv::KEY_ENTRY, &field(tlv::KEY_BLOCK, forge(&tmk).as_bytes()));
             let brought = frame(tlv::RKS_KEYS, &entry);
             line.send(&brought);
-            finish(line, &keys, &[said, brought].concat(), &[(index, ec::kcv(&key))])
+            finish(line, &keys, &[said, brought].concat(), &[(index, ec::kcv(&key))], reflected)
         });
         assert_eq!(loaded.is_ok(), end.is_ok(), "{:?}", loaded.err());
         self.count(index, end)
@@ -233,7 +242,7 @@ impl Victim {
 
     fn flow_e(&mut self, forge: Forge<'_>) -> Result<(), End> {
         let index = self.slots[3];
-        let (key, counter) = (random::<16>(), self.next(index));
+        let (key, counter, reflected) = (random::<16>(), self.next(index), self.reflects_done);
         let (terminal, dmk) = (&mut self.terminal, &self.dmk);
         let load = |stream| tms::load_key(terminal, Link::new(stream), slot(index), None).map(drop);
         let (loaded, end) = against(load, |line| {
@@ -251,7 +260,7 @@ impl Victim {
             let receipt = keys.mac("receipt s", &[&said[..], &tms_key(None, &tmk)].concat());
             let brought = tms_key(Some(receipt), &tmk);
             line.send(&brought);
-            finish(line, &keys, &[said, brought].concat(), &[(index, ec::kcv(&key))])
+            finish(line, &keys, &[said, brought].concat(), &[(index, ec::kcv(&key))], reflected)
         });
         assert_eq!(loaded.is_ok(), end.is_ok(), "{:?}", loaded.err());
         self.count(index, end)
