@@ -93,6 +93,13 @@ impl Init {
         say!("\nNext:");
         say!("  keyferry server --config {folder}/keyferry.toml");
         say!("  keyferry terminal new T1 --sn SN-1001 --root {folder}/ca/root.pem");
+        if self.suite == SuiteName::EcAes {
+            say!("  keyferry terminal device-request T1 --out T1.csr");
+            say!(
+                "  keyferry ca issue --ca {folder}/ca --role device --pin-pad SN-1001 --request T1.csr --out T1.pem"
+            );
+            say!("  keyferry terminal device-install T1 --certificate T1.pem");
+        }
         say!("  keyferry terminal collect T1");
         say!("  keyferry station collect --config {folder}/station.toml --terminal 127.0.0.1:7802");
         say!("  keyferry terminal download T1 --slot 0");
