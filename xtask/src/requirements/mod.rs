@@ -114,7 +114,7 @@ fn functions(file: &TextFile) -> impl Iterator<Item = (&str, &str)> {
     let mut is_test = false;
     file.text.lines().filter_map(move |line| {
         let line = line.trim_start();
-        if line.starts_with("#[test]") || line.starts_with("#[tokio::test") {
+        if ["#[test]", "#[tokio::test", "#[rstest"].iter().any(|attribute| line.starts_with(attribute)) {
             is_test = true;
             return None;
         }
