@@ -67,6 +67,13 @@ impl Side {
         Side { private, point, nonce: random() }
     }
 
+    /// One whose secret number everybody knows.
+    pub(crate) fn of(number: &[u8; 32]) -> Side {
+        let private = PrivateKey::from_private_key(&ECDH_P256, number).unwrap();
+        let point = private.compute_public_key().unwrap().as_ref().to_vec();
+        Side { private, point, nonce: random() }
+    }
+
     /// DF13 and DF14.
     pub(crate) fn fields(&self) -> Vec<u8> {
         [field(POINT, &self.point), field(NONCE, &self.nonce)].concat()

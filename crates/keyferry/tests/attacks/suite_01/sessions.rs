@@ -6,7 +6,7 @@ use super::{
     forge::{SLOT_A, SLOT_C, SLOT_E},
     real::{FLOWS, Flow, Product},
 };
-use crate::support::tlv;
+use crate::{packages, support::tlv};
 
 fn assert_agreed(product: &Product) {
     [SLOT_A, SLOT_C, SLOT_E].into_iter().for_each(|slot| product.assert_agreed(slot));
@@ -85,39 +85,6 @@ fn frames() {
         assert!(product.run(flow), "{flow:?} goes on");
     }
     assert_agreed(&product);
-    packages();
-}
-
-/// Attack 18, what is sent: an old version of a package, and a name or a version put on other bytes.
-fn packages() {
-    use terminal::{
-        Link,
-        area::Areas,
-        tms::{UpdateOptions, update},
-    };
     let mut product = Product::new();
-    let mut areas = Areas::in_memory().unwrap();
-    let mut updated = |product: &mut Product| {
-        let server = product.shop.server.terminals;
-        let mut link = || -> std::io::Result<_> { Ok(Link::new(terminal::connect(server)?)) };
-        let updated = update(&mut product.terminal, &mut areas, &mut link, UpdateOptions::default()).unwrap();
-        let refused: Vec<_> = updated.refused.iter().map(|(_, why)| why.code().to_owned()).collect();
-        (updated.installed.len(), refused)
-    };
-    product.shop.roll_out("pay-app", "2.0.0", b"a new one");
-    assert_eq!(updated(&mut product), (1, vec![]));
-    product.shop.roll_out("pay-app", "1.9.0", b"an old one");
-    assert_eq!(updated(&mut product).0, 0, "not an old version");
-
-    let sql = product.shop.world.sql();
-    sql.execute("DROP TRIGGER packages_keep_their_content", []).unwrap();
-    for (column, name) in [("name", "renamed"), ("version", "another")] {
-        product.shop.roll_out(name, "3.0.0", b"other bytes");
-        let to = if column == "name" { "pay-app" } else { "9.9.9" };
-        let set = format!("UPDATE packages SET {column} = ?1 WHERE name = ?2 AND version = '3.0.0'");
-        assert_eq!(sql.execute(&set, [to, name]).unwrap(), 1);
-        let (installed, refused) = updated(&mut product);
-        assert_eq!((installed, refused), (0, vec!["signature".to_owned()]), "{column}");
-        sql.execute("UPDATE deployments SET state = 'stopped'", []).unwrap();
-    }
+    packages::old_or_renamed(&product.shop, &mut product.terminal);
 }

@@ -2,11 +2,15 @@
 
 mod block;
 mod blocks;
+mod headers;
+mod lines;
 mod loaders;
+mod oracles;
 mod peer;
 mod proofs;
 mod real;
 mod roles;
+mod seals;
 mod sessions;
 mod uploads;
 mod victim;
