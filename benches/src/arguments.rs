@@ -12,6 +12,8 @@ Prints what Keyferry does a second beside what this machine could do at most, as
 cargo run --release -p keyferry-benches -- [PARTS] [OPTIONS]
 
   keys             downloads of keys, flows A and C, and uploads
+  keys-02          downloads by flow A in suite 02 beside suite 01, the bare exchange, the bare operations
+  rks-02           the same by flow C; and whether the time of an answer tells a known serial
   tms              handshakes and sealed frames of flow E
   pins             PIN translations of flow F
   estate-update    many terminals that update at once: time and memory
@@ -36,6 +38,8 @@ pub(crate) enum Role {
     Server(PathBuf),
     /// The bare peer of messages of these sizes.
     Peer(Sizes),
+    /// The same, which commits as a server does, to a database in this folder.
+    CommittingPeer(PathBuf, Sizes),
 }
 
 /// What is measured, and for how long.
@@ -54,6 +58,8 @@ pub(crate) struct Arguments {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Part {
     Keys,
+    Keys02,
+    Rks02,
     Tms,
     Pins,
     EstateUpdate,
@@ -75,6 +81,8 @@ impl Arguments {
             match word.as_str() {
                 "--help" | "-h" => return Ok(Role::Help),
                 "keys" => found.parts.push(Part::Keys),
+                "keys-02" => found.parts.push(Part::Keys02),
+                "rks-02" => found.parts.push(Part::Rks02),
                 "tms" => found.parts.push(Part::Tms),
                 "pins" => found.parts.push(Part::Pins),
                 "estate-update" => found.parts.push(Part::EstateUpdate),
@@ -86,6 +94,10 @@ impl Arguments {
                 "--terminals" => found.terminals = value()?.parse()?,
                 "--as-hsm" => return Ok(Role::Hsm(value()?.into())),
                 "--as-server" => return Ok(Role::Server(value()?.into())),
+                "--as-committing-peer" => {
+                    let sizes = Sizes::from_text(&value()?)?;
+                    return Ok(Role::CommittingPeer(value()?.into(), sizes));
+                }
                 "--as-peer" => return Ok(Role::Peer(Sizes::from_text(&value()?)?)),
                 other => bail!("no such part or option: {other}; see --help"),
             }
@@ -103,6 +115,11 @@ impl Arguments {
     /// Whether this part is to run.
     pub(crate) fn has(&self, part: Part) -> bool {
         self.parts.is_empty() || self.parts.contains(&part)
+    }
+
+    /// Whether a part runs whose terminals the TMS manages.
+    pub(crate) fn has_managed(&self) -> bool {
+        [Part::Tms, Part::Pins, Part::EstateUpdate].into_iter().any(|part| self.has(part))
     }
 
     /// One turn of one measurement.

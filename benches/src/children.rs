@@ -63,6 +63,16 @@ impl Children {
         Ok(Peer { address, sizes })
     }
 
+    /// Starts a bare peer that makes as many durable commits as a download takes, in a folder of its own.
+    pub(crate) fn start_committing_peer(&mut self, folder: &Path, sizes: Sizes) -> Result<Peer> {
+        std::fs::create_dir_all(folder)?;
+        let arguments = ["--as-committing-peer", &sizes.text(), text(folder)?];
+        let process = Process::start(&arguments, Stdio::inherit())?;
+        let address = address(Some(&process), 0)?;
+        self.peers.push(process);
+        Ok(Peer { address, sizes })
+    }
+
     /// Where terminals connect.
     pub(crate) fn terminal_port(&self) -> Result<SocketAddr> {
         address(self.server.as_ref(), 0)
@@ -160,12 +170,14 @@ pub(crate) fn serve_kms(folder: &Path) -> Result<()> {
 }
 
 /// Serves as the bare peer.
-pub(crate) fn serve_bare(sizes: &Sizes) -> Result<()> {
+pub(crate) fn serve_bare(sizes: &Sizes, database: Option<&Path>) -> Result<()> {
+    let open = |folder: &Path| SqliteStore::open(&folder.join("bare.db"), SqliteOptions::default());
+    let store = database.map(open).transpose()?;
     tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(async {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         println!("{}", listener.local_addr()?);
         end_with_stdin();
-        bare::serve(listener, sizes).await
+        bare::serve(listener, sizes, store).await
     })
 }
 

@@ -74,6 +74,7 @@ impl Work for Pair {
             tk_generation: 1,
             block: "0".repeat(BLOCK),
             kcv: Kcv::Tdes(kcv),
+            load_counter: None,
         };
         match self.store.put_pending(put, event("tmk.made", sn.as_str())).await? {
             PendingOutcome::Stored(key) => {

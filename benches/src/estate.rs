@@ -23,8 +23,10 @@ use serde_json::json;
 use store::{
     Event, NewAcquirer, NewCertificate, NewWorkKey, SqliteOptions, SqliteStore, Store, WorkKeyState,
 };
+use wire::Suite;
 
 use crate::{
+    ec::{EcEstate, ExchangeKeyEc},
     rks::{ExchangeKey, RksKeys},
     settings::settings,
     zones::ZoneMaster,
@@ -47,6 +49,10 @@ pub(crate) struct Estate {
     root_key: Key,
     pub(crate) operator: Certificate,
     pub(crate) operator_key: Key,
+    /// The other card of a package of suite 02, and its key.
+    pub(crate) administrator: (Certificate, Key),
+    /// Keys of suite 02.
+    pub(crate) ec: EcEstate,
     pub(crate) work: Certificate,
     pub(crate) work_block: KeyBlock,
     pub(crate) rks: RksKeys,
@@ -57,12 +63,17 @@ pub(crate) struct Estate {
 /// Keys that people type in, before the HSM runs.
 pub(crate) struct Typed {
     exchange: ExchangeKey,
+    exchange_ec: ExchangeKeyEc,
     zone_master: ZoneMaster,
 }
 
 impl Typed {
     pub(crate) fn enter(hsm: &Offline) -> Result<Typed> {
-        Ok(Typed { exchange: ExchangeKey::enter(hsm)?, zone_master: ZoneMaster::enter(hsm)? })
+        Ok(Typed {
+            exchange: ExchangeKey::enter(hsm)?,
+            exchange_ec: ExchangeKeyEc::enter(hsm)?,
+            zone_master: ZoneMaster::enter(hsm)?,
+        })
     }
 }
 
@@ -88,7 +99,7 @@ impl Signer for Key {
 impl Estate {
     /// Makes it all; the HSM runs already, the server does not yet.
     pub(crate) async fn make(folder: &Path, typed: Typed) -> Result<Estate> {
-        let Typed { exchange, zone_master } = typed;
+        let Typed { exchange, exchange_ec, zone_master } = typed;
         let hsm = Client::connect(socket(folder)).await?;
         let (root_key, operator_key) = (Key(PrivateKey::generate(BITS)?), Key(PrivateKey::generate(BITS)?));
         let validity = validity();
@@ -96,6 +107,11 @@ impl Estate {
         let issuer = Issuer::new(&root, &root_key)?;
         let operator = name("Olga Operator")?;
         let operator = issue::leaf(&issuer, Role::Operator, &operator, operator_key.spki_der(), validity)?;
+
+        let administrator_key = Key(PrivateKey::generate(BITS)?);
+        let administrator = name("Adam Administrator")?;
+        let spki = administrator_key.spki_der();
+        let administrator = issue::leaf(&issuer, Role::Administrator, &administrator, spki, validity)?;
 
         let owner = ACQUIRER.to_owned();
         let work_key =
@@ -115,6 +131,8 @@ impl Estate {
         fill(&store, &work, work_key.private.as_str()).await?;
         let rks = RksKeys::make(&hsm, &issuer, validity, &exchange).await?;
         rks.install(&store).await?;
+        let ec = EcEstate::make(&hsm, &exchange_ec).await?;
+        ec.install(folder, &store).await?;
         let work_block = work_key.private;
         Ok(Estate {
             hsm,
@@ -124,6 +142,8 @@ impl Estate {
             root_key,
             operator,
             operator_key,
+            administrator: (administrator, administrator_key),
+            ec,
             work,
             work_block,
             rks,
@@ -177,7 +197,9 @@ async fn fill(store: &SqliteStore, work: &Certificate, private_block: &str) -> R
         certificate_sha256: sha256,
         private_block: private_block.to_owned(),
         spki: work.spki_der().to_vec(),
+        intermediates: Vec::new(),
         state: WorkKeyState::Active,
+        suite: Suite::TDES,
     };
     Ok(store.put_work_key(key, event("work-key.installed", ACQUIRER)).await?)
 }
@@ -186,7 +208,7 @@ pub(crate) fn name(common_name: &str) -> Result<Name> {
     Ok(Name::new(common_name, Some("Benchmark"))?)
 }
 
-fn private(path: &Path, content: &str) -> Result<()> {
+pub(crate) fn private(path: &Path, content: &str) -> Result<()> {
     fs::write(path, content).with_context(|| format!("cannot write {}", path.display()))?;
     Ok(fs::set_permissions(path, fs::Permissions::from_mode(0o600))?)
 }

@@ -6,6 +6,7 @@ mod bare;
 mod children;
 mod devices;
 mod durable;
+mod ec;
 mod estate;
 mod files;
 mod keys;
@@ -45,7 +46,8 @@ fn main() -> ExitCode {
         }
         Role::Hsm(folder) => children::serve_hsm(&folder),
         Role::Server(folder) => children::serve_kms(&folder),
-        Role::Peer(sizes) => children::serve_bare(&sizes),
+        Role::Peer(sizes) => children::serve_bare(&sizes, None),
+        Role::CommittingPeer(folder, sizes) => children::serve_bare(&sizes, Some(&folder)),
         Role::Bench(arguments) => bench(&arguments),
     });
     match done {
@@ -86,6 +88,12 @@ async fn run(arguments: &Arguments) -> Result<Vec<table::Part>> {
     let mut parts = Vec::new();
     if arguments.has(Part::Keys) {
         parts.push(keys::run(arguments, &estate, &mut children).await?);
+    }
+    if arguments.has(Part::Keys02) || arguments.has(Part::Rks02) {
+        parts.extend(ec::run(arguments, &estate, &mut children).await?);
+    }
+    if !arguments.has_managed() {
+        return Ok(parts);
     }
     let shop = Shop::open(&estate).await?;
     if arguments.has(Part::Tms) || arguments.has(Part::Pins) {

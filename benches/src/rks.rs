@@ -16,7 +16,7 @@ use pki::{
     issue::{self, Issuer, Validity},
 };
 use store::{DeviceStore, Dik1Scope, NewCertificate, NewDik1, NewRksWorkKey, SqliteStore, Store};
-use wire::Kcv;
+use wire::{Kcv, Suite};
 
 use crate::estate::{ACQUIRER, BITS, Key, event, name};
 
@@ -98,6 +98,7 @@ impl RksKeys {
             private_block: self.work_block.as_str().to_owned(),
             spki: self.work.spki_der().to_vec(),
             intermediates: self.intermediate.der().to_vec(),
+            suite: Suite::TDES,
         };
         store.put_rks_work_key(key, event("rks.work-key-installed", ACQUIRER)).await?;
         let dik1 = NewDik1 {

@@ -31,8 +31,11 @@ start = false
 path = "keyferry.db"
 
 [trust]
-roots = [{{ certificate = "root.pem", roles = ["operator", "administrator", "kms-work"] }}]
-crls = ["crl.pem"]
+roots = [
+    {{ certificate = "root.pem", roles = ["operator", "administrator", "kms-work"] }},
+    {{ certificate = "root-02.pem", roles = ["kms-work", "device"] }},
+]
+crls = ["crl.pem", "crl-02.pem"]
 
 [tms]
 

@@ -30,8 +30,8 @@ pub(crate) const PER_PACKAGE: usize = 500;
 
 /// A signed package, ready to go.
 pub(crate) struct Package {
-    cms: Vec<u8>,
-    terminals: usize,
+    pub(crate) cms: Vec<u8>,
+    pub(crate) terminals: usize,
 }
 
 impl Package {
@@ -89,6 +89,15 @@ pub(crate) async fn send(estate: &Estate, children: &Children, package: Package)
 }
 
 fn post(address: SocketAddr, root: Vec<u8>, package: &Package) -> Result<()> {
+    let body = request(address, root, "/v1/collections", &package.cms)?;
+    let results = body["results"].as_array().context("an upload is answered by results")?;
+    let taken = results.iter().filter(|result| result["ok"] == json!(true)).count();
+    ensure!(taken == package.terminals, "{taken} of {} terminals were taken: {body}", package.terminals);
+    Ok(())
+}
+
+/// POSTs a CMS, which must be taken; gives the answer.
+pub(crate) fn request(address: SocketAddr, root: Vec<u8>, path: &str, cms: &[u8]) -> Result<Value> {
     let mut roots = RootCertStore::empty();
     roots.add(CertificateDer::from(root))?;
     let config = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
@@ -100,20 +109,16 @@ fn post(address: SocketAddr, root: Vec<u8>, package: &Package) -> Result<()> {
     stream.set_nodelay(true)?;
     let mut stream = StreamOwned::new(ClientConnection::new(Arc::new(config), name)?, stream);
     let head = format!(
-        "POST /v1/collections HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\ncontent-type: application/cms\r\n\
+        "POST {path} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\ncontent-type: application/cms\r\n\
          content-length: {}\r\n\r\n",
-        package.cms.len()
+        cms.len()
     );
     stream.write_all(head.as_bytes())?;
-    stream.write_all(&package.cms)?;
+    stream.write_all(cms)?;
     stream.flush()?;
     let mut answer = String::new();
     stream.read_to_string(&mut answer)?;
     let (head, body) = answer.split_once("\r\n\r\n").context("the server answered no HTTP")?;
     ensure!(head.starts_with("HTTP/1.1 200"), "the upload was refused: {answer}");
-    let body: Value = serde_json::from_str(body)?;
-    let results = body["results"].as_array().context("an upload is answered by results")?;
-    let taken = results.iter().filter(|result| result["ok"] == json!(true)).count();
-    ensure!(taken == package.terminals, "{taken} of {} terminals were taken: {body}", package.terminals);
-    Ok(())
+    Ok(serde_json::from_str(body)?)
 }

@@ -52,7 +52,12 @@ impl Managed {
         let tmk = self.import(estate, Held::Tmk { slot: SLOT }, ("K1", "B"), self.tmk.expose()).await?;
         let keys = vec![
             ReportedKey::Dmk { block: dmk.block.into(), kcv: Kcv::Tdes(dmk.kcv) },
-            ReportedKey::Tmk { slot: Slot::new(SLOT)?, block: tmk.block.into(), kcv: Kcv::Tdes(tmk.kcv) },
+            ReportedKey::Tmk {
+                slot: Slot::new(SLOT)?,
+                block: tmk.block.into(),
+                kcv: Kcv::Tdes(tmk.kcv),
+                load_counter: None,
+            },
         ];
         let device = self.identification.device.clone();
         Ok(ReportedTerminal { device, keys, failed: None, refused: None })
@@ -78,7 +83,7 @@ impl Managed {
         let import = ImportLoaded { under, block, pin_pad, what, owner: ACQUIRER.into() };
         match estate.hsm.call(import).await? {
             Imported::Key(held) => Ok(held),
-            Imported::Factor { .. } => bail!("a key was imported as a factor"),
+            _ => bail!("a key of suite 01 was imported as something else"),
         }
     }
 }

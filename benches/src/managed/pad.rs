@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use flows::{
-    PadRefusal, Transcript,
+    Loaded, PadRefusal, Transcript,
     tms_download::{MAX_SEALED_BLOCKS, sealed::ciphertext_blocks},
     tms_session::{
-        OperatorPassword, PadProof, TmsPad,
-        messages::{TmsChallenge, TmsKey},
+        OperatorPassword, PadOpening, PadProof, SealPad, TmsPad,
+        messages::{Sac1, TacAndDwk, TmsChallenge, TmsKey},
     },
 };
 use paycrypto::{
@@ -16,7 +16,7 @@ use paycrypto::{
     random,
     seal::{self, Direction},
 };
-use wire::{BcdTime, Frame, Kcv, TData};
+use wire::{BcdTime, Frame, TData};
 
 use super::fleet::Managed;
 use crate::pins::Working;
@@ -74,12 +74,12 @@ impl Pad {
 }
 
 impl TmsPad for Pad {
-    fn tms_begin(&mut self, when: Option<BcdTime>) -> Result<TData, PadRefusal> {
+    fn tms_begin(&mut self, when: Option<BcdTime>) -> Result<PadOpening, PadRefusal> {
         let mut bytes = [0; 4];
         random::fill(&mut bytes).map_err(|e| refused(&e.to_string()))?;
         let t_data = TData::new(bytes, when);
         self.state = State::Begun(t_data);
-        Ok(t_data)
+        Ok(PadOpening { t_data, opening: () })
     }
 
     fn tms_prove(
@@ -89,31 +89,32 @@ impl TmsPad for Pad {
         _operator: Option<&OperatorPassword<'_>>,
     ) -> Result<PadProof, PadRefusal> {
         let State::Begun(t_data) = self.state else { return Err(refused("no session was begun")) };
-        let answer = TmsChallenge::read(challenge).map_err(|e| refused(&e.to_string()))?.answer;
+        let answer = <TmsChallenge>::read(challenge).map_err(|e| refused(&e.to_string()))?.answer;
         let said = answer.map_err(|src| refused(&src.to_string()))?;
+        let TacAndDwk { tac_1, dwk_1 } = said.proof;
         let mut transcript = Transcript::new();
         transcript.push(hello);
         let context = transcript.context();
-        let dwk: Dwk = blocks::unwrap(&self.terminal.dmk, &said.dwk_1, &self.place(), context.as_bytes())
+        let dwk: Dwk = blocks::unwrap(&self.terminal.dmk, &dwk_1, &self.place(), context.as_bytes())
             .map_err(|e| refused(&e.to_string()))?;
-        if !dwk.verifies(&t_data.bytes(), &said.tac_1) {
+        if !dwk.verifies(&t_data.bytes(), &tac_1) {
             return Err(refused("the TMS does not hold DMK"));
         }
         transcript.push(challenge);
-        let sac_1 = dwk.mac(&said.s_data.bytes());
+        let proof = Sac1(dwk.mac(&said.s_data.bytes()));
         self.state = State::Proven { dwk, transcript };
-        Ok(PadProof { sac_1, operator: None })
+        Ok(PadProof { proof, operator: None })
     }
 
-    fn tms_keys(&mut self, proof: &Frame, key: &Frame) -> Result<Option<Kcv>, PadRefusal> {
+    fn tms_keys(&mut self, proof: &Frame, key: &Frame) -> Result<Option<Loaded>, PadRefusal> {
         let State::Proven { dwk, mut transcript } = std::mem::replace(&mut self.state, State::Idle) else {
             return Err(refused("no TMS has proved itself"));
         };
         transcript.push(proof);
-        let answer = TmsKey::read(key).map_err(|e| refused(&e.to_string()))?.answer;
+        let answer = <TmsKey>::read(key).map_err(|e| refused(&e.to_string()))?.answer;
         let keys = answer.map_err(|src| refused(&src.to_string()))?;
         let context = transcript.context();
-        let session: SessionKey = blocks::unwrap(&dwk, &keys.session, &self.place(), context.as_bytes())
+        let session: SessionKey = blocks::unwrap(&dwk, &keys.key.0, &self.place(), context.as_bytes())
             .map_err(|e| refused(&e.to_string()))?;
         self.state = State::Sealed(Box::new(Seal { dwk, session, sent: 0, received: 0, blocks: 0 }));
         Ok(None)
@@ -122,7 +123,9 @@ impl TmsPad for Pad {
     fn tms_done(&mut self, _confirm: &Frame, _done: &Frame) -> Result<(), PadRefusal> {
         Err(refused("these terminals load no keys by flow E"))
     }
+}
 
+impl SealPad for Pad {
     fn tms_seal(&mut self, inner: &[u8]) -> Result<Vec<u8>, PadRefusal> {
         let seal = self.sealed()?;
         let sealed = seal::seal(&seal.session, &seal.dwk, Direction::FromTerminal, seal.sent, inner)

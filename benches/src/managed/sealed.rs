@@ -8,8 +8,9 @@ use std::{
 
 use anyhow::{Context, Result, anyhow};
 use flows::{
+    Tdes,
     tms_download::messages::{Data, Get, Inventory, Plan},
-    tms_session::TmsPad,
+    tms_session::SealPad,
 };
 use hsm::{
     Client, Hsm,
@@ -151,13 +152,14 @@ impl Work for Loading {
             self.offset = 0;
             session::open(&mut line, &mut self.pad).await?;
             let inventory = Inventory { installed: Vec::new(), status: None }.to_payload()?;
-            let plan = Plan::from_payload(&session::ask(&mut line, &mut self.pad, &inventory).await?)?;
+            let plan =
+                Plan::from_payload::<Tdes>(&session::ask(&mut line, &mut self.pad, &inventory).await?)?;
             let planned = plan.entries.first().context("the package is offered")?;
             anyhow::ensure!(planned.manifest.size == end, "another package is offered");
         }
         let get = self.get()?;
         if self.offset == 0 {
-            let data = Data::from_payload(&session::ask(&mut line, &mut self.pad, &get).await?)?;
+            let data = Data::from_payload::<Tdes>(&session::ask(&mut line, &mut self.pad, &get).await?)?;
             anyhow::ensure!(data.data.len() == usize::try_from(PIECE)?, "a piece has another length");
         } else {
             session::ask_unopened(&mut line, &mut self.pad, &get).await?;

@@ -2,9 +2,10 @@
 
 use anyhow::{Result, bail};
 use flows::{
+    Tdes,
     tms_download::sealed::{sealed_frame, unseal},
     tms_session::{
-        TmsPad, Transaction,
+        SealPad, Transaction,
         terminal::{Keyed, Start},
     },
 };
@@ -32,14 +33,14 @@ pub(super) async fn open(line: &mut Line, pad: &mut Pad) -> Result<[usize; 4]> {
 pub(super) async fn ask(line: &mut Line, pad: &mut Pad, question: &[u8]) -> Result<Vec<u8>> {
     send(line, pad, question).await?;
     let answer = Frame::from_bytes(line.expect().await?)?;
-    Ok(pad.tms_open(&unseal(&answer)?)?)
+    Ok(pad.tms_open(&unseal::<Tdes>(&answer)?)?)
 }
 
 /// The same, but the answer is left sealed.
 pub(super) async fn ask_unopened(line: &mut Line, pad: &mut Pad, question: &[u8]) -> Result<()> {
     send(line, pad, question).await?;
     let answer = Frame::from_bytes(line.expect().await?)?;
-    pad.skip(&unseal(&answer)?);
+    pad.skip(&unseal::<Tdes>(&answer)?);
     Ok(())
 }
 

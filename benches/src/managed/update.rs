@@ -8,11 +8,12 @@ use std::{
 
 use anyhow::{Context, Result, bail, ensure};
 use flows::{
+    Tdes,
     tms_download::{
         Fetch, Next, length_for,
         messages::{Data, Done, Inventory, Plan, Report},
     },
-    tms_session::TmsPad,
+    tms_session::SealPad,
 };
 use serde_json::json;
 use sha2::{Digest, Sha256};
@@ -150,17 +151,17 @@ async fn one(terminal: Arc<Managed>, address: SocketAddr, start: Arc<Barrier>) -
     let (mut line, mut pad) = (connected?, Pad::new(&terminal));
     session::open(&mut line, &mut pad).await?;
     let inventory = Inventory { installed: Vec::new(), status: None }.to_payload()?;
-    let plan = Plan::from_payload(&session::ask(&mut line, &mut pad, &inventory).await?)?;
+    let plan = Plan::from_payload::<Tdes>(&session::ask(&mut line, &mut pad, &inventory).await?)?;
     let [entry] = plan.entries.as_slice() else {
         bail!("{} packages are planned for {}, not one", plan.entries.len(), terminal.sn)
     };
     let mut fetch = Fetch::new(&entry.manifest, 0);
     let mut hash = Sha256::new();
     loop {
-        match fetch.next(length_for(None), pad.tms_blocks_left()) {
+        match fetch.next::<Tdes>(length_for(None), pad.tms_blocks_left()) {
             Next::Get(get) => {
                 let answer = session::ask(&mut line, &mut pad, &get.to_payload()?).await?;
-                hash.update(fetch.on_data(Data::from_payload(&answer)?)?);
+                hash.update(fetch.on_data(Data::from_payload::<Tdes>(&answer)?)?);
             }
             Next::NeedsNewSession => session::open(&mut line, &mut pad).await.map(drop)?,
             Next::Complete => break,
@@ -169,7 +170,7 @@ async fn one(terminal: Arc<Managed>, address: SocketAddr, start: Arc<Barrier>) -
     ensure!(hash.finalize()[..] == entry.manifest.sha256, "{} got other bytes", terminal.sn);
     let installed = vec![entry.manifest.id.clone()];
     let report = Report { installed, good: true, status: None, refusals: Vec::new() };
-    Done::from_payload(&session::ask(&mut line, &mut pad, &report.to_payload()?).await?)
+    Done::from_payload::<Tdes>(&session::ask(&mut line, &mut pad, &report.to_payload()?).await?)
         .context("a report is answered by DONE")?;
     Ok(Updated { bytes: fetch.have(), time: began.elapsed() })
 }

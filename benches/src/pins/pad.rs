@@ -1,15 +1,15 @@
 //! The PIN pad's part of a sign-in.
 
 use flows::{
-    PadRefusal, Transcript,
+    PadRefusal, Tdes, Transcript,
     sign_in::{
         SignInPad,
-        messages::{MAC, RANDOM, SignedIn, WorkingKeys},
+        messages::{Mac, RANDOM, Rnd1, SignedIn, WorkingKeys},
     },
 };
 use paycrypto::{
     blocks,
-    keys::{Mak, Pik},
+    keys::{Mak as MacKey, Pik},
     random,
 };
 use wire::{Frame, Kcv, Slot};
@@ -20,7 +20,7 @@ use crate::managed::{Pad, refused};
 #[derive(Default)]
 pub(crate) struct Working {
     rnd1: [u8; RANDOM],
-    keys: Option<(Pik, Mak)>,
+    keys: Option<(Pik, MacKey)>,
 }
 
 impl Working {
@@ -31,16 +31,16 @@ impl Working {
 }
 
 impl SignInPad for Pad {
-    fn sign_in_begin(&mut self, _slot: Slot, _attempt: u8) -> Result<([u8; RANDOM], Kcv), PadRefusal> {
+    fn sign_in_begin(&mut self, _slot: Slot, _attempt: u8) -> Result<(Rnd1, Kcv), PadRefusal> {
         let mut rnd1 = [0; RANDOM];
         random::fill(&mut rnd1).map_err(|e| refused(&e.to_string()))?;
         rnd1[0] &= 0x7F;
         self.working = Working { rnd1, keys: None };
-        Ok((rnd1, Kcv::Tdes(self.terminal.tmk.kcv())))
+        Ok((Rnd1(rnd1), Kcv::Tdes(self.terminal.tmk.kcv())))
     }
 
-    fn sign_in_keys(&mut self, sign_in: &Frame, keys: &Frame) -> Result<[u8; MAC], PadRefusal> {
-        let blocks = WorkingKeys::read(keys).map_err(|e| refused(&e.to_string()))?.blocks;
+    fn sign_in_keys(&mut self, sign_in: &Frame, keys: &Frame) -> Result<Mac<8>, PadRefusal> {
+        let blocks = WorkingKeys::read::<Tdes>(keys).map_err(|e| refused(&e.to_string()))?.blocks;
         let [pik, mak] = blocks.as_slice() else { return Err(refused("PIK and MAK are wanted")) };
         let mut transcript = Transcript::new();
         transcript.push(sign_in);
@@ -49,17 +49,17 @@ impl SignInPad for Pad {
         let pik_context = transcript.context();
         let mak_context = transcript.context_after(&[pik]);
         let pik: Pik = blocks::unwrap(tmk, pik, &place, pik_context.as_bytes()).map_err(failed)?;
-        let mak: Mak = blocks::unwrap(tmk, mak, &place, mak_context.as_bytes()).map_err(failed)?;
+        let mak: MacKey = blocks::unwrap(tmk, mak, &place, mak_context.as_bytes()).map_err(failed)?;
         let said = [b"OK", &self.working.rnd1[..], &pik.kcv(), &mak.kcv()].concat();
         let mac = mak.mac(&said).map_err(|e| refused(&e.to_string()))?;
         self.working.keys = Some((pik, mak));
-        Ok(mac)
+        Ok(Mac(mac))
     }
 
     fn sign_in_done(&mut self, _confirm: &Frame, done: &Frame) -> Result<Vec<Kcv>, PadRefusal> {
-        let SignedIn { mac } = SignedIn::read(done).map_err(|e| refused(&e.to_string()))?;
+        let SignedIn { mac } = <SignedIn>::read(done).map_err(|e| refused(&e.to_string()))?;
         let Some((pik, mak)) = &self.working.keys else { return Err(refused("no keys came")) };
-        if !mak.verifies(&[b"DONE", &self.working.rnd1[..]].concat(), &mac) {
+        if !mak.verifies(&[b"DONE", &self.working.rnd1[..]].concat(), &mac.0) {
             return Err(refused("the host does not hold MAK"));
         }
         Ok([pik.kcv(), mak.kcv()].map(Kcv::Tdes).into())
