@@ -86,9 +86,12 @@ pub(crate) struct Cast<S> {
     made: Map<PartId, MadeFor>,
     /// What terminals prove themselves to when they answer a server.
     marks: Set<Vec<u8>>,
+    anything: Map<(Id, bool), Rc<Vec<Message>>>,
     terminal_steps: Map<(Id, Message), Option<Rc<TerminalMove>>>,
     server_steps: Map<(Id, Message), Option<Rc<ServerMove>>>,
     gifts: Map<(Id, Given), Gift>,
+    begun: Map<Begun, (Id, Message, Rc<Vec<PartId>>)>,
+    openings: Map<(Connection, Id), Rc<Vec<Rc<ServerMove>>>>,
     terminal_moves: Map<(Id, Id), Rc<Vec<Rc<TerminalMove>>>>,
     server_moves: Map<(Id, Id), Rc<Vec<Rc<ServerMove>>>>,
     /// Steps that the product's roles took, refused ones too.
@@ -112,9 +115,12 @@ impl<S: Symbols> Cast<S> {
             releases: Map::default(),
             made: Map::default(),
             marks: Set::default(),
+            anything: Map::default(),
             terminal_steps: Map::default(),
             server_steps: Map::default(),
             gifts: Map::default(),
+            begun: Map::default(),
+            openings: Map::default(),
             terminal_moves: Map::default(),
             server_moves: Map::default(),
             role_steps: 0,
@@ -220,18 +226,29 @@ impl<S: Symbols> Cast<S> {
         }
     }
 
-    /// Every message of known parts that anybody may be given who waits for more.
-    fn anything(&self, known: Id) -> Vec<Message> {
-        Kind::ANYWHERE.into_iter().flat_map(|kind| self.composed(kind, None, known)).collect()
+    /// Every message of known parts that anybody may be given who waits for more; TK_CHALLENGE only where one is waited for.
+    fn anything(&mut self, known: Id, challenges: bool) -> Rc<Vec<Message>> {
+        if let Some(messages) = self.anything.get(&(known, challenges)) {
+            return Rc::clone(messages);
+        }
+        let kinds = Kind::ANYWHERE.into_iter().chain(challenges.then_some(Kind::Challenge));
+        let messages = Rc::new(kinds.flat_map(|kind| self.composed(kind, None, known)).collect());
+        self.anything.insert((known, challenges), Rc::clone(&messages));
+        messages
     }
 
-    /// A terminal begins a session.
-    pub(crate) fn begin(&mut self, begun: Begun) -> (Id, Message, Vec<PartId>) {
+    /// A terminal begins a session: where it waits, and what it says.
+    pub(crate) fn begin(&mut self, begun: Begun) -> (Id, Message, Rc<Vec<PartId>>) {
+        if let Some(begin) = self.begun.get(&begun) {
+            return begin.clone();
+        }
         let history = TerminalHistory::new(begun);
         let told = self.parts.of_frame(&history.first::<S>(self.rules));
         let kind = if begun.sign_in_with.is_some() { Kind::SignIn } else { Kind::Hello };
         let message = Message::new(kind, Some(begun.place), &told);
-        (self.terminals.of(history).0, message, told)
+        let begin = (self.terminals.of(history).0, message, Rc::new(told));
+        self.begun.insert(begun, begin.clone());
+        begin
     }
 
     /// The place that a terminal's session is about.
@@ -245,11 +262,9 @@ impl<S: Symbols> Cast<S> {
             return Rc::clone(moves);
         }
         let waits = Rc::clone(self.terminals.get(history));
-        let mut messages = self.anything(known);
-        if waits.begun.sign_in_with.is_none() && waits.heard.is_empty() {
-            messages.extend(self.composed(Kind::Challenge, None, known));
-        }
-        let moves: Vec<_> = messages.into_iter().filter_map(|m| self.terminal_hears(history, m)).collect();
+        let messages = self.anything(known, waits.begun.sign_in_with.is_none() && waits.heard.is_empty());
+        let moves: Vec<_> =
+            messages.iter().filter_map(|message| self.terminal_hears(history, *message)).collect();
         let moves = Rc::new(moves);
         self.terminal_moves.insert((history, known), Rc::clone(&moves));
         moves
@@ -292,20 +307,24 @@ impl<S: Symbols> Cast<S> {
         if let Some(moves) = self.server_moves.get(&(history, known)) {
             return Rc::clone(moves);
         }
-        let messages = self.anything(known);
-        let moves: Vec<_> = messages.into_iter().filter_map(|m| self.server_hears(history, m)).collect();
+        let messages = self.anything(known, false);
+        let moves: Vec<_> =
+            messages.iter().filter_map(|message| self.server_hears(history, *message)).collect();
         let moves = Rc::new(moves);
         self.server_moves.insert((history, known), Rc::clone(&moves));
         moves
     }
 
-    /// Every first message of known parts for one of these places.
+    /// Every first message of known parts for one of these places, which are always the same.
     pub(crate) fn openings(
         &mut self,
         connection: Connection,
         places: &[Place],
         known: Id,
-    ) -> Vec<Rc<ServerMove>> {
+    ) -> Rc<Vec<Rc<ServerMove>>> {
+        if let Some(openings) = self.openings.get(&(connection, known)) {
+            return Rc::clone(openings);
+        }
         let kinds = |place| [(Kind::Hello, place), (Kind::SignIn, place)];
         let messages: Vec<_> = places
             .iter()
@@ -313,7 +332,10 @@ impl<S: Symbols> Cast<S> {
             .flat_map(|(kind, place)| self.composed(kind, place, known))
             .collect();
         let history = self.connect(connection);
-        messages.into_iter().filter_map(|message| self.server_hears(history, message)).collect()
+        let openings = messages.into_iter().filter_map(|message| self.server_hears(history, message));
+        let openings = Rc::new(openings.collect());
+        self.openings.insert((connection, known), Rc::clone(&openings));
+        openings
     }
 
     /// A connection on which nothing was said yet.

@@ -164,7 +164,7 @@ impl<S: Symbols> Moves<'_, S> {
         let free = self.from.connections.iter().position(|conn| *conn == Conn::None);
         let servers = free.map_or(0..self.from.connections.len(), |at| at..at + 1);
         for at in servers {
-            for step in &openings {
+            for step in openings.iter() {
                 let state = State { opened: self.from.opened + 1, ..self.from };
                 if let Some(state) = self.after(state, at, step, true) {
                     self.push(Action::Connect(connection, step.message), state);
