@@ -58,9 +58,8 @@ pub use error::Error;
 pub use life_cycle::{LifeCycle, Milestone, Wipe};
 pub use link::{Link, LinkError, LinkLimits, Stream, connect};
 pub use pad::{
-    AcceptedKey, AcceptedPoint, Asked, CheckedKey, Collector, Latch, PinPad, PlaceStatus, RepairAuthorisation,
-    RepairKey, SignedCollected, SlotStatus,
-    WorkingStatus,
+    AcceptedKey, AcceptedPoint, Asked, CheckedKey, Collector, Latch, PinPad, PlaceStatus,
+    RepairAuthorisation, RepairKey, SignedCollected, SlotStatus, WorkingStatus,
 };
 pub use pinblock;
 pub use rks::{MAX_RUNS, RksError, RksLoaded, rks_load};

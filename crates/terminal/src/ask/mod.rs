@@ -4,8 +4,8 @@
 mod tests;
 
 use flows::collect::Reason;
-use flows::{EcAes, Tdes};
 use flows::collect::ask::terminal::{Offered, Start};
+use flows::{EcAes, Tdes};
 
 use crate::collect::{Refusal, TerminalSuite, decide};
 use crate::conversation::{FlowError, Stop, receive};

@@ -10,9 +10,9 @@ use wire::{ErrorCode, Frame, Proof};
 
 use super::peers::{acquirer, th};
 use super::refusals;
-use crate::softpad::state::PadState;
 use crate::Terminal;
 use crate::collect::{Answer, answer};
+use crate::softpad::state::PadState;
 use crate::testing::{DAY, Shared, estate, name, validity};
 
 /// A KMS's agreement key with its certificate.
