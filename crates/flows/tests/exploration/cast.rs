@@ -86,7 +86,7 @@ pub(crate) struct Cast<S> {
     made: Map<PartId, MadeFor>,
     /// What terminals prove themselves to when they answer a server.
     marks: Set<Vec<u8>>,
-    anything: Map<(Id, bool), Rc<Vec<Message>>>,
+    anything: Map<Id, Rc<Vec<Message>>>,
     terminal_steps: Map<(Id, Message), Option<Rc<TerminalMove>>>,
     server_steps: Map<(Id, Message), Option<Rc<ServerMove>>>,
     gifts: Map<(Id, Given), Gift>,
@@ -226,15 +226,14 @@ impl<S: Symbols> Cast<S> {
         }
     }
 
-    /// Every message of known parts that anybody may be given who waits for more; TK_CHALLENGE only where one is waited for.
-    fn anything(&mut self, known: Id, challenges: bool) -> Rc<Vec<Message>> {
-        if let Some(messages) = self.anything.get(&(known, challenges)) {
+    /// Every message of known parts that anybody may be given who waits for more.
+    fn anything(&mut self, known: Id) -> Rc<Vec<Message>> {
+        if let Some(messages) = self.anything.get(&known) {
             return Rc::clone(messages);
         }
-        let kinds = Kind::ANYWHERE.into_iter().chain(challenges.then_some(Kind::Challenge));
-        let messages = Rc::new(kinds.flat_map(|kind| self.composed(kind, None, known)).collect());
-        self.anything.insert((known, challenges), Rc::clone(&messages));
-        messages
+        let kinds = Kind::ANYWHERE.into_iter();
+        let messages = kinds.flat_map(|kind| self.composed(kind, None, known)).collect();
+        Rc::clone(self.anything.entry(known).or_insert(Rc::new(messages)))
     }
 
     /// A terminal begins a session: where it waits, and what it says.
@@ -262,7 +261,10 @@ impl<S: Symbols> Cast<S> {
             return Rc::clone(moves);
         }
         let waits = Rc::clone(self.terminals.get(history));
-        let messages = self.anything(known, waits.begun.sign_in_with.is_none() && waits.heard.is_empty());
+        let mut messages = self.anything(known).to_vec();
+        if waits.begun.sign_in_with.is_none() && waits.heard.is_empty() {
+            messages.extend(self.composed(Kind::Challenge, None, known));
+        }
         let moves: Vec<_> =
             messages.iter().filter_map(|message| self.terminal_hears(history, *message)).collect();
         let moves = Rc::new(moves);
@@ -307,7 +309,7 @@ impl<S: Symbols> Cast<S> {
         if let Some(moves) = self.server_moves.get(&(history, known)) {
             return Rc::clone(moves);
         }
-        let messages = self.anything(known, false);
+        let messages = self.anything(known);
         let moves: Vec<_> =
             messages.iter().filter_map(|message| self.server_hears(history, *message)).collect();
         let moves = Rc::new(moves);

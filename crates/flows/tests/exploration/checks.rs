@@ -3,6 +3,7 @@
 use crate::{
     alone::Alone,
     cast::{Cast, Ends},
+    disk::Disk,
     state::{Bounds, State},
     symbols::Symbols,
     terms::{self, Place},
@@ -85,8 +86,11 @@ fn broken_at<S: Symbols>(cast: &mut Cast<S>, place: Place, ends: Ends) -> Option
 }
 
 fn shares_a_key<S: Symbols>(cast: &Cast<S>, state: &State) -> bool {
-    let [first, second] = state.ends;
-    let keys = |number| cast.ends(number).disk.keys().collect::<Vec<_>>();
-    let second: Vec<_> = second.into_iter().flat_map(keys).collect();
-    !second.is_empty() && first.into_iter().flat_map(keys).any(|key| second.contains(&key))
+    let [first, second] = state.ends.map(|ends| ends.map(|number| cast.ends(number).disk));
+    let keys = |disk: Disk| [disk.current, disk.previous];
+    first
+        .into_iter()
+        .flat_map(keys)
+        .flatten()
+        .any(|key| second.iter().any(|disk| disk.current == Some(key) || disk.previous == Some(key)))
 }
