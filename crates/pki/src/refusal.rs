@@ -26,6 +26,12 @@ pub enum CertificateRefusal {
         /// When it ended.
         since: i64,
     },
+    /// Whoever checks has accepted a newer certificate of the same subject, role and issuer before.
+    #[error("a newer certificate of {subject} was accepted before: this one is not believed any more")]
+    Superseded {
+        /// Whose certificate.
+        subject: String,
+    },
     /// The leaf has another role than the one asked for.
     #[error("the certificate of {subject} has the role {found}, not {wanted}")]
     WrongRole {

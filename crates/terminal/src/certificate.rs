@@ -5,6 +5,7 @@ use pki::{Certificate, CertificateRefusal, KeyFamily, Policy, Role, Verified};
 use time::OffsetDateTime;
 
 use crate::device::DeviceState;
+use crate::vault::Vault;
 use crate::{CheckedKey, CheckedSigner};
 
 /// What a certificate was to be used for, in the words of a refusal: what it may not do, and what may.
@@ -47,7 +48,10 @@ pub(crate) fn verify_of(
         intermediates.iter().map(|der| Certificate::from_der(der)).collect::<Result<Vec<_>, _>>()?;
     // A terminal reaches no revocation list by itself: one that was brought counts, a missing one does not.
     let policy = Policy { family, ..Policy::default() };
-    policy.verify_chain(&leaf, &intermediates, &device.trust, role(&leaf), at, &device.crls)
+    let verified =
+        policy.verify_chain(&leaf, &intermediates, &device.trust, role(&leaf), at, &device.crls)?;
+    device.epochs.check(&verified)?;
+    Ok(verified)
 }
 
 /// The key of a checked certificate, as a suite uses it.
@@ -75,17 +79,33 @@ impl CertifiedKey for CheckedSigner {
     }
 }
 
-/// The key of a chain for this role.
+/// The key of a chain for this role. The certificate is accepted with it.
 pub(crate) fn key<K: CertifiedKey>(
+    chain: &Chain,
+    role: Role,
+    used_for: Use,
+    (device, vault): (&mut DeviceState, &Vault),
+    at: i64,
+) -> Result<K, Refused> {
+    let (key, verified) = checked(chain, role, used_for, device, at)?;
+    let failed =
+        |error: crate::Error| Refused { why: error.to_string(), text: "the terminal cannot write".into() };
+    device.accepted(&verified, vault).map_err(failed)?;
+    Ok(key)
+}
+
+/// As [`key`], and nothing is remembered.
+pub(crate) fn checked<K: CertifiedKey>(
     chain: &Chain,
     role: Role,
     used_for: Use,
     device: &DeviceState,
     at: i64,
-) -> Result<K, Refused> {
+) -> Result<(K, Verified), Refused> {
     let verified = verify_of(K::FAMILY, &chain.leaf, &chain.intermediates, |_| role, device, at)
         .map_err(|refusal| Refused { text: text(&refusal, used_for), why: refusal.to_string() })?;
-    K::of(&verified).map_err(|why| Refused { text: why.clone(), why })
+    let key = K::of(&verified).map_err(|why| Refused { text: why.clone(), why })?;
+    Ok((key, verified))
 }
 
 /// A text that a technician can use: DF61 has room for 128 bytes, so names of certificates stay out of it.
@@ -98,6 +118,9 @@ pub(crate) fn text(refusal: &CertificateRefusal, used_for: Use) -> String {
         ),
         CertificateRefusal::NotYetValid { since, .. } => {
             format!("the certificate begins on {}: check the terminal's clock, or wait", date(*since))
+        }
+        CertificateRefusal::Superseded { .. } => {
+            "a newer certificate of the same name was accepted before: bring the newest one".into()
         }
         CertificateRefusal::WrongRole { found, .. } => {
             format!("a certificate of the role {found} may not {act}: use {instead}")

@@ -1,11 +1,12 @@
 //! What a terminal is, beside its keys: serials, roots, production settings, and the latest time that it knew.
 
 use base64ct::{Base64, Encoding};
-use pki::{Certificate, Crl, CrlSet, Role, TrustList};
+use pki::{Certificate, Crl, CrlSet, Role, TrustList, Verified};
 use serde::{Deserialize, Serialize};
 use wire::{Device, ModelId, Serial, VendorId};
 
 use crate::board::SensorLimits;
+use crate::epochs::Epochs;
 use crate::package::PackageSettings;
 use crate::self_test::SelfTest;
 use crate::storage::Record;
@@ -130,6 +131,7 @@ pub(crate) struct DeviceState {
     pub(crate) trust: TrustList,
     /// The newest revocation list of each issuer that brought one; its number only rises.
     pub(crate) crls: CrlSet,
+    pub(crate) epochs: Epochs,
     pub(crate) settings: Settings,
     last_known_time: i64,
     /// As it is stored: the roots cannot be taken out of a [`TrustList`] with their roles.
@@ -151,6 +153,8 @@ struct Stored {
     /// DER, base64.
     #[serde(default)]
     crls: Vec<String>,
+    #[serde(default)]
+    epochs: Epochs,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -181,6 +185,7 @@ impl DeviceState {
             model: new.model,
             trust,
             crls: CrlSet::new(),
+            epochs: Epochs::default(),
             settings: new.settings,
             last_known_time: now,
             roots,
@@ -205,6 +210,7 @@ impl DeviceState {
             settings: self.settings.clone(),
             last_known_time: self.last_known_time,
             crls: self.crls.iter().map(|crl| Base64::encode_string(crl.der())).collect(),
+            epochs: self.epochs.clone(),
         };
         let what = Record::Device.name();
         let clear = serde_json::to_vec(&stored).map_err(|_| Error::StateDamaged { what })?;
@@ -242,6 +248,15 @@ impl DeviceState {
             return Err(error);
         }
         Ok(())
+    }
+
+    /// A certificate is accepted: no older one of its kind is from now on, over power cuts neither.
+    pub(crate) fn accepted(&mut self, verified: &Verified, vault: &Vault) -> Result<(), Error> {
+        let before = self.epochs.clone();
+        if !self.epochs.raise(verified) {
+            return Ok(());
+        }
+        self.store(vault).inspect_err(|_| self.epochs = before)
     }
 
     /// Takes a revocation list that a root of the trust list signed, in place of an older one, and stores it before it
@@ -321,6 +336,7 @@ impl DeviceState {
             model: stored.model.map(|text| ModelId::parse(&text)).transpose().ok()?,
             trust,
             crls,
+            epochs: stored.epochs,
             settings: stored.settings,
             last_known_time: stored.last_known_time,
             roots: stored.roots,

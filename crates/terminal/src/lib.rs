@@ -33,6 +33,7 @@ mod clock;
 mod conversation;
 mod device;
 mod download;
+mod epochs;
 mod error;
 #[cfg(test)]
 mod fuzz;

@@ -11,16 +11,22 @@ use super::Refusal;
 use crate::certificate::{self, Use};
 use crate::device::DeviceState;
 use crate::pad::AcceptedPoint;
+use crate::vault::Vault;
 use crate::{AcceptedKey, Collector};
 
 /// Collecting, in the words of a refusal.
 const COLLECTING: Use = Use { act: "collect", instead: "the KMS work or the MTMS certificate" };
 
 /// Checks the key of a COLLECT at this time (unix seconds).
-pub(super) fn accept(ask: &Ask, device: &DeviceState, at: i64) -> Result<AcceptedKey, Refusal> {
+pub(super) fn accept(
+    ask: &Ask,
+    (device, vault): (&mut DeviceState, &Vault),
+    at: i64,
+) -> Result<AcceptedKey, Refusal> {
     let (spki, collector) = match ask.key() {
         CollectKey::Certificate { leaf, intermediates } => {
             let verified = verified(KeyFamily::Rsa, leaf, intermediates, device, at)?;
+            accepted(&verified, device, vault)?;
             (verified.certificate().spki_der().to_vec(), collector(&verified))
         }
         CollectKey::BareKey(spki) if device.settings.allow_bare_key => (spki.clone(), Collector::BareKey),
@@ -34,13 +40,14 @@ pub(super) fn accept(ask: &Ask, device: &DeviceState, at: i64) -> Result<Accepte
 /// Checks the certificate of a COLLECT of suite 02, where nothing but a certificate will do.
 pub(super) fn accept_point(
     ask: &Ask<EcAes>,
-    device: &DeviceState,
+    (device, vault): (&mut DeviceState, &Vault),
     at: i64,
 ) -> Result<AcceptedPoint, Refusal> {
     let CollectKey::Certificate { leaf, intermediates } = ask.key() else {
         return Err(Reason::BareKeyNotAllowed.into());
     };
     let verified = verified(KeyFamily::P256, leaf, intermediates, device, at)?;
+    accepted(&verified, device, vault)?;
     let refused = |why: String| Reason::CertificateRefused { why };
     let point = verified.agreement_point().map_err(|refusal| refused(refusal.to_string()))?;
     let point = PublicPoint::from_bytes(&point).map_err(|error| refused(format!("its key: {error}")))?;
@@ -68,4 +75,8 @@ fn verified(
 
 fn collector(verified: &Verified) -> Collector {
     if verified.role() == Role::Mtms { Collector::Mtms } else { Collector::Kms }
+}
+
+fn accepted(verified: &Verified, device: &mut DeviceState, vault: &Vault) -> Result<(), Refusal> {
+    device.accepted(verified, vault).map_err(|error| Reason::Internal { why: error.to_string() }.into())
 }

@@ -62,7 +62,7 @@ impl TerminalSuite for EcAes {
             return Err(Reason::OtherCertificate.into());
         }
         let at = terminal.time().map_err(|error| Reason::Internal { why: error.to_string() })?;
-        let key = accept_point(ask, &terminal.device, at)?;
+        let key = accept_point(ask, (&mut terminal.device, &terminal.vault), at)?;
         if latched.is_none() {
             run_self_test(terminal)?;
         }
@@ -80,7 +80,7 @@ impl TerminalSuite for EcAes {
 
 fn make<P: PinPad>(terminal: &mut Terminal<P>, ask: &Ask) -> Result<Latch, Refusal> {
     let at = terminal.time().map_err(|error| Reason::Internal { why: error.to_string() })?;
-    let key = accept(ask, &terminal.device, at)?;
+    let key = accept(ask, (&mut terminal.device, &terminal.vault), at)?;
     check_suite(ask)?;
     run_self_test(terminal)?;
     Ok(terminal.pad.make_tk(&key)?)

@@ -35,14 +35,19 @@ where
     let connect = Connect::<S>::read_of(frame)?;
     terminal.pad.check_loading().map_err(Fault::from)?;
     let at = terminal.time().map_err(|error| Fault::from(Reason::Internal { why: error.to_string() }))?;
-    let key: <P as LoadPad<S>>::Key =
-        match certificate::key(connect.chain(), Role::Downloader, LOADING, &terminal.device, at) {
-            Ok(key) => key,
-            Err(refused) => {
-                terminal.pad.refuse("certificate", &refused.text);
-                return Err(Ended::of(&connect.refused(refused.why), Some(refused.text)));
-            }
-        };
+    let key: <P as LoadPad<S>>::Key = match certificate::key(
+        connect.chain(),
+        Role::Downloader,
+        LOADING,
+        (&mut terminal.device, &terminal.vault),
+        at,
+    ) {
+        Ok(key) => key,
+        Err(refused) => {
+            terminal.pad.refuse("certificate", &refused.text);
+            return Err(Ended::of(&connect.refused(refused.why), Some(refused.text)));
+        }
+    };
     let device = terminal.device().clone();
     let (accept, expect_key) = connect.accept(&mut terminal.pad, &device, &key)?;
     line.link.send(&accept)?;

@@ -11,6 +11,7 @@ use super::{Ended, Event, Line};
 use crate::certificate::{self, REPAIRING, Refused};
 use crate::device::DeviceState;
 use crate::pad::RepairKey;
+use crate::vault::Vault;
 use crate::{CheckedKey, CheckedSigner, PinPad, RepairAuthorisation, Terminal};
 
 /// Answers REPAIR_ASK with the challenge. REPAIR may come on this connection or on a later one.
@@ -40,7 +41,7 @@ pub(super) fn authorised<P: PinPad>(
     let device = terminal.device().clone();
     let authorisation = ExpectRepair::resume(device.clone(), challenge).on_frame(frame)?;
     let now = terminal.time().map_err(|error| Fault::from(Reason::Internal { why: error.to_string() }))?;
-    let key = match repair_key(authorisation.chain(), &terminal.device, now) {
+    let key = match repair_key(authorisation.chain(), (&mut terminal.device, &terminal.vault), now) {
         Ok(key) => key,
         Err(refused) => {
             terminal.pad.refuse("certificate", &refused.text);
@@ -67,7 +68,11 @@ pub(super) fn authorised<P: PinPad>(
 }
 
 /// The authorisation's key, of whichever suite its certificate is.
-fn repair_key(chain: &Chain, device: &DeviceState, at: i64) -> Result<Box<dyn RepairKey>, Refused> {
+fn repair_key(
+    chain: &Chain,
+    device: (&mut DeviceState, &Vault),
+    at: i64,
+) -> Result<Box<dyn RepairKey>, Refused> {
     let role = Role::RepairAuthorisation;
     let family = Certificate::from_der(&chain.leaf).ok().and_then(|leaf| KeyFamily::of(leaf.spki_der()).ok());
     match family {

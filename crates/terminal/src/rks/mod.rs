@@ -153,7 +153,8 @@ where
     let frame = receive(link, &mut terminal.pad)?;
     let cert = expect_cert.on_frame(&mut terminal.pad, &frame)?;
     let at = terminal.time().map_err(|error| Fault::from(Reason::Internal { why: error.to_string() }))?;
-    let checked = certificate::key(cert.chain(), C::ROLE, SERVING, &terminal.device, at);
+    let checked =
+        certificate::key(cert.chain(), C::ROLE, SERVING, (&mut terminal.device, &terminal.vault), at);
     let key: <P as IdentityPad<C>>::Key = match checked {
         Ok(key) => key,
         Err(refused) => {

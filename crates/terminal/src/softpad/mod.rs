@@ -156,6 +156,14 @@ impl SoftPad {
     }
 }
 
+#[cfg(test)]
+impl SoftPad {
+    /// Wipes TK and latch, as no command does by itself.
+    pub(crate) fn wipe_tk(&mut self) {
+        self.change(PadState::erase_tk).unwrap();
+    }
+}
+
 impl PinPad for SoftPad {
     fn serial(&self) -> &Serial {
         &self.state.serial

@@ -35,7 +35,7 @@ impl Estate {
 /// The key of the estate's certificate in this role, as the terminal's check gives it.
 pub(crate) fn checked(terminal: &Terminal, role: Role) -> CheckedKey {
     let chain = flows::Chain { leaf: estate().certificate(role).der().to_vec(), intermediates: Vec::new() };
-    certificate::key(&chain, role, LOADING, &terminal.device, estate().now).unwrap()
+    certificate::checked(&chain, role, LOADING, &terminal.device, estate().now).unwrap().0
 }
 
 /// A root of somebody else and its certificate of the estate's work key.

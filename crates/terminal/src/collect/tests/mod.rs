@@ -295,6 +295,42 @@ fn r21_the_number_of_a_revocation_list_only_rises_at_the_terminal() {
 }
 
 #[test]
+fn r21_r22_after_a_newer_certificate_an_older_one_of_its_name_is_000d() {
+    let begun =
+        |days: i64| estate().certificate_within(Role::KmsWork, validity(estate().now - days * DAY, 60));
+    let (older, newer) = (begun(9), begun(3));
+    let disk = Shared::new();
+    let mut terminal = Terminal::new_in(disk.clone(), estate().new_terminal()).unwrap();
+    assert!(answer(&mut terminal, &collect_frame(&newer)).is_ok());
+    terminal.pad_mut().retire().unwrap();
+    drop(terminal);
+    // Another life, the same memory of what was accepted.
+    let terminal = Terminal::open_from(disk).unwrap();
+    let chain = |certificate: &pki::Certificate| {
+        let family = pki::KeyFamily::Rsa;
+        let role = |_: &pki::Certificate| Role::KmsWork;
+        crate::certificate::verify_of(family, certificate.der(), &[], role, &terminal.device, estate().now)
+    };
+    assert!(matches!(chain(&older), Err(pki::CertificateRefusal::Superseded { .. })));
+    assert!(chain(&newer).is_ok());
+    let fresh = Terminal::in_memory(estate().new_terminal()).unwrap();
+    let role = |_: &pki::Certificate| Role::KmsWork;
+    let family = pki::KeyFamily::Rsa;
+    let alone = crate::certificate::verify_of(family, older.der(), &[], role, &fresh.device, estate().now);
+    assert!(alone.is_ok(), "who has met no newer one believes it");
+}
+
+#[test]
+fn a_certificate_that_was_superseded_is_refused_in_collecting() {
+    let begun =
+        |days: i64| estate().certificate_within(Role::KmsWork, validity(estate().now - days * DAY, 60));
+    let mut terminal = estate().terminal();
+    assert!(answer(&mut terminal, &collect_frame(&begun(3))).is_ok());
+    terminal.pad_mut().wipe_tk();
+    certificate_refused(&mut terminal, &collect_frame(&begun(9)));
+}
+
+#[test]
 fn a_revocation_list_that_no_root_here_signed_is_refused() {
     let mut terminal =
         Terminal::in_memory(crate::NewTerminal { roots: Vec::new(), ..estate().new_terminal() }).unwrap();

@@ -253,14 +253,15 @@ fn another_acquirers_root_does_not_replace_dmk_or_dik2() {
 
     let chain = flows::Chain { leaf: leaf.der().to_vec(), intermediates: Vec::new() };
     for dik2 in [false, true] {
-        let key = crate::certificate::key(
+        let key = crate::certificate::checked(
             &chain,
             Role::Downloader,
             crate::certificate::LOADING,
             &terminal.device,
             estate().now,
         )
-        .unwrap();
+        .unwrap()
+        .0;
         let mut kld = Kld::new(&leaf);
         let c = terminal.pad_mut().accept(&key, &kld.connect).unwrap();
         let accept = frame(0x22, &[tlv(0xDF02, b"SN-1001"), tlv(0xDF10, &c)]);

@@ -110,7 +110,7 @@ impl Acquirer {
         let leaf = self.certificate(role, key).der().to_vec();
         let chain = flows::Chain { leaf, intermediates: Vec::new() };
         let used_for = crate::certificate::LOADING;
-        crate::certificate::key(&chain, role, used_for, &terminal.device, estate().now).unwrap()
+        crate::certificate::checked(&chain, role, used_for, &terminal.device, estate().now).unwrap().0
     }
 }
 
