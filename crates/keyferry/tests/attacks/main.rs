@@ -42,6 +42,7 @@ mod world;
 #[allow(dead_code, reason = "the KLD's tests use all of it")]
 mod world_02;
 
+mod crowd;
 mod packages;
 mod play;
 mod suite_01;

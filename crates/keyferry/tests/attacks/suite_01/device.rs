@@ -26,14 +26,14 @@ use crate::support::{
 
 /// Storage that outlives its terminal, as after a power cut, and takes only so many writes before it.
 #[derive(Clone)]
-struct Power(Arc<(Memory, AtomicUsize)>);
+pub(crate) struct Power(Arc<(Memory, AtomicUsize)>);
 
 impl Power {
-    fn good() -> Power {
+    pub(crate) fn good() -> Power {
         Power(Arc::new((Memory::new().unwrap(), AtomicUsize::new(usize::MAX))))
     }
 
-    fn cut_after(&self, writes: usize) {
+    pub(crate) fn cut_after(&self, writes: usize) {
         self.0.1.store(writes, Ordering::Relaxed);
     }
 }
@@ -58,10 +58,10 @@ impl Storage for Power {
     }
 }
 
-type Disturb = fn(&mut Readings);
+pub(crate) type Disturb = fn(&mut Readings);
 
 /// Each sensor out of its range: whether that is tampering, and what it reads.
-const DISTURBED: [(bool, Disturb); 6] = [
+pub(crate) const DISTURBED: [(bool, Disturb); 6] = [
     (false, |readings| readings.millivolts = 2_500),
     (false, |readings| readings.millivolts = 3_900),
     (false, |readings| readings.celsius = 70),

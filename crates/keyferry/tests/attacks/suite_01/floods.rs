@@ -2,19 +2,20 @@
 
 use std::{
     collections::HashSet,
-    net::{SocketAddr, TcpStream},
+    net::SocketAddr,
     sync::{
         Mutex,
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     thread,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use hsm::commands::{AnswerStranger, Reply, Request};
 use hsm_soft::SoftHsm;
 use paycrypto::rsa::PublicKey;
 
+use crate::crowd::{self, each};
 use crate::support::{
     estate::{ESTATE, PASSPHRASE},
     line::{End, connect},
@@ -23,7 +24,7 @@ use crate::support::{
     sign_in::{SIGN_IN, sign_in_frame},
     tlv::{self, field, frame},
     tms::{self as e, Pos},
-    world::{Options, Server, World},
+    world::{Options, World},
 };
 
 const NOT_PROVEN: End = End::Code(0x0006);
@@ -95,90 +96,13 @@ fn hello_flood() {
     assert!(said.load(Ordering::Relaxed) > 100, "it was a flood");
 }
 
-/// A file of /proc/self: resident memory, kB.
-fn resident() -> usize {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
-    line.trim().trim_end_matches(" kB").parse().unwrap()
-}
-
-/// Attack 22: connections that never get further than half a HELLO. So many as descriptors allow are attempted; no
-/// more than the cap stay open, the rest is told to come later, and memory stays bounded. One address has its own cap, so
-/// that honest terminals of others are served meanwhile.
+/// Attack 22: a hundred thousand connections that never get further than half a HELLO.
 #[test]
 fn half_open() {
-    const CAP: usize = 1000;
-    const ATTEMPTS: usize = 20_000;
     let terminal = Raw::new("SN-1");
-    let options = Options {
-        max_connections: 2 * CAP,
-        max_connections_per_address: CAP,
-        idle_seconds: 60,
-        ..Options::default()
-    };
-    let (_world, server) = World::with_options(&[&terminal], &options);
-    let before = resident();
-    let started = Instant::now();
-    let (mut held, mut refused) = (Vec::new(), 0);
+    let (_world, server) = World::with_options(&[&terminal], &crowd::options());
     let half = &terminal.hello(0, rnd1())[..9];
-    for number in 0..ATTEMPTS {
-        let mut line = connect(server.terminals);
-        line.try_send(half);
-        held.push(line);
-        // Those past the cap are closed by the server; what is kept here does not matter to it.
-        if held.len() > 2 * CAP {
-            refused += usize::from(held.pop().unwrap().end() == BUSY);
-        }
-        if number % 2000 == 1999 {
-            // Both ends are in this process; what other tests have open at the same time is far less than the rest.
-            let open = std::fs::read_dir("/proc/self/fd").unwrap().count();
-            assert!(open < held.len() + CAP + 2_000, "{open} open after {number}");
-            honest(&server, &terminal);
-        }
-    }
-    assert_eq!(refused, ATTEMPTS - 2 * CAP, "every one past the cap is told that the server is busy");
-    let busy = held.split_off(CAP);
-    assert!(busy.into_iter().all(|mut line| line.end() == BUSY));
-    assert!(resident() < before + 200_000, "{before} kB before, {} kB now", resident());
-    honest(&server, &terminal);
-    drop(held);
-    let free = Instant::now() + Duration::from_secs(10);
-    while terminal.download(server.terminals, 0).is_err() {
-        assert!(Instant::now() < free, "places come free");
-        thread::sleep(Duration::from_millis(20));
-    }
-    assert!(started.elapsed() < Duration::from_secs(60), "before they would have timed out");
-}
-
-/// A download from another address of this machine.
-fn honest(server: &Server, terminal: &Raw) {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let stream: TcpStream = runtime.block_on(async {
-        let socket = tokio::net::TcpSocket::new_v4().unwrap();
-        socket.bind(([127, 0, 0, 2], 0).into()).unwrap();
-        socket.connect(server.terminals).await.unwrap().into_std().unwrap()
-    });
-    stream.set_nonblocking(false).unwrap();
-    stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
-    terminal.download_on(&mut crate::support::line::Line::over(stream), 0).unwrap();
-}
-
-/// Runs this for every number below, on so many threads.
-fn each(numbers: usize, threads: usize, act: impl Fn(usize) + Sync) {
-    let next = AtomicUsize::new(0);
-    thread::scope(|scope| {
-        for _ in 0..threads {
-            scope.spawn(|| {
-                loop {
-                    let number = next.fetch_add(1, Ordering::Relaxed);
-                    if number >= numbers {
-                        return;
-                    }
-                    act(number);
-                }
-            });
-        }
-    });
+    crowd::half_open(server.terminals, half, |line| terminal.download_on(line, 0).map(drop));
 }
 
 /// What a stranger sees of all four flows: each answer's shape, and how it ended.

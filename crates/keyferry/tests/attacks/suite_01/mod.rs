@@ -12,6 +12,8 @@ mod proofs;
 mod real;
 mod roles;
 mod sessions;
+mod suites;
 mod uploads;
 
-pub(crate) use forge::certificate;
+pub(crate) use device::{DISTURBED, Power};
+pub(crate) use forge::{Block, Victim, certificate, collect_frame, random_key};

@@ -2,7 +2,10 @@
 
 mod block;
 mod blocks;
+mod device;
+mod floods;
 mod headers;
+mod kills;
 mod lines;
 mod loaders;
 mod oracles;
@@ -12,6 +15,7 @@ mod real;
 mod roles;
 mod seals;
 mod sessions;
+mod suites;
 mod uploads;
 mod victim;
 mod weak;

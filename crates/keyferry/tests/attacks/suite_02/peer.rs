@@ -64,11 +64,16 @@ pub(crate) fn terminal() -> Terminal {
 /// A terminal made from this, with its device certificate.
 pub(crate) fn certified(new: NewTerminal) -> Terminal {
     let mut terminal = Terminal::in_memory(new).unwrap();
+    certify(&mut terminal);
+    terminal
+}
+
+/// Gives a terminal its device certificate.
+pub(crate) fn certify(terminal: &mut Terminal) {
     let request = terminal.pad_mut().device_request().unwrap();
     let request = pki::csr::parse_and_verify(&request).unwrap();
     let device = KMS_EC.certify_spki(Role::Device, SN, &request.spki);
     terminal.pad_mut().install_device_certificate(device.der(), &[]).unwrap();
-    terminal
 }
 
 /// The tester's own agreement key, certified as the KMS's.
