@@ -39,8 +39,9 @@ pub(super) fn reason(number: u8) -> Option<&'static str> {
                blocks are not counted"
         }
         22 => {
-            "a certificate has no epoch of its own: it is put out of use by its dates and by the revocation list, whose \
-               number only rises, and which terminals do not fetch"
+            "the specification does not say what a certificate epoch is: a terminal believes no certificate older than one of \
+               the same subject, role and issuer that it accepted; servers do not keep that. Terminals do not fetch \
+               revocation lists, people bring them"
         }
         23 => {
             "the CA is a crate without network code, held by `cargo xtask tidy`, and its log is chained; dual control for \

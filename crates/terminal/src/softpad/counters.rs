@@ -27,6 +27,12 @@ impl LoadCounters {
         }
     }
 
+    /// The counter that a former owner left in the slot. A server that collected the terminal anew goes on counting there,
+    /// since it counts for the slot; one that never knew the terminal begins at its own beginning.
+    pub(super) fn left_by_another(&self, slot: Slot, owner: &Owner) -> Option<LoadCounter> {
+        self.0.get(&slot).filter(|(_, id)| *id != owner.id).map(|(counter, _)| *counter)
+    }
+
     /// Remembers the counter of a TMK that was taken. It never goes back.
     pub(super) fn raise(&mut self, slot: Slot, owner: &Owner, counter: LoadCounter) {
         let counter = counter.max(self.of(slot, owner));

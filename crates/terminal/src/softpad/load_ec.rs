@@ -185,8 +185,13 @@ impl SoftPad {
         owner: &Owner,
     ) -> Result<(keys::Tmk, LoadCounter), PadRefusal> {
         let place = BlockPlace::new(self.serial().clone(), slot).to_string();
-        let stored = self.state.load_counter(slot, owner);
-        blocks::unwrap_tmk(kbpk, block, &place, context, stored).map_err(key_refused)
+        let opened = |stored| blocks::unwrap_tmk(kbpk, block, &place, context, stored);
+        opened(self.state.load_counter(slot, owner))
+            .or_else(|refusal| match self.state.counters.left_by_another(slot, owner) {
+                Some(left) => opened(left),
+                None => Err(refusal),
+            })
+            .map_err(key_refused)
     }
 
     /// Verifies DONE's receipt; only then the keys before these go, and no lower suite is taken for them any more.

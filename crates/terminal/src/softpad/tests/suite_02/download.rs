@@ -139,6 +139,22 @@ fn r21_a_load_counter_that_does_not_follow_is_refused(#[case] counter: u64) {
 }
 
 #[test]
+fn r21_a_server_that_collected_anew_goes_on_counting_or_begins_again() {
+    // Past 65 536 keys for a slot its server's counter is more than a stranger may begin with.
+    for (counter, taken) in [(120_001, true), (120_000 + 65_537, false), (120_000, false), (1, true)] {
+        let (mut terminal, mut kms) = collected();
+        for sent in [60_000, 120_000] {
+            download(&mut terminal, &mut kms, &Tmk::generate().unwrap(), sent).unwrap();
+        }
+        let tk = Tk::generate().unwrap();
+        terminal.pad_mut().wipe_tk();
+        terminal.pad_mut().state.tk = Some(HeldTk::ec_aes(&tk));
+        let loaded = download(&mut terminal, &mut Kms::new(tk), &Tmk::generate().unwrap(), counter);
+        assert_eq!(loaded.is_ok(), taken, "{counter}");
+    }
+}
+
+#[test]
 fn a_challenge_of_another_tk_proves_nothing() {
     let (mut terminal, _) = collected();
     let hello = hello(&mut terminal);
