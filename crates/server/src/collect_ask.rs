@@ -131,7 +131,10 @@ impl<S: Store, H: Hsm> Kms<S, H> {
                                      "window": window.id });
                 let refused = event("collection.refused", sn.as_str(), sn.as_str(), detail);
                 self.store.audit_append(refused).await?;
-                return Err(received.refused(refusal.text).into());
+                return Err(match refusal.code.as_str() {
+                    "000D" => Fault::from(Reason::CertificateRefused { why: refusal.text }).into(),
+                    _ => received.refused(refusal.text).into(),
+                });
             }
         };
         let terminal = CollectedTerminal {

@@ -34,6 +34,9 @@ impl TerminalSuite for Tdes {
             Some(latch) if latch.digest == ask.digest() => {
                 // Proven when it was latched, so it may be told.
                 check_suite(ask)?;
+                if latch.signed.is_some() {
+                    return Err(Reason::SuiteNotSupported { suite: ask.suite() }.into());
+                }
                 (latch.clone(), true)
             }
             Some(_) => return Err(Reason::OtherCertificate.into()),

@@ -131,6 +131,9 @@ impl CollectingSuite for EcAes {
             Err(refused) => return Ok(Err(refused)),
         };
         let maker = &sealed.collected.maker;
+        if i64::try_from(maker.generation).is_err() {
+            return Ok(Err(refusal("malformed", "the generation counter is past 2^63: no PIN pad counts so far")));
+        }
         let command = OpenCollectedEc {
             work_key: KeyBlock::from_text(work.record.private_block.clone()),
             collect: collect.bytes().to_vec(),
