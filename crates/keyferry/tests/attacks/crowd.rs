@@ -68,7 +68,7 @@ pub(crate) fn half_open(address: SocketAddr, half: &[u8], honest: impl Fn(&mut L
     assert_eq!(refused, ATTEMPTS - 2 * CAP, "every one past the cap is told that the server is busy");
     let busy = held.split_off(CAP);
     assert!(busy.into_iter().all(|mut line| line.end() == BUSY));
-    assert!(resident() < before + 400_000, "{before} kB before, {} kB now", resident());
+    assert!(resident() < before + 200_000, "{before} kB before, {} kB now", resident());
     honest(&mut from_another(address)).unwrap();
     drop(held);
     let free = Instant::now() + Duration::from_secs(10);
