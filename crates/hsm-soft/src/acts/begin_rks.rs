@@ -8,7 +8,7 @@ use paycrypto::ec::{NONCE, Nonces, SharedSecret, TranscriptHash};
 
 use super::ephemeral::{Checked, Ephemeral, th};
 use crate::{
-    SoftHsm, key_pairs,
+    SoftHsm,
     process_seal::{Kind, Party},
     purpose::Purpose,
     soft_hsm::place,
@@ -21,7 +21,8 @@ pub(crate) fn begin_rks(hsm: &SoftHsm, command: &BeginRks) -> Result<RksBegun, R
     let peer = Checked::new(&command.peer, &command.auth)?;
     // The same rule for serials as in the steps that follow.
     place(&command.pin_pad, 0)?;
-    let work = key_pairs::open_signing(&hsm.lmk, &command.work_key, Purpose::RksSigning, &command.owner)?;
+    let work =
+        hsm.key_pairs.open_signing(&hsm.lmk, &command.work_key, Purpose::RksSigning, &command.owner)?;
     let ours = Ephemeral::make()?;
     let th12 = th(LETTER, &[&command.auth, &ours.fill(&command.hole)?]);
     let signature = work.sign_transcript(&th12).map_err(|e| Refusal::NotMade { why: e.to_string() })?;

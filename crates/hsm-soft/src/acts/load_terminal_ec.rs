@@ -22,7 +22,7 @@ use super::{
     release_tmk_ec::SendTmk,
 };
 use crate::{
-    SoftHsm, key_pairs,
+    SoftHsm,
     lmk::Binding,
     process_seal::{Kind, Party},
     purpose::Purpose,
@@ -50,7 +50,8 @@ pub(crate) fn load_terminal_ec(hsm: &SoftHsm, command: &LoadTerminalEc) -> Resul
     let (connect, accept) = (&command.connect, &command.accept);
     Checked::new(&command.peer, accept)?;
     let peer = Checked::new(&command.peer, &command.accept_bare)?;
-    let work = key_pairs::open_signing(&hsm.lmk, &command.work_key, Purpose::KldSigning, &command.owner)?;
+    let work =
+        hsm.key_pairs.open_signing(&hsm.lmk, &command.work_key, Purpose::KldSigning, &command.owner)?;
     let escrow = match &command.escrow_under {
         Some(under) => Some(Exchange::open(hsm, under, &command.owner, &[Cipher::Aes])?),
         None => None,
