@@ -143,7 +143,11 @@ impl Tally {
             Event::Confirmed { sn, what, .. } => self.settle(sn, what, KeyState::Loaded),
             Event::NotLoaded { sn, what, .. } => self.settle(sn, what, KeyState::NotLoaded),
             Event::Failed { at, terminal, code, .. } => {
-                match terminal.as_ref().and_then(|terminal| self.of(&terminal.sn)) {
+                // Who says a served serial beside another PIN pad is not the one that was served.
+                let served = terminal.as_ref().and_then(|terminal| {
+                    self.of(&terminal.sn).filter(|served| served.terminal.pin_pad() == terminal.pin_pad())
+                });
+                match served {
                     Some(served) => served.code = Some(code.clone()),
                     None => {
                         let (terminal, code) = (terminal.clone(), code.clone());
@@ -164,6 +168,12 @@ impl Tally {
     /// Whether a key left for this terminal or its PIN pad.
     pub(super) fn is_served(&self, terminal: &Listed) -> bool {
         self.served.iter().any(|served| share(&served.terminal, terminal))
+    }
+
+    /// Whether a key left for this PIN pad, whatever the serial beside it: a device certificate proves no more than the PIN
+    /// pad's.
+    pub(super) fn is_served_pin_pad(&self, terminal: &Listed) -> bool {
+        self.served.iter().any(|served| served.terminal.pin_pad() == terminal.pin_pad())
     }
 
     /// Whether every key that left for this terminal or its PIN pad left for this very device key.

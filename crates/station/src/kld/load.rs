@@ -187,7 +187,13 @@ impl Session<'_> {
         let device_key = S::check_device(accept, self.checks)?;
         self.device_key.clone_from(&device_key);
         let terminal = Listed::from(accept.device());
-        if self.run.tally.is_served(&terminal) {
+        // Where a device key proved the PIN pad, the serial beside it is still what an application says: of another PIN pad
+        // than the one served it is worth nothing.
+        let served = match &device_key {
+            Some(_) => self.run.tally.is_served_pin_pad(&terminal),
+            None => self.run.tally.is_served(&terminal),
+        };
+        if served {
             if device_key.as_ref().is_some_and(|key| self.run.tally.is_served_device(&terminal, key)) {
                 return Err(LoadFault::CameAgain { sn: sn() });
             }

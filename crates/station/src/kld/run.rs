@@ -261,9 +261,10 @@ pub(super) struct History {
 
 /// How far a KLD goes with a slot's load counter at each loading (3-hardened.md, "Transcript and keys"). A terminal takes a
 /// counter that is higher than the one it stored, by at most 65 536. Between two visits the KMS counts on from what the
-/// report says: with half of that as its step, the KLD is above the KMS after as many as 32 767 sendings, and a terminal
-/// that refuses takes one of the next.
-const COUNTER_STEP: u64 = 32_768;
+/// report says: with this step the KLD is above the KMS after as many as 1 023 sendings. A counter that left is never used
+/// again, so a wider step would lock out a terminal that a few keys never reached, and a PIN pad that counts from its
+/// beginning for a new owner after some visits: this one allows for 64 of either.
+const COUNTER_STEP: u64 = 1_024;
 
 impl History {
     fn add(&mut self, tally: Tally) {

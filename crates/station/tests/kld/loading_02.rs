@@ -93,10 +93,27 @@ fn a_load_counter_only_rises_over_runs_and_stays_within_what_a_terminal_takes() 
     kld.close_run(&BOTH.1).unwrap();
     let mut run = open_run(&kld, "SN-1", &["tmk:0"]);
     let mut again = Terminal::new("SN-1", None);
-    again.stored = counters[2] + 32_768;
+    again.stored = counters[2] + 1_024;
     let (address, thread) = again.start(Quirk::None);
     load(&mut kld, &mut run, address).unwrap();
-    assert!(thread.join().unwrap().1.counters[0] > counters[2] + 32_768);
+    assert!(thread.join().unwrap().1.counters[0] > counters[2] + 1_024);
+}
+
+/// A terminal takes a counter that is at most 65 536 above the one it stored: loadings that never reached it must not carry
+/// the KLD out of its reach, for it never comes back.
+#[test]
+fn loadings_that_failed_do_not_lock_a_terminal_out() {
+    let (world, _) = ready();
+    let mut kld = world.kld();
+    for _ in 0..4 {
+        let mut run = open_run(&kld, "SN-1", &["tmk:0"]);
+        refused(&mut kld, &mut run, Terminal::new("SN-1", None), Quirk::RefuseKey);
+        kld.close_run(&BOTH.1).unwrap();
+    }
+    let mut run = open_run(&kld, "SN-1", &["tmk:0"]);
+    let (address, thread) = Terminal::new("SN-1", None).start(Quirk::None);
+    load(&mut kld, &mut run, address).unwrap();
+    assert_eq!(thread.join().unwrap().1.counters.len(), 1);
 }
 
 #[test]
@@ -254,6 +271,20 @@ fn another_device_key_under_a_served_serial_stops_the_run_and_a_stranger_does_no
     assert_eq!(got.error, Some(0x0008));
     assert!(run.status().stopped.is_some());
     assert_eq!((run.status().loaded, run.status().failed.len()), (0, 1), "its keys are compromised");
+}
+
+/// A device certificate proves a PIN pad, and no serial beside it: that one the application says.
+#[test]
+fn another_pin_pad_that_says_a_served_serial_stops_nothing() {
+    let (_world, mut kld, mut run) = with_run();
+    let (address, thread) = Terminal::new("SN-1", None).start(Quirk::None);
+    load(&mut kld, &mut run, address).unwrap();
+    thread.join().unwrap();
+    let (failure, got) = refused(&mut kld, &mut run, Terminal::new("SN-1", Some("PP-9")), Quirk::None);
+    assert!(matches!(*failure.fault, LoadFault::Flow(Reason::NotInRun { .. })), "{failure}");
+    assert_eq!((got.error, got.kcvs.len()), (Some(0x0008), 0));
+    assert!(run.status().stopped.is_none());
+    assert_eq!((run.status().loaded, run.status().failed.len()), (1, 0), "its keys are as good as before");
 }
 
 #[test]
