@@ -173,6 +173,7 @@ macro_rules! suite {
                 a_confirmed_key_moves_its_slot_up,
                 a_counter_is_taken_once,
                 a_device_key_and_a_generation_come_once,
+                a_generation_that_cannot_be_kept_spoils_no_package,
                 a_key_has_a_counter_as_its_suite_wants,
                 a_lower_suite_is_refused,
                 a_pending_key_of_another_suite_gives_way,

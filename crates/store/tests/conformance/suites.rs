@@ -306,6 +306,24 @@ pub async fn a_device_key_and_a_generation_come_once(store: &impl Store) {
     assert_eq!(terminal.tk, TkRecord::Blocks { tek: "D0144TEK5".into(), auk: "D0144AUK5".into() });
 }
 
+/// A generation that no counter reaches is its terminal's fault alone: the others of the package are taken.
+pub async fn a_generation_that_cannot_be_kept_spoils_no_package(store: &impl Store) {
+    both_suites(store).await;
+    let refused = |outcome: &PerTerminal| match outcome {
+        PerTerminal::Refused(refusal) => refusal.code.clone(),
+        other => panic!("should be refused: {other:?}"),
+    };
+    for (n, generation) in [(1, 1 << 63), (2, u64::MAX)] {
+        let (good, bad) = (ec(&format!("SN-{n}"), n, 1), ec("SN-9", 9, generation));
+        let outcomes = import(store, package(n, vec![bad, good])).await;
+        assert_eq!(refused(&outcomes[0]), "generation-too-high");
+        assert_eq!(outcomes[1], PerTerminal::Stored);
+    }
+    assert_eq!(store.terminal(&sn("SN-9")).await.unwrap(), None);
+    let outcomes = import(store, package(3, vec![replacing(ec("SN-1", 1, u64::MAX))])).await;
+    assert_eq!(refused(&outcomes[0]), "generation-too-high");
+}
+
 /// `downgrade`: a TK of suite 01 does not take the place of one of suite 02, unless two people allow it.
 pub async fn a_tk_goes_down_only_by_an_allowance(store: &impl Store) {
     both_suites(store).await;

@@ -87,6 +87,9 @@ fn take(
     }
     let suite = collected.tk.suite();
     check_tk(&collected.tk)?;
+    if let Some(refusal) = beyond_keeping(&collected.tk) {
+        return Ok(PerTerminal::Refused(refusal));
+    }
     let work_key_known = tx
         .prepare(
             "SELECT 1 FROM work_keys WHERE certificate_sha256 = ?1 AND role = 'kms-work' AND suite = ?2",
@@ -168,6 +171,14 @@ fn check_tk(tk: &CollectedTk) -> Result<(), StoreError> {
         }
         CollectedTk::None(_) => Err(StoreError::Invalid("a terminal without a TK is one that was refused")),
     }
+}
+
+/// Why a generation (DF18) that SQLite's integers do not hold is refused: it is the terminal's own word, so that it may
+/// spoil nothing but its own entry.
+fn beyond_keeping(tk: &CollectedTk) -> Option<Refusal> {
+    let CollectedTk::Blocks { generation, .. } = tk else { return None };
+    let text = format!("the PIN pad's generation {generation} is none that a PIN pad reaches: {GENERATION}");
+    i64::try_from(*generation).is_err().then(|| Refusal { code: "generation-too-high".into(), text })
 }
 
 /// The replacement that waits with this very TK of suite 02: it came under an earlier ceremony.
