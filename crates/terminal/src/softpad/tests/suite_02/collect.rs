@@ -3,7 +3,7 @@
 use flows::collect::CeremonyNonce;
 use flows::collect::Reason;
 use flows::collect::messages::{Collect, CollectKey, Collected};
-use flows::{EcAes, Suite as _, Tdes};
+use flows::{EcAes, Suite as _};
 use paycrypto::ec::{AgreementKey, CollectInfo, Tk, VerifyingKey};
 use pki::{Certificate, Role, issue};
 use wire::{ErrorCode, Frame, Proof};
@@ -152,17 +152,4 @@ fn after_suite_02_a_tk_is_not_made_in_suite_01_until_repair() {
     assert!(matches!(refused.fault.reason, Reason::SuiteNotSupported { .. }), "{}", refused.text);
     terminal.pad_mut().state.completed.lift();
     assert!(answer(&mut terminal, &estate().collect()).is_ok());
-}
-
-/// `downgrade`: the latch answers in the suite in which it was made, whoever holds the certificate.
-#[test]
-fn r21_what_was_collected_in_suite_02_is_not_given_out_in_suite_01() {
-    let (mut terminal, work) = (acquirer().terminal(), Work::new());
-    let collect = work.collect(1);
-    let first = collected(&mut terminal, &collect);
-    let key = CollectKey::Certificate { leaf: work.certificate.der().to_vec(), intermediates: vec![] };
-    let lower = Collect::<Tdes> { suite: Tdes::ID, key, nonce: () }.write().unwrap();
-    let refused = answer(&mut terminal, &lower).map(|given| given.frame).unwrap_err();
-    assert!(matches!(refused.fault.reason, Reason::SuiteNotSupported { .. }), "{}", refused.text);
-    assert_eq!(collected(&mut terminal, &collect).frame, first.frame);
 }
