@@ -91,14 +91,14 @@ fn a_false_answer_leaves_the_window_open() {
         let other = Ec::new("SN-2");
         Ec { certificate: other.certificate, device: other.device, ..Ec::new("SN-1") }
     };
-    let refused = |what: &str, collected: &dyn Fn(&[u8]) -> Vec<u8>| {
+    let refused = |what: &str, code: u16, collected: &dyn Fn(&[u8]) -> Vec<u8>| {
         let mut line = connect(server.terminals);
         let asked = ask(&mut line, &terminal).unwrap();
         let end = answer(&mut line, &collected(&asked.frame)).unwrap_err();
-        assert_eq!(end, End::Code(0x0002), "{what}");
+        assert_eq!(end, End::Code(code), "{what}");
     };
-    refused("another nonce", &|_| terminal.collected(&collect(&[7; 32])));
-    refused("a borrowed certificate", &|asked| borrowed.collected(asked));
+    refused("another nonce", 0x0002, &|_| terminal.collected(&collect(&[7; 32])));
+    refused("a borrowed certificate", 0x000D, &|asked| borrowed.collected(asked));
     assert_eq!(world.count("terminals"), 0);
     assert_eq!(world.events("collection.refused", "SN-1").len(), 2);
     let mut line = connect(server.terminals);
