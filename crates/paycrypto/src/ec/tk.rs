@@ -5,7 +5,7 @@ use zeroize::Zeroizing;
 use super::hpke::{self, OVERHEAD};
 use super::keys::{Auk, Tek};
 use super::{AgreementKey, PublicPoint};
-use crate::{Error, digest, mac};
+use crate::{Error, digest, hygiene, mac};
 
 /// Bytes of TEK ‖ AUK.
 const CLEAR: usize = Tek::LENGTH + Auk::LENGTH;
@@ -38,11 +38,13 @@ impl Tk {
     /// Joins the two keys that were kept apart.
     ///
     /// # Errors
-    /// [`Error::EqualKeys`].
+    /// [`Error::EqualKeys`]; [`Error::Poor`] for a key that is one part repeated, zeros among them.
     pub fn from_keys(tek: Tek, auk: Auk) -> Result<Self, Error> {
         if mac::matches(tek.expose(), auk.expose()) {
             return Err(Error::EqualKeys);
         }
+        hygiene::refuse_repeated(tek.expose())?;
+        hygiene::refuse_repeated(auk.expose())?;
         Ok(Self { tek, auk })
     }
 
@@ -104,5 +106,26 @@ impl CollectInfo {
     /// HPKE's info.
     fn text(&self) -> Vec<u8> {
         [LABEL, &self.0].concat()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::hygiene::PoorKey;
+
+    #[test]
+    fn r6_parts_that_are_equal_repeated_or_zero_make_no_tk() {
+        let random = Tk::generate().unwrap();
+        let (tek, auk) = (*random.tek().expose(), *random.auk().expose());
+        let mut halves = tek;
+        halves.copy_within(..16, 16);
+        let made = |tek: &[u8; 32], auk: &[u8; 32]| Tk::from_keys(Tek::from_bytes(tek), Auk::from_bytes(auk));
+        assert!(made(&tek, &auk).is_ok());
+        assert!(matches!(made(&tek, &tek), Err(Error::EqualKeys)));
+        for poor in [[0; 32], halves] {
+            assert!(matches!(made(&poor, &auk), Err(Error::Poor(PoorKey::Repeated))));
+            assert!(matches!(made(&tek, &poor), Err(Error::Poor(PoorKey::Repeated))));
+        }
     }
 }

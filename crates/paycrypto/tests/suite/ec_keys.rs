@@ -93,8 +93,13 @@ fn z() -> SharedSecret {
     key.agree(&PublicPoint::from_bytes(key.public()).unwrap()).unwrap()
 }
 
+/// Bytes that begin with this one and do not repeat.
+fn bytes(first: u8) -> [u8; 32] {
+    std::array::from_fn(|at| first.wrapping_add(at as u8))
+}
+
 fn tk(tek: u8, auk: u8) -> Tk {
-    Tk::from_keys(Tek::from_bytes(&[tek; 32]), Auk::from_bytes(&[auk; 32])).unwrap()
+    Tk::from_keys(Tek::from_bytes(&bytes(tek)), Auk::from_bytes(&bytes(auk))).unwrap()
 }
 
 /// MACs of one text under every key that makes MACs, so that equal keys show.
