@@ -7,7 +7,7 @@
 use std::net::IpAddr;
 
 use flows::{
-    Chain, EcAes, Tdes,
+    Chain, EcAes, Said, Tdes,
     rks_load::{
         Fault, Reason,
         rks::{Auth, Confirmed, ExpectAuth, ExpectConfirm, Proof},
@@ -119,6 +119,7 @@ impl<S: Store, H: Hsm> Kms<S, H> {
         link.send(&frame).await?;
         let factor = expect.on_frame(&receive(link, open).await?)?;
         let grid = AnswerGrid::new();
+        check_length(factor.said(), "RKS_FACTOR")?;
         let party = self.look_up_device::<U>(factor.device()).await?;
         let token = U::token(&run.asking, begun, &factor, party.registered()).await?;
         let (frame, expect) = factor.answer(&token.token)?;
@@ -126,10 +127,7 @@ impl<S: Store, H: Hsm> Kms<S, H> {
         link.send(&frame).await?;
         let proof = expect.on_frame(&receive(link, open).await?)?;
         let grid = AnswerGrid::new();
-        if proof.said().bytes().len() > MAX_TRANSCRIPT {
-            let why = "the messages before RKS_PROOF are longer than this server takes".into();
-            return Err(Reason::NotPermitted { why }.into());
-        }
+        check_length(proof.said(), "RKS_PROOF")?;
 
         let known = match party {
             Party::Known(known) => known,
@@ -356,4 +354,13 @@ async fn receive<T: AsyncRead + AsyncWrite + Unpin>(
         frame = link.receive() => Ok(frame?),
         () = open.over() => Err(Reason::TooMany.into()),
     }
+}
+
+/// Fields that nobody reads count too: what is more than the HSM takes is refused here, to everybody alike.
+fn check_length(said: &Said, last: &str) -> Result<(), Reason> {
+    if said.bytes().len() > MAX_TRANSCRIPT {
+        let why = format!("the messages up to {last} are longer than this server takes");
+        return Err(Reason::NotPermitted { why });
+    }
+    Ok(())
 }

@@ -5,12 +5,12 @@ use serde_json::json;
 
 use super::loading::post_report;
 use crate::support::{
-    ec,
+    ec::{self, ENCRYPTED, Side},
     line::{End, connect},
     rks::RawDevice,
     rks_ec::{self, EcDevice, derive, with},
     shop::Shop,
-    tlv,
+    tlv::{self, field, frame},
     tms_ec::EcPos,
     world::{Options, World, results},
 };
@@ -348,4 +348,20 @@ fn without_a_signing_key_of_suite_02_nobody_is_served_in_it() {
     let mut line = connect(server.terminals);
     line.send(&EcDevice::new("SN-1").auth(0, &side));
     assert_eq!(line.end(), End::Code(0x0001));
+}
+
+/// Fields that nobody reads count for the HSM: too many are refused as such, and are no fault of the server's.
+#[test]
+fn an_rks_factor_that_is_too_long_is_refused() {
+    let device = EcDevice::new("SN-1");
+    let (world, server) = with(&[&device], &Options::default());
+    for sn in ["SN-1", "SN-77"] {
+        let mut line = connect(server.terminals);
+        line.send(&EcDevice::new(sn).auth(0, &Side::new()));
+        line.expect(tlv::RKS_CERT).unwrap();
+        let padded = [field(ENCRYPTED, &[7; 40]), field(0xDF7F, &[7; 65_300])].concat();
+        line.send(&frame(tlv::RKS_FACTOR, &padded));
+        assert_eq!(line.end(), End::Code(0x0008), "{sn}");
+    }
+    assert_eq!(world.count("tmks"), 0);
 }
