@@ -168,7 +168,8 @@ mod tests {
         let ordered = list.ascending();
         assert_eq!(ordered.in_order(), Ok(()));
         assert_eq!(ordered.get(Tag::SUITE), Some(&[2][..]));
-        let blocks: Vec<_> = ordered.templates(Tag::KEY_ENTRY).filter_map(|one| one.get(Tag::KEY_BLOCK)).collect();
+        let blocks: Vec<_> =
+            ordered.templates(Tag::KEY_ENTRY).filter_map(|one| one.get(Tag::KEY_BLOCK)).collect();
         assert_eq!(blocks, [&[9][..], &[7]]);
         assert_eq!(ordered.below(Tag::KEY_ENTRY).len(), 2);
         assert_eq!(ordered.below(Tag::SERIAL).get(Tag::SERIAL), None);

@@ -205,7 +205,10 @@ fn intermediates_are_cut_apart_strictly() {
 #[test]
 fn eight_intermediates_are_allowed_and_nine_not() {
     for (count, allowed) in [(MAX_INTERMEDIATES, true), (MAX_INTERMEDIATES + 1, false)] {
-        let frame = Collect::<crate::Tdes> { suite: Suite::TDES, key: certificate(&vec![3; count]), nonce: () }.write().unwrap();
+        let frame =
+            Collect::<crate::Tdes> { suite: Suite::TDES, key: certificate(&vec![3; count]), nonce: () }
+                .write()
+                .unwrap();
         assert_eq!(<Ask>::read(&frame).is_ok(), allowed, "{count}");
     }
 }

@@ -68,10 +68,7 @@ impl Ephemeral {
 
 impl Part for Ephemeral {
     fn read(fields: &Fields) -> Result<Ephemeral, Malformed> {
-        Ok(Ephemeral {
-            point: fields.exactly(Tag::EPHEMERAL_KEY)?,
-            nonce: fields.exactly(Tag::NONCE)?,
-        })
+        Ok(Ephemeral { point: fields.exactly(Tag::EPHEMERAL_KEY)?, nonce: fields.exactly(Tag::NONCE)? })
     }
 
     fn push(&self, fields: &mut Fields) -> Result<(), Malformed> {

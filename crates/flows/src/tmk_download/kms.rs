@@ -186,7 +186,9 @@ impl<S: DownloadSuite> Reply<S> {
             return Err(Reason::SuiteNotSupported { suite }.into());
         }
         if !S::has_kcv(kcv) {
-            return Err(Reason::Internal { why: "the key's check value is of another suite".to_string() }.into());
+            return Err(
+                Reason::Internal { why: "the key's check value is of another suite".to_string() }.into()
+            );
         }
         let frame = TkKey { block: block.to_owned() }.write::<S>()?;
         let mut said = self.said;

@@ -8,8 +8,8 @@ use store::{DeviceStore as _, RefusalEntry, SlotRecord, SqliteStore, Store as _,
 
 use super::{
     import::Import,
-    suites::Suites,
     server::open_store,
+    suites::Suites,
     work_key::{Of, WorkKeyInstall, WorkKeyRequest},
 };
 use crate::{hsm_child::HsmChild, secret::Source, show, time};

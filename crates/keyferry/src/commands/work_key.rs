@@ -171,8 +171,7 @@ pub(crate) async fn install(
         Of::Kms => {
             let state = WorkKeyState::Active;
             let certificate_sha256 = sha256.clone();
-            let key =
-                NewWorkKey { certificate_sha256, private_block, spki, intermediates, state, suite };
+            let key = NewWorkKey { certificate_sha256, private_block, spki, intermediates, state, suite };
             store.put_work_key(key, event("work-key.installed")).await?;
         }
         Of::Rks => {

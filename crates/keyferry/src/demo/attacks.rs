@@ -39,7 +39,8 @@ impl Story<'_> {
     /// The forger certifies its device key himself; nobody else would.
     fn substitute_02(&mut self, folder: &Path, forged: &Terminal) -> Result<()> {
         let (ca, secret) = (folder.join("forger/ca"), self.estate.secret("ca-passphrase"));
-        let mut root = keyferry(["ca", "root", "--subject", "DEMO root", "--organisation", "Demo Bank", "--ca"])?;
+        let mut root =
+            keyferry(["ca", "root", "--subject", "DEMO root", "--organisation", "Demo Bank", "--ca"])?;
         good(root.arg(&ca).arg("--ca-passphrase-file").arg(&secret))?;
         forged.certify_under(&ca, &secret)?;
         let collected = self.collect_one(forged, "forged")?;

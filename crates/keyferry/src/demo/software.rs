@@ -199,7 +199,16 @@ impl Vendor {
     /// A CA with a card that signs packages.
     fn make_ca(&self, passphrase: &Path, name: &str, signer: &str) -> Result<()> {
         let ca = self.work.join(name);
-        let mut root = keyferry(["ca", "root", "--subject", "Demo vendor", "--trial", "--suite", &self.suite.to_string(), "--ca"])?;
+        let mut root = keyferry([
+            "ca",
+            "root",
+            "--subject",
+            "Demo vendor",
+            "--trial",
+            "--suite",
+            &self.suite.to_string(),
+            "--ca",
+        ])?;
         good(root.arg(&ca).arg("--ca-passphrase-file").arg(passphrase))?;
         let mut card = keyferry(["ca", "card", "--role", "package-signing", "--subject", signer, "--ca"])?;
         card.arg(&ca).arg("--ca-passphrase-file").arg(passphrase).arg("--pin-file").arg(&self.pin);

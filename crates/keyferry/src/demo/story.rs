@@ -94,7 +94,12 @@ impl Story<'_> {
         let mut one_card = self.estate.station_collect(&same)?;
         one_card.arg("--terminals-file").arg(&list).arg("--offline");
         let refused = run(&mut one_card)?;
-        self.report.attack("one-card", "one-card-refused", !refused.ok, &format!("with one card: {}", refused.error));
+        self.report.attack(
+            "one-card",
+            "one-card-refused",
+            !refused.ok,
+            &format!("with one card: {}", refused.error),
+        );
 
         let mut station = self.estate.station_collect(&self.estate.path("station.toml"))?;
         let collected = run(station.arg("--terminals-file").arg(&list).arg("--offline"))?.good()?;

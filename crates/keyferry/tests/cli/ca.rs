@@ -115,7 +115,8 @@ fn two_roots_do_not_vouch_for_each_other() {
     let estate = Estate::new();
     let other = estate.folder().join("other");
     let root = |folder: &Path| {
-        let mut command = keyferry(["ca", "root", "--subject", "Other root", "--suite", "1", "--bits", "2048", "--ca"]);
+        let mut command =
+            keyferry(["ca", "root", "--subject", "Other root", "--suite", "1", "--bits", "2048", "--ca"]);
         run(command.arg(folder).arg("--ca-passphrase-file").arg(estate.secret("ca-passphrase")))
     };
     root(&other).good();

@@ -231,8 +231,17 @@ fn a_server_under_another_root_gets_nothing() {
     let estate = Estate::new();
     let _server = Server::start(&estate);
     let terminal = estate.make_terminal("SN-1");
-    let mut other =
-        crate::support::tool::keyferry(["ca", "root", "--subject", "CLI root", "--suite", "1", "--bits", "2048", "--ca"]);
+    let mut other = crate::support::tool::keyferry([
+        "ca",
+        "root",
+        "--subject",
+        "CLI root",
+        "--suite",
+        "1",
+        "--bits",
+        "2048",
+        "--ca",
+    ]);
     other.arg(estate.path("other")).arg("--ca-passphrase-file").arg(estate.secret("ca-passphrase"));
     run(&mut other).good();
     other_station(&estate, "false.toml", &[("tls_root = \"ca/root.pem\"", "tls_root = \"other/root.pem\"")]);

@@ -154,7 +154,8 @@ fn a_download_over_tls_trusts_one_root_only() {
     let root = text(&estate.path("ca/root.pem"));
     let key = terminal.download(&server.terminals, 0, &["--tls-root", &root]).json()["kcv"].clone();
     assert_eq!(terminal.kcv(0).unwrap(), key.as_str().unwrap());
-    let mut other = keyferry(["ca", "root", "--subject", "CLI root", "--suite", "1", "--bits", "2048", "--ca"]);
+    let mut other =
+        keyferry(["ca", "root", "--subject", "CLI root", "--suite", "1", "--bits", "2048", "--ca"]);
     other.arg(estate.folder().join("other")).arg("--ca-passphrase-file").arg(estate.secret("ca-passphrase"));
     run(&mut other).good();
     let other = text(&estate.folder().join("other/root.pem"));

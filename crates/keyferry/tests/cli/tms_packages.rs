@@ -126,7 +126,17 @@ fn what_cannot_be_published_is_refused_by_name() {
     // Signed by somebody else's card: another root's, or the acquirer's.
     for card in ["approver", "stranger"] {
         if card == "stranger" {
-            let mut root = keyferry(["ca", "root", "--subject", "Vendor root", "--suite", "1", "--bits", "2048", "--ca"]);
+            let mut root = keyferry([
+                "ca",
+                "root",
+                "--subject",
+                "Vendor root",
+                "--suite",
+                "1",
+                "--bits",
+                "2048",
+                "--ca",
+            ]);
             root.arg(estate.beside("other")).arg("--ca-passphrase-file").arg(estate.secret("ca-passphrase"));
             run(&mut root).good();
             signing_card(&estate, &estate.beside("other"), card);

@@ -97,8 +97,17 @@ fn a_work_key_that_does_not_fit_is_not_installed() {
     // Another root's.
     let (foreign, ran) = request(&estate, "foreign");
     ran.good();
-    let mut root =
-        crate::support::tool::keyferry(["ca", "root", "--subject", "CLI root", "--suite", "1", "--bits", "2048", "--ca"]);
+    let mut root = crate::support::tool::keyferry([
+        "ca",
+        "root",
+        "--subject",
+        "CLI root",
+        "--suite",
+        "1",
+        "--bits",
+        "2048",
+        "--ca",
+    ]);
     root.arg(estate.folder().join("other")).arg("--ca-passphrase-file").arg(estate.secret("ca-passphrase"));
     run(&mut root).good();
     let mut command = crate::support::tool::keyferry(["ca", "issue", "--role", "kms-work", "--ca"]);

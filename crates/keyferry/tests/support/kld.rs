@@ -56,7 +56,8 @@ impl Estate {
 /// The vendor's CA and card, and the acquirer's card for approvals.
 fn make_vendor(estate: &Estate) {
     let passphrase = estate.secret("ca-passphrase");
-    let mut root = keyferry(["ca", "root", "--subject", "Vendor root", "--suite", "1", "--bits", "2048", "--ca"]);
+    let mut root =
+        keyferry(["ca", "root", "--subject", "Vendor root", "--suite", "1", "--bits", "2048", "--ca"]);
     run(root.arg(estate.beside("vendor")).arg("--ca-passphrase-file").arg(&passphrase)).good();
     signing_card(estate, &estate.beside("vendor"), "signer");
     signing_card(estate, &estate.path("ca"), "approver");

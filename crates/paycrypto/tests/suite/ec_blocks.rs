@@ -1,11 +1,11 @@
 //! Key blocks of suite 02: the table, and everything that a strict receiver refuses.
 
 use keyblock::{Algorithm, Exportability, Header, Mode, Usage, Version};
-use paycrypto::hygiene::PoorKey;
 use paycrypto::blocks::{BlockRefusal, WrapError};
 use paycrypto::ec::blocks::{self, BlockKey, LoadCounter, Protects};
 use paycrypto::ec::keys::{Dik2, Dmk, Mak, Pik, Tdk, Tmk};
 use paycrypto::ec::{AgreementKey, Kbpk, Nonces, PublicPoint, Schedule, StaticSecret};
+use paycrypto::hygiene::PoorKey;
 
 const PLACE: &str = "SN-1001/03";
 const CONTEXT: [u8; 16] = [0x5A; 16];

@@ -95,7 +95,7 @@ fn z() -> SharedSecret {
 
 /// Bytes that begin with this one and do not repeat.
 fn bytes(first: u8) -> [u8; 32] {
-    std::array::from_fn(|at| first.wrapping_add(at as u8))
+    std::array::from_fn(|at| first.wrapping_add(u8::try_from(at).unwrap()))
 }
 
 fn tk(tek: u8, auk: u8) -> Tk {

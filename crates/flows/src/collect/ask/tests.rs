@@ -60,7 +60,11 @@ fn terminal_that_asks_is_collected() {
     let (collect, server) = asked.collect(key(), 256).unwrap();
     let offered = terminal.on_frame(&collect).unwrap();
     assert_eq!((offered.ask().key(), offered.ask().suite()), (&key(), Suite::TDES));
-    assert_eq!(offered.ask().digest(), <Ask>::read(&collect).unwrap().digest(), "the latch sees no difference");
+    assert_eq!(
+        offered.ask().digest(),
+        <Ask>::read(&collect).unwrap().digest(),
+        "the latch sees no difference"
+    );
     let (answer, terminal) = offered.answer(&collected()).unwrap();
     let received = server.on_frame(&answer).unwrap();
     assert_eq!(received.collected(), &collected());

@@ -102,7 +102,10 @@ fn key_for_another_place_is_refused() {
     let (mut pad, mut kms) = (Pad::new(), Kms::new());
     let (terminal, key, _) = until_key(&mut pad, &mut kms);
     let block = TkKey::read::<crate::Tdes>(&key).unwrap().block.replace("/03", "/04");
-    assert_key_refused(terminal.on_frame(&mut pad, &TkKey { block }.write::<crate::Tdes>().unwrap()), "place");
+    assert_key_refused(
+        terminal.on_frame(&mut pad, &TkKey { block }.write::<crate::Tdes>().unwrap()),
+        "place",
+    );
 }
 
 #[test]

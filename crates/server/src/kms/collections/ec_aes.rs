@@ -132,7 +132,10 @@ impl CollectingSuite for EcAes {
         };
         let maker = &sealed.collected.maker;
         if i64::try_from(maker.generation).is_err() {
-            return Ok(Err(refusal("malformed", "the generation counter is past 2^63: no PIN pad counts so far")));
+            return Ok(Err(refusal(
+                "malformed",
+                "the generation counter is past 2^63: no PIN pad counts so far",
+            )));
         }
         let command = OpenCollectedEc {
             work_key: KeyBlock::from_text(work.record.private_block.clone()),
