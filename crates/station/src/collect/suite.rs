@@ -40,7 +40,7 @@ pub trait StationSuite: CollectSuite {
     /// Checks who made an answer, as far as the suite can tell: COLLECT, COLLECTED and what was read of it.
     ///
     /// # Errors
-    /// The fault that applies; what the terminal is told is in [`CollectFault::code`].
+    /// The fault that applies; what the terminal is told is in `CollectFault::code`.
     fn check_maker(
         said: (&Frame, &Frame),
         answer: &Collected<Self>,
