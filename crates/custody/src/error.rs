@@ -17,6 +17,38 @@ pub enum Error {
         /// The least number of characters.
         min: usize,
     },
+    /// One of the two passphrases is wrong; which one is not known, and would tell too much.
+    #[error(
+        "one of the two passphrases is wrong, or they came in the wrong order ({custodians}); nothing was opened"
+    )]
+    WrongPassphrases {
+        /// Whose are asked for, in order.
+        custodians: String,
+    },
+    /// Two people keep the CA, and one came alone.
+    #[error("two people keep this CA, {custodians}: both give their passphrase; neither opens it alone")]
+    TwoPeople {
+        /// Who they are.
+        custodians: String,
+    },
+    /// Two secrets for a CA that has one.
+    #[error("this CA has one passphrase; give one (two people keep a CA that was made with --two-people)")]
+    OnePerson,
+    /// Both custodians gave the same secret: that is one person, or two who know each other's.
+    #[error("both gave the same secret: two people each have one of their own, unknown to the other")]
+    SameSecret,
+    /// Both custodians are one person.
+    #[error("{name} is named twice: two people keep a CA, and neither opens it alone")]
+    SamePerson {
+        /// The name.
+        name: String,
+    },
+    /// A custodian's name that cannot be recorded.
+    #[error("a custodian's name has 1 to 64 characters; write it as the person's papers have it")]
+    CustodianName,
+    /// A secret of several lines.
+    #[error("a passphrase or PIN is one line of text; choose another")]
+    SecretOfLines,
     /// A key size that is not made.
     #[error("RSA keys of {bits} bits are not made; choose 2048, 3072 or 4096")]
     KeySize {

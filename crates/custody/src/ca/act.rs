@@ -2,7 +2,7 @@
 
 use pki::csr::Csr;
 use pki::issue::{self, Revoked, ServerName};
-use pki::{Certificate, Crl, Name, RevocationReason, Role};
+use pki::{Certificate, Crl, KeyFamily, Name, RevocationReason, Role};
 
 use super::log::{Act, Use};
 use super::{CLOCK_SKEW, CRL_FILE, Ca, DEFAULT_CRL_DAYS, issued_path, validity};
@@ -29,6 +29,27 @@ impl Ca {
         let certificate =
             issue::leaf(&self.issuer()?, role, &request.subject, &request.spki, validity(now, days))?;
         self.give_out(certificate, Use::Role(role), now)
+    }
+
+    /// Issues the MTMS's certificate for key agreement, for the P-256 key of its HSM: in suite 02 the MTMS collects TKs with
+    /// one key and signs batches with another, and each has a certificate of the role `.6`. RSA has one usage for both, and
+    /// then this is [`Ca::issue`].
+    ///
+    /// # Errors
+    /// As [`Ca::issue`].
+    pub fn issue_mtms_agreement(&mut self, request: &Csr, days: u32, now: i64) -> Result<Certificate, Error> {
+        if self.family() == KeyFamily::Rsa {
+            return self.issue(request, Role::Mtms, days, now);
+        }
+        self.check_one_use(&request.spki, Use::MtmsAgreement)?;
+        let certificate = issue::agreement_leaf(
+            &self.issuer()?,
+            Role::Mtms,
+            &request.subject,
+            &request.spki,
+            validity(now, days),
+        )?;
+        self.give_out(certificate, Use::MtmsAgreement, now)
     }
 
     /// Issues an intermediate CA's certificate with room for `path_len` CAs below it.

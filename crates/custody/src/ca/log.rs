@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use pki::{Certificate, Crl, Revocation, RevocationReason, Role};
 use serde::{Deserialize, Serialize};
 
+use super::secret::Custodians;
 use crate::error::Error;
 use crate::files::{self, Mode};
 
@@ -23,6 +24,8 @@ pub enum Use {
     Role(Role),
     /// A CA below this one.
     Intermediate,
+    /// The MTMS's P-256 key for key agreement, beside its other one, which signs: two certificates of one role.
+    MtmsAgreement,
     /// A TLS server.
     TlsServer,
     /// A TLS client.
@@ -34,6 +37,7 @@ impl std::fmt::Display for Use {
         match self {
             Self::Role(role) => role.fmt(f),
             Self::Intermediate => f.write_str("intermediate"),
+            Self::MtmsAgreement => f.write_str("mtms-agreement"),
             Self::TlsServer => f.write_str("tls-server"),
             Self::TlsClient => f.write_str("tls-client"),
         }
@@ -59,6 +63,8 @@ pub struct Issued {
 #[derive(Debug, Clone, Default)]
 pub struct Record {
     root_sha256: Option<String>,
+    custodians: Option<Custodians>,
+    token: Option<String>,
     issued: Vec<Issued>,
     crl_number: u64,
     crl_next_update: i64,
@@ -71,6 +77,18 @@ impl Record {
     #[must_use]
     pub fn issued(&self) -> &[Issued] {
         &self.issued
+    }
+
+    /// The two people who keep the CA; nothing where it has one passphrase.
+    #[must_use]
+    pub fn custodians(&self) -> Option<&Custodians> {
+        self.custodians.as_ref()
+    }
+
+    /// The token on which the root's key was made, as a URI of RFC 7512; nothing where it is in a file.
+    #[must_use]
+    pub fn token(&self) -> Option<&str> {
+        self.token.as_deref()
     }
 
     /// The number of the newest revocation list.
@@ -106,8 +124,16 @@ impl Record {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(tag = "act", rename_all = "lowercase")]
 pub(super) enum Act {
-    /// The root itself.
-    Root { subject: String, serial: String, sha256: String },
+    /// The root itself, who keeps it, and where its key is.
+    Root {
+        subject: String,
+        serial: String,
+        sha256: String,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        custodians: Option<[String; 2]>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        token: Option<String>,
+    },
     /// A certificate.
     Issue { certificate_number: u64, purpose: String, subject: String, serial: String, pem: String },
     /// A revocation, which the next list carries.
@@ -117,11 +143,13 @@ pub(super) enum Act {
 }
 
 impl Act {
-    pub(super) fn root(root: &Certificate) -> Self {
+    pub(super) fn root(root: &Certificate, custodians: Option<&Custodians>, token: Option<String>) -> Self {
         Self::Root {
             subject: root.subject().to_string(),
             serial: root.serial_hex(),
             sha256: root.sha256_hex(),
+            custodians: custodians.map(|both| both.names().clone()),
+            token,
         }
     }
 
@@ -233,7 +261,14 @@ impl Log {
         let at = line.entry.at;
         let record = &mut self.record;
         match line.entry.act {
-            Act::Root { sha256, .. } if record.entries == 0 => record.root_sha256 = Some(sha256),
+            Act::Root { sha256, custodians, token, .. } if record.entries == 0 => {
+                record.root_sha256 = Some(sha256);
+                record.token = token;
+                if let Some([first, second]) = custodians {
+                    let both = Custodians::new(&first, &second).map_err(|error| error.to_string())?;
+                    record.custodians = Some(both);
+                }
+            }
             Act::Root { .. } => return Err("a second root".into()),
             Act::Issue { certificate_number, purpose, serial, pem, .. } => {
                 let certificate = Certificate::from_pem(&pem).map_err(|error| error.to_string())?;
@@ -281,6 +316,7 @@ fn hash(entry: &Entry) -> Result<String, String> {
 fn parse_use(word: &str) -> Result<Use, String> {
     match word {
         "intermediate" => Ok(Use::Intermediate),
+        "mtms-agreement" => Ok(Use::MtmsAgreement),
         "tls-server" => Ok(Use::TlsServer),
         "tls-client" => Ok(Use::TlsClient),
         role => role.parse().map(Use::Role).map_err(|error: pki::Error| error.to_string()),

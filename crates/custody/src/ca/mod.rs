@@ -1,7 +1,7 @@
 //! A small certificate authority in a folder. No network, no database: files that a person can read.
 //!
 //! ```text
-//! root.key.pem   the root's key, encrypted under the passphrase (0600)
+//! root.key.pem   the root's key, encrypted under the passphrase, or under both custodians' (0600)
 //! root.pem       the root certificate, to be put into trust lists
 //! issued/0001.pem, …   every certificate it issued, by number
 //! crl.pem        the newest revocation list
@@ -12,26 +12,28 @@
 //! The log comes first: what is signed is given out only after its line is on disk. Whoever can write to the
 //! folder can write a whole new log; so keep [`Record::head`] elsewhere (on paper, in the minutes of a
 //! ceremony), and compare.
+//!
+//! Two people may keep it ([`Custodians`]): each has a secret, and the key opens under both together alone.
 
 mod act;
 mod device;
 mod log;
+mod secret;
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
 use pki::issue::{self, Issuer, Validity};
-use pki::{Certificate, Crl, KeyFamily, Name, Signer as _};
+use pki::{Certificate, Crl, KeyFamily, Name, Signer};
 
 use crate::error::Error;
 use crate::files::{self, Mode};
-use crate::keyfile::{self, KeyKind, SoftSigner};
+use crate::keyfile::{self, KeyKind};
 
 use log::{Act, Log};
 pub use log::{Issued, Record, Use};
+pub use secret::{Custodians, MAX_CUSTODIAN_CHARS, MIN_PASSPHRASE_CHARS, Secret};
 
-/// Fewest characters of a CA's passphrase.
-pub const MIN_PASSPHRASE_CHARS: usize = 12;
 /// Days until a revocation list must be renewed, unless asked otherwise.
 pub const DEFAULT_CRL_DAYS: u32 = 30;
 /// How far certificates and lists are dated back, in seconds, so that a terminal whose clock is a little late
@@ -59,22 +61,23 @@ pub struct NewCa {
     pub path_len: u8,
     /// Whether it is for trials: marked so, and never believed where production is.
     pub for_trials: bool,
+    /// The two people who keep it; without them, whoever knows its passphrase.
+    pub custodians: Option<Custodians>,
 }
 
 impl NewCa {
     /// A root of this kind for ten years and for production, with room for one intermediate.
     #[must_use]
     pub fn new(subject: Name, key: KeyKind) -> Self {
-        Self { subject, days: 3653, key, path_len: 1, for_trials: false }
+        Self { subject, days: 3653, key, path_len: 1, for_trials: false, custodians: None }
     }
 }
 
 /// An open CA. One process at a time has it; its key is wiped when this is dropped.
-#[derive(Debug)]
 pub struct Ca {
     dir: PathBuf,
     root: Certificate,
-    key: SoftSigner,
+    key: Box<dyn Signer + Send + Sync>,
     log: Log,
     _lock: File,
 }
@@ -84,15 +87,24 @@ impl Ca {
     /// revocation list. `now` is the time in unix seconds. The folder appears whole or not at all.
     ///
     /// # Errors
-    /// [`Error::Exists`], [`Error::ShortPin`], [`Error::KeySize`], [`Error::Io`], [`Error::Pki`].
-    pub fn create(dir: &Path, new: &NewCa, passphrase: &str, now: i64) -> Result<Self, Error> {
-        keyfile::check_new_pin(passphrase, MIN_PASSPHRASE_CHARS)?;
+    /// [`Error::Exists`], [`Error::ShortPin`], [`Error::KeySize`], [`Error::Io`], [`Error::Pki`];
+    /// [`Error::TwoPeople`], [`Error::OnePerson`] and [`Error::SameSecret`] where the secrets are not one of each who
+    /// keeps it.
+    pub fn create<'a>(
+        dir: &Path,
+        new: &NewCa,
+        secret: impl Into<Secret<'a>>,
+        now: i64,
+    ) -> Result<Self, Error> {
+        let secret = secret.into();
+        secret.check_new(MIN_PASSPHRASE_CHARS)?;
+        let passphrase = secret.passphrase(new.custodians.as_ref())?;
         if fs::read_dir(dir).is_ok_and(|mut entries| entries.next().is_some()) {
             return Err(Error::Exists { path: dir.to_owned() });
         }
         fs::create_dir_all(files::parent(dir)).map_err(Error::io("create", files::parent(dir)))?;
         let part = files::beside(dir)?;
-        let made = Self::fill(&part, new, passphrase, now)
+        let made = Self::fill(&part, new, &passphrase, now)
             .and_then(|()| fs::rename(&part, dir).map_err(Error::io("create", dir)))
             .and_then(|()| files::sync_parent(dir));
         if let Err(error) = made {
@@ -100,7 +112,7 @@ impl Ca {
             let _ = fs::remove_dir_all(&part);
             return Err(error);
         }
-        Self::open(dir, passphrase)
+        Self::open(dir, secret)
     }
 
     fn fill(dir: &Path, new: &NewCa, passphrase: &str, now: i64) -> Result<(), Error> {
@@ -114,27 +126,38 @@ impl Ca {
         files::create(&dir.join(LOCK_FILE), b"", Mode::Public)?;
         let lock = lock(dir)?;
         let mut log = Log::create(&dir.join(log::FILE))?;
-        log.append(now, Act::root(&root))?;
-        let mut ca = Self { dir: dir.to_owned(), root, key, log, _lock: lock };
+        log.append(now, Act::root(&root, new.custodians.as_ref(), None))?;
+        let mut ca = Self { dir: dir.to_owned(), root, key: Box::new(key), log, _lock: lock };
         ca.crl(DEFAULT_CRL_DAYS, now)?;
         Ok(())
     }
 
-    /// Opens the CA with its passphrase, checks its log and that its files agree with it.
+    /// Opens the CA with its passphrase, or with both of those of its two custodians; checks its log and that its files
+    /// agree with it.
     ///
     /// # Errors
-    /// [`Error::NoCa`], [`Error::WrongPin`], [`Error::Busy`], [`Error::Log`], [`Error::Inconsistent`].
-    pub fn open(dir: &Path, passphrase: &str) -> Result<Self, Error> {
+    /// [`Error::NoCa`], [`Error::WrongPin`], [`Error::Busy`], [`Error::Log`], [`Error::Inconsistent`]; of a CA that two
+    /// people keep [`Error::TwoPeople`], [`Error::SameSecret`] and [`Error::WrongPassphrases`]; of any other
+    /// [`Error::OnePerson`].
+    pub fn open<'a>(dir: &Path, secret: impl Into<Secret<'a>>) -> Result<Self, Error> {
         if !dir.join(KEY_FILE).is_file() {
             return Err(Error::NoCa { path: dir.to_owned() });
         }
         let lock = lock(dir)?;
         let (root, log) = load(dir)?;
-        let key = keyfile::open(&keyfile::read(&dir.join(KEY_FILE))?, passphrase)?;
+        let custodians = log.record().custodians();
+        let passphrase = secret.into().passphrase(custodians)?;
+        let key =
+            keyfile::open(&keyfile::read(&dir.join(KEY_FILE))?, &passphrase).map_err(|error| {
+                match (error, custodians) {
+                    (Error::WrongPin, Some(both)) => Error::WrongPassphrases { custodians: both.to_string() },
+                    (error, _) => error,
+                }
+            })?;
         if key.spki_der() != root.spki_der() {
             return Err(Error::KeyMismatch { subject: root.subject().to_string() });
         }
-        let ca = Self { dir: dir.to_owned(), root, key, log, _lock: lock };
+        let ca = Self { dir: dir.to_owned(), root, key: Box::new(key), log, _lock: lock };
         ca.restore_missing()?;
         Ok(ca)
     }
@@ -165,7 +188,8 @@ impl Ca {
     /// The kind of its key, and so of every key that it certifies.
     #[must_use]
     pub fn family(&self) -> KeyFamily {
-        self.key.family()
+        // A root of neither kind is not made, and none is read.
+        KeyFamily::of(self.root.spki_der()).unwrap_or_default()
     }
 
     /// The folder.
@@ -181,7 +205,7 @@ impl Ca {
     }
 
     fn issuer(&self) -> Result<Issuer<'_>, Error> {
-        Ok(Issuer::new(&self.root, &self.key)?)
+        Ok(Issuer::new(&self.root, self.key.as_ref())?)
     }
 
     /// A crash between a log line and its file leaves the file missing: the line holds it.
@@ -193,6 +217,16 @@ impl Ca {
             }
         }
         Ok(())
+    }
+}
+
+/// Shows which CA it is; its key stays out of sight.
+impl std::fmt::Debug for Ca {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Ca")
+            .field("dir", &self.dir)
+            .field("root", self.root.subject())
+            .finish_non_exhaustive()
     }
 }
 
