@@ -165,6 +165,11 @@ mod tests {
                 "TmsReceipt: server",
                 "SealTmsEc: server",
                 "OpenTmsEc: server",
+                "TranslateTk: server",
+                "ImportTk: server",
+                "MacBatch: server",
+                "CheckBatchMac: server",
+                "TkCheckValues: server",
             ]
         );
     }

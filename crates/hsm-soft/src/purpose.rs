@@ -3,6 +3,7 @@
 //! Each purpose has its X9.143 usage, algorithm and mode of use, and a text of its own in optional block `21`, since
 //! two purposes may share a usage. A key is made with one purpose and opens for no other (R8).
 
+use hsm::KeyBlock;
 use keyblock::{Algorithm, Header, Mode, Usage};
 
 /// The optional block that holds the purpose's text.
@@ -79,6 +80,14 @@ pub(crate) enum Purpose {
     FactorAes,
     /// An AES-256 key agreed by components, for blocks of suite 02's keys between KLD and KMS.
     ExchangeAes,
+    /// PK: protects the TKs of batches between this system and one partner, MTMS and KMS.
+    BatchProtect,
+    /// PK of suite 02.
+    BatchProtectAes,
+    /// MAK of an MTMS and a KMS: makes and checks the MACs of batches and receipts.
+    BatchMac,
+    /// The same of suite 02.
+    BatchMacAes,
 }
 
 /// One row of the table.
@@ -112,7 +121,7 @@ const fn usage(text: [u8; 2]) -> Usage {
 impl Purpose {
     /// Every purpose, for tests that try each as every other.
     #[cfg(test)]
-    pub(crate) const ALL: [Self; 34] = [
+    pub(crate) const ALL: [Self; 38] = [
         Self::KmsWork,
         Self::TlsServer,
         Self::Tek,
@@ -147,6 +156,10 @@ impl Purpose {
         Self::Dik1Aes,
         Self::FactorAes,
         Self::ExchangeAes,
+        Self::BatchProtect,
+        Self::BatchProtectAes,
+        Self::BatchMac,
+        Self::BatchMacAes,
     ];
 
     /// Key pairs that are kept in a backup: what others encrypted to them is lost without them.
@@ -199,6 +212,16 @@ impl Purpose {
             Self::ExchangeAes => {
                 rule("EXCHANGE-AES", Usage::KEY_BLOCK_PROTECTION, Algorithm::AES, Mode::BOTH)
             }
+            Self::BatchProtect => {
+                rule("BATCH-PROTECT", Usage::KEY_BLOCK_PROTECTION, Algorithm::TDES, Mode::BOTH)
+            }
+            Self::BatchProtectAes => {
+                rule("BATCH-PROTECT-AES", Usage::KEY_BLOCK_PROTECTION, Algorithm::AES, Mode::BOTH)
+            }
+            Self::BatchMac => rule("BATCH-MAC", Usage::MAC_CMAC, Algorithm::TDES, Mode::GENERATE_AND_VERIFY),
+            Self::BatchMacAes => {
+                rule("BATCH-MAC-AES", Usage::MAC_CMAC, Algorithm::AES, Mode::GENERATE_AND_VERIFY)
+            }
         }
     }
 
@@ -206,6 +229,11 @@ impl Purpose {
     /// part repeated, however it came under the LMK (R6). A factor is no key; a component is looked at when it is typed.
     pub(crate) fn is_aes_key(self) -> bool {
         self.rule().algorithm == Algorithm::AES && !matches!(self, Self::FactorAes | Self::ComponentAes)
+    }
+
+    /// Whether a block that was not opened yet says that it is of this purpose: for choosing how to open it, only.
+    pub(crate) fn is_said_of(self, block: &KeyBlock) -> bool {
+        Header::parse(block.as_str()).is_ok_and(|(header, _)| self.is_of(&header))
     }
 
     /// Whether a header, authentic by now, is of this purpose.

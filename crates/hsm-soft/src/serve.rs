@@ -21,7 +21,7 @@ use std::{
 };
 
 use hsm::{
-    commands::Request,
+    commands::{Request, TkCheckValues, TkSource, TranslateTk},
     protocol::{self, Decoder, Outcome},
 };
 use zeroize::Zeroize;
@@ -161,6 +161,9 @@ fn is_slow(request: &Request) -> bool {
         Request::OpenTms(command) => command.sealed.len() > QUICK_BYTES,
         Request::SealTmsEc(command) => command.payload.len() > QUICK_BYTES,
         Request::OpenTmsEc(command) => command.sealed.len() > QUICK_BYTES,
+        Request::TranslateTk(TranslateTk { tk, .. }) | Request::TkCheckValues(TkCheckValues { tk, .. }) => {
+            matches!(tk, TkSource::Collected { .. })
+        }
         _ => is_slow_by_kind(request),
     }
 }
@@ -188,6 +191,8 @@ fn is_slow_by_kind(request: &Request) -> bool {
             | Request::ReleaseRksKeysEc(_)
             | Request::OpenLoading(_)
             | Request::LoadTerminalEc(_)
+            | Request::MacBatch(_)
+            | Request::CheckBatchMac(_)
     )
 }
 

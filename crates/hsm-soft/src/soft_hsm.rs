@@ -142,6 +142,11 @@ impl SoftHsm {
             Request::TmsReceipt(c) => Reply::TmsReceipt(acts::tms_receipt(self, &c)?),
             Request::SealTmsEc(c) => Reply::SealTmsEc(acts::seal_tms_ec(self, &c)?),
             Request::OpenTmsEc(c) => Reply::OpenTmsEc(acts::open_tms_ec(self, &c)?),
+            Request::TranslateTk(c) => Reply::TranslateTk(acts::translate_tk(self, &c)?),
+            Request::ImportTk(c) => Reply::ImportTk(acts::import_tk(self, &c)?),
+            Request::MacBatch(c) => Reply::MacBatch(acts::mac_batch(self, &c)?),
+            Request::CheckBatchMac(c) => Reply::CheckBatchMac(acts::check_batch_mac(self, &c)?),
+            Request::TkCheckValues(c) => Reply::TkCheckValues(acts::tk_check_values(self, &c)?),
         })
     }
 }

@@ -12,7 +12,7 @@ use zeroize::Zeroize;
 use crate::{Refusal, commands::Reply};
 
 /// Version of this protocol. The first [`Status`](crate::commands::Status) tells it.
-pub const VERSION: u32 = 4;
+pub const VERSION: u32 = 5;
 
 /// The longest message, from id to the end of the body. The largest command is
 /// [`TranslatePins`](crate::commands::TranslatePins) of [`MAX_ITEMS`](crate::commands::MAX_ITEMS) items, each with two

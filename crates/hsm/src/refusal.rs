@@ -70,6 +70,11 @@ pub enum Refusal {
         /// What is wrong with it.
         defect: String,
     },
+    /// The MAC of a batch or of a receipt is not the one of this text and partner.
+    #[error(
+        "the MAC does not fit: the text was changed, or it is under another MAK; compare MAK's check values"
+    )]
+    BatchMac,
     /// The challenge was given too long ago.
     #[error("the challenge is too old; the terminal starts again")]
     TicketExpired,

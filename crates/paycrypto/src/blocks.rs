@@ -134,7 +134,7 @@ pub(crate) const DMK: Usage = proprietary(*b"11");
 pub(crate) const DIK2: Usage = proprietary(*b"12");
 
 /// A usage of two digits. Evaluated when compiled: a wrong one does not build.
-const fn proprietary(digits: [u8; 2]) -> Usage {
+pub(crate) const fn proprietary(digits: [u8; 2]) -> Usage {
     match Usage::from_ascii(digits) {
         Ok(usage) => usage,
         Err(_) => unreachable!(),

@@ -104,6 +104,14 @@ impl CheckedTk {
         }
         let tek = Tek::from_key(tek).map_err(|_| TkDefect::WeakTek)?;
         let auk = Auk::from_key(auk).map_err(|_| TkDefect::WeakAuk)?;
+        Self::from_named(tek, auk)
+    }
+
+    /// Puts two keys together that each came in a block of its own, and checks what the pair has to hold to.
+    ///
+    /// # Errors
+    /// [`TkDefect::EqualKeys`].
+    pub fn from_named(tek: Tek, auk: Auk) -> Result<Self, TkDefect> {
         if same_without_parity(tek.expose(), auk.expose()) {
             return Err(TkDefect::EqualKeys);
         }

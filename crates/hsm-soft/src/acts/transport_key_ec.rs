@@ -79,7 +79,7 @@ pub(super) fn load(
 }
 
 /// Puts a TK under the LMK, as two blocks that each carry the hash of the whole.
-fn store(lmk: &Lmk, tk: &Tk, pin_pad: &str, owner: &str) -> Result<TransportKeyBlocks, Refusal> {
+pub(super) fn store(lmk: &Lmk, tk: &Tk, pin_pad: &str, owner: &str) -> Result<TransportKeyBlocks, Refusal> {
     let (place, hash) = (place(pin_pad, INDEX)?, hash(tk));
     let bound = Binding { place: Some(&place), owner, tk_hash: Some(&hash) };
     Ok(TransportKeyBlocks {

@@ -10,6 +10,7 @@ mod answer_factor;
 mod answer_hello;
 mod answer_stranger;
 mod answer_tms;
+mod batch_mac;
 mod begin_rks;
 mod check_answer;
 mod check_answer_ec;
@@ -23,6 +24,7 @@ mod export_held;
 mod import_dik1;
 mod import_dik1_ec;
 mod import_loaded;
+mod import_tk;
 mod import_under_zone;
 mod import_zone_key;
 mod load_terminal;
@@ -55,8 +57,10 @@ mod seal_tms_ec;
 mod sign_tls;
 mod status;
 mod terminal_macs;
+mod tk_check_values;
 mod tms_receipt;
 mod translate_pins;
+mod translate_tk;
 
 use serde::{Deserialize, Serialize};
 
@@ -66,6 +70,7 @@ pub use answer_factor::{AnswerFactor, FactorAnswer};
 pub use answer_hello::{AnswerHello, HelloAnswer, HelloFlow, HelloSecret, Hole, Peer};
 pub use answer_stranger::AnswerStranger;
 pub use answer_tms::{AnswerTms, TmsAnswer};
+pub use batch_mac::{BatchText, CheckBatchMac, MAX_BATCH_TEXT, MacBatch};
 pub use begin_rks::{BeginRks, RksBegun};
 pub use check_answer::CheckAnswer;
 pub use check_answer_ec::CheckAnswerEc;
@@ -79,6 +84,7 @@ pub use export_held::ExportHeld;
 pub use import_dik1::ImportDik1;
 pub use import_dik1_ec::ImportDik1Ec;
 pub use import_loaded::{Held, HeldKey, ImportLoaded, Imported};
+pub use import_tk::ImportTk;
 pub use import_under_zone::ImportUnderZone;
 pub use import_zone_key::{ImportZoneKey, ZoneAlgorithm, ZoneKey};
 pub use load_terminal::{Load, LoadTerminal, Loaded};
@@ -113,8 +119,10 @@ pub use seal_tms_ec::{MAX_TMS_SESSIONS, SealTmsEc};
 pub use sign_tls::{SignTls, TlsScheme};
 pub use status::{Status, StatusReport};
 pub use terminal_macs::{MAX_MAC_DATA, MacAnswer, MacItem, MacOutcome, TerminalMacs};
+pub use tk_check_values::{TkCheckValues, TkValues};
 pub use tms_receipt::TmsReceipt;
 pub use translate_pins::{MAX_ITEMS, PinFormat, PinOutcome, PinRefusal, PinTranslation, TranslatePins};
+pub use translate_tk::{TkSource, TranslateTk, TravellingTk};
 
 use crate::HsmError;
 
@@ -236,4 +244,9 @@ commands! {
     TmsReceipt => [u8; 32],
     SealTmsEc => Vec<u8>,
     OpenTmsEc => Vec<u8>,
+    TranslateTk => TravellingTk,
+    ImportTk => TransportKeyBlocks,
+    MacBatch => Vec<u8>,
+    CheckBatchMac => (),
+    TkCheckValues => TkValues,
 }

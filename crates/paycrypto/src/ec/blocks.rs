@@ -2,6 +2,7 @@
 //!
 //! Key blocks are X9.143 version D, key version `00`, exportability `N`, with exactly the optional blocks `10` (place)
 //! and `11` (context) as in suite 01, for a TMK also `12` (the slot's load counter), and `PB` where the standard needs it.
+//! Outside of any flow, from an MTMS to a KMS, TEK and AUK travel under PK with `10` alone.
 //! What the table does not have does not compile; here, a TMK without its counter:
 //! ```compile_fail,E0277
 //! use paycrypto::ec::{Kbpk, blocks, keys::Tmk};
@@ -19,7 +20,7 @@
 
 use keyblock::{Exportability, Header, Mode, Usage, Version};
 
-use super::keys::{Dik2, Dmk, Mak, Pik, Tdk, Tmk};
+use super::keys::{Auk, Dik2, Dmk, Mak, Pik, Pk, Tdk, Tek, Tmk};
 use super::purposes::Kbpk;
 use crate::blocks::{self as shared, BlockRule, CONTEXT, CONTEXT_BYTES, Expected, PLACE};
 use crate::hygiene::refuse_repeated;
@@ -95,6 +96,12 @@ pub trait Protects<K: BlockKey>: sealed::Sealed {
     fn protection_key(&self) -> &[u8];
 }
 
+/// A key under which a block of `K` is made outside of any flow: without context.
+pub trait ProtectsOutside<K: BlockKey>: sealed::Sealed {
+    #[doc(hidden)]
+    fn protection_key(&self) -> &[u8];
+}
+
 macro_rules! key {
     ($key:ident: $usage:expr, $mode:expr) => {
         impl sealed::Sealed for $key {}
@@ -114,27 +121,43 @@ macro_rules! key {
 }
 
 macro_rules! table {
-    ($($key:ident under $($under:ident),+: $usage:expr, $mode:expr;)*) => {$(
+    ($which:ident: $($key:ident under $($under:ident),+: $usage:expr, $mode:expr;)*) => {$(
         key!($key: $usage, $mode);
 
-        $(impl Protects<$key> for $under {
+        table!(@under $which $key: $($under)+);
+    )*};
+    (@under $which:ident $key:ident: $($under:ident)+) => {$(
+        impl $which<$key> for $under {
             fn protection_key(&self) -> &[u8] {
                 self.expose()
             }
-        })+
-    )*};
+        }
+    )+};
 }
 
 impl sealed::Sealed for Kbpk {}
+impl sealed::Sealed for Pk {}
+
+/// Usage `14`, proprietary: TEK, from which keys are derived.
+const TEK: Usage = shared::proprietary(*b"14");
+/// Usage `15`, proprietary: AUK, from which keys are derived.
+const AUK: Usage = shared::proprietary(*b"15");
 
 key!(Tmk: Usage::KEY_BLOCK_PROTECTION, Mode::BOTH);
 
 table! {
+    Protects:
     Pik under Kbpk, Tmk: Usage::PIN_ENCRYPTION, Mode::ENCRYPT;
     Mak under Kbpk, Tmk: Usage::MAC_CMAC, Mode::GENERATE_AND_VERIFY;
     Tdk under Kbpk, Tmk: Usage::DATA_ENCRYPTION, Mode::ENCRYPT;
     Dmk under Kbpk: shared::DMK, Mode::NO_RESTRICTION;
     Dik2 under Kbpk: shared::DIK2, Mode::NO_RESTRICTION;
+}
+
+table! {
+    ProtectsOutside:
+    Tek under Pk: TEK, Mode::NO_RESTRICTION;
+    Auk under Pk: AUK, Mode::NO_RESTRICTION;
 }
 
 /// Makes the block of `key` under `under`, bound to its place and to its flow so far.
@@ -147,7 +170,20 @@ pub fn wrap<K: BlockKey, U: Protects<K>>(
     place: &str,
     context: &[u8; CONTEXT_BYTES],
 ) -> Result<String, WrapError> {
-    let header = header(&K::RULE, place, context)?;
+    let header = header(&K::RULE, place, Some(context))?;
+    Ok(kbpk(under.protection_key())?.wrap(&header, key.clear())?)
+}
+
+/// Makes the block of `key` under `under` outside of any flow, bound to its place only.
+///
+/// # Errors
+/// [`WrapError`].
+pub fn wrap_outside<K: BlockKey, U: ProtectsOutside<K>>(
+    under: &U,
+    key: &K,
+    place: &str,
+) -> Result<String, WrapError> {
+    let header = header(&K::RULE, place, None)?;
     Ok(kbpk(under.protection_key())?.wrap(&header, key.clear())?)
 }
 
@@ -162,7 +198,7 @@ pub fn wrap_tmk(
     context: &[u8; CONTEXT_BYTES],
     counter: LoadCounter,
 ) -> Result<String, WrapError> {
-    let header = header(&Tmk::RULE, place, context)?.with_optional(LOAD_COUNTER, counter.text())?;
+    let header = header(&Tmk::RULE, place, Some(context))?.with_optional(LOAD_COUNTER, counter.text())?;
     Ok(kbpk(under.expose())?.wrap(&header, tmk.expose())?)
 }
 
@@ -176,7 +212,21 @@ pub fn unwrap<K: BlockKey, U: Protects<K>>(
     place: &str,
     context: &[u8; CONTEXT_BYTES],
 ) -> Result<K, BlockRefusal> {
-    checked::<K>(block, place, context, &[PLACE, CONTEXT])?;
+    checked::<K>(block, place, Some(context), &[PLACE, CONTEXT])?;
+    open(under.protection_key(), block)
+}
+
+/// Opens the block of a key that was made outside of any flow. The receiver's own place must be that in the block, and
+/// a block from inside a flow is refused.
+///
+/// # Errors
+/// As [`unwrap`].
+pub fn unwrap_outside<K: BlockKey, U: ProtectsOutside<K>>(
+    under: &U,
+    block: &str,
+    place: &str,
+) -> Result<K, BlockRefusal> {
+    checked::<K>(block, place, None, &[PLACE])?;
     open(under.protection_key(), block)
 }
 
@@ -192,7 +242,7 @@ pub fn unwrap_tmk(
     context: &[u8; CONTEXT_BYTES],
     stored: LoadCounter,
 ) -> Result<(Tmk, LoadCounter), BlockRefusal> {
-    let header = checked::<Tmk>(block, place, context, &[PLACE, CONTEXT, LOAD_COUNTER])?;
+    let header = checked::<Tmk>(block, place, Some(context), &[PLACE, CONTEXT, LOAD_COUNTER])?;
     let counter =
         header.optional(LOAD_COUNTER).and_then(LoadCounter::parse).ok_or(BlockRefusal::OptionalBlocks)?;
     let tmk = open(under.expose(), block)?;
@@ -202,11 +252,12 @@ pub fn unwrap_tmk(
 fn checked<K: BlockKey>(
     block: &str,
     place: &str,
-    context: &[u8; CONTEXT_BYTES],
+    context: Option<&[u8; CONTEXT_BYTES]>,
     optional: &[&str],
 ) -> Result<Header, BlockRefusal> {
-    let context = shared::hex(context);
-    Expected { version: Version::D, rule: &K::RULE, optional, place, context: Some(&context) }.check(block)
+    let context = context.map(|context| shared::hex(context));
+    Expected { version: Version::D, rule: &K::RULE, optional, place, context: context.as_deref() }
+        .check(block)
 }
 
 /// Opens a block whose header was checked.
@@ -221,10 +272,15 @@ fn kbpk(under: &[u8]) -> Result<keyblock::Kbpk, keyblock::Error> {
     keyblock::Kbpk::new(Version::D, under)
 }
 
-fn header(rule: &BlockRule, place: &str, context: &[u8; CONTEXT_BYTES]) -> Result<Header, WrapError> {
+/// The header of a block for this place and, inside a flow, this context.
+fn header(rule: &BlockRule, place: &str, context: Option<&[u8; CONTEXT_BYTES]>) -> Result<Header, WrapError> {
     if !shared::is_place(place) {
         return Err(WrapError::Place);
     }
     let bare = Header::new(Version::D, rule.usage, rule.algorithm, rule.mode, Exportability::NOT_EXPORTABLE);
-    Ok(bare.with_optional(PLACE, place)?.with_optional(CONTEXT, shared::hex(context))?)
+    let header = bare.with_optional(PLACE, place)?;
+    match context {
+        Some(context) => Ok(header.with_optional(CONTEXT, shared::hex(context))?),
+        None => Ok(header),
+    }
 }

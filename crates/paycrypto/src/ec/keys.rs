@@ -104,6 +104,8 @@ secrets! {
     Tek;
     /// Authentication key: the other half of TK.
     Auk;
+    /// Protect key, agreed between MTMS and KMS: protects the TKs of a batch.
+    Pk;
     /// Device identity key, level 1: all DIK2 are derived from it.
     Dik1;
     /// Device identity key, level 2: flow C.

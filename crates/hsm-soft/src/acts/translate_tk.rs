@@ -1,0 +1,104 @@
+//! TKs between an MTMS and a KMS, and their check values.
+
+use hsm::{
+    Refusal,
+    commands::{ImportTk, TkCheckValues, TkSource, TkValues, TranslateTk, TransportKeyBlocks, TravellingTk},
+};
+use paycrypto::{blocks, ec, tk::CheckedTk};
+
+use super::{
+    exchange::{Cipher, refused},
+    partner::Protect,
+    transport_key, transport_key_ec,
+};
+use crate::{
+    SoftHsm,
+    purpose::Purpose,
+    soft_hsm::{check_name, place},
+};
+
+/// TK belongs to the PIN pad, not to a slot: its place has index 00.
+const INDEX: u8 = 0;
+
+/// A TK that passed its checks.
+enum Tk {
+    Tdes(CheckedTk),
+    Aes(ec::Tk),
+}
+
+pub(crate) fn translate_tk(hsm: &SoftHsm, command: &TranslateTk) -> Result<TravellingTk, Refusal> {
+    let place = place(&command.pin_pad, INDEX)?;
+    let tk = load(hsm, &command.tk, &command.pin_pad, &command.owner)?;
+    // A key travels under one of its own cipher only: the other's is no protect key here (R7).
+    let cipher = match tk {
+        Tk::Tdes(_) => Cipher::Tdes,
+        Tk::Aes(_) => Cipher::Aes,
+    };
+    let pk = Protect::open(hsm, &command.pk, &command.partner, &command.owner, &[cipher])?;
+    let blocks = match (&tk, &pk) {
+        (Tk::Tdes(tk), Protect::Tdes(pk)) => {
+            (blocks::wrap_outside(pk, tk.tek(), &place), blocks::wrap_outside(pk, tk.auk(), &place))
+        }
+        (Tk::Aes(tk), Protect::Aes(pk)) => {
+            (ec::blocks::wrap_outside(pk, tk.tek(), &place), ec::blocks::wrap_outside(pk, tk.auk(), &place))
+        }
+        _ => {
+            return Err(Refusal::WrongUse {
+                what: "the protect key".into(),
+                found: "of the other suite".into(),
+            });
+        }
+    };
+    let not_made = |e: blocks::WrapError| Refusal::NotMade { why: e.to_string() };
+    Ok(TravellingTk { tek: blocks.0.map_err(not_made)?, auk: blocks.1.map_err(not_made)? })
+}
+
+pub(crate) fn import_tk(hsm: &SoftHsm, command: &ImportTk) -> Result<TransportKeyBlocks, Refusal> {
+    let place = place(&command.pin_pad, INDEX)?;
+    let (pin_pad, owner) = (&command.pin_pad, &command.owner);
+    let half = |which: &str, e: blocks::BlockRefusal| match e {
+        blocks::BlockRefusal::WeakKey(poor) => poor_tk(&format!("its {which} is refused: {poor}")),
+        other => refused(&format!("{which}: {other}")),
+    };
+    match Protect::open(hsm, &command.pk, &command.partner, owner, &Cipher::BOTH)? {
+        Protect::Tdes(pk) => {
+            let tek: paycrypto::keys::Tek =
+                blocks::unwrap_outside(&pk, &command.tek, &place).map_err(|e| half("TEK", e))?;
+            let auk: paycrypto::keys::Auk =
+                blocks::unwrap_outside(&pk, &command.auk, &place).map_err(|e| half("AUK", e))?;
+            let tk = CheckedTk::from_named(tek, auk).map_err(|defect| poor_tk(&defect.to_string()))?;
+            transport_key::store(hsm, &tk, pin_pad, owner)
+        }
+        Protect::Aes(pk) => {
+            let tek = ec::blocks::unwrap_outside(&pk, &command.tek, &place).map_err(|e| half("TEK", e))?;
+            let auk = ec::blocks::unwrap_outside(&pk, &command.auk, &place).map_err(|e| half("AUK", e))?;
+            let tk = ec::Tk::from_keys(tek, auk).map_err(|e| poor_tk(&e.to_string()))?;
+            transport_key_ec::store(&hsm.lmk, &tk, pin_pad, owner)
+        }
+    }
+}
+
+pub(crate) fn tk_check_values(hsm: &SoftHsm, command: &TkCheckValues) -> Result<TkValues, Refusal> {
+    Ok(match load(hsm, &command.tk, &command.pin_pad, &command.owner)? {
+        Tk::Tdes(tk) => TkValues { tek: tk.tek().kcv().to_vec(), auk: tk.auk().kcv().to_vec() },
+        Tk::Aes(tk) => TkValues { tek: tk.tek().kcv().to_vec(), auk: tk.auk().kcv().to_vec() },
+    })
+}
+
+/// The TK of either suite, its hash and its parts checked.
+fn load(hsm: &SoftHsm, source: &TkSource, pin_pad: &str, owner: &str) -> Result<Tk, Refusal> {
+    check_name("a PIN pad serial", pin_pad)?;
+    match source {
+        TkSource::Collected { work_key, ctk_pu } => {
+            transport_key::open_ciphertext(hsm, work_key, ctk_pu, owner).map(Tk::Tdes)
+        }
+        TkSource::Held(held) if Purpose::TekAes.is_said_of(&held.tek) => {
+            transport_key_ec::load(hsm, held, pin_pad, owner).map(Tk::Aes)
+        }
+        TkSource::Held(held) => transport_key::load(hsm, held, pin_pad, owner).map(Tk::Tdes),
+    }
+}
+
+fn poor_tk(defect: &str) -> Refusal {
+    Refusal::TransportKey { defect: defect.into() }
+}
