@@ -125,8 +125,22 @@ pub(super) const ROOMS: &[Room] = &[
         ..NOTHING
     },
     Room {
+        package: "keyferry-batch",
+        may_reach: &["keyferry-wire"],
+        never: &[NETWORK, CIPHERS],
+        why: "documents of MTMS and KMS: their MACs are the HSM's",
+        ..NOTHING
+    },
+    Room {
         package: "keyferry-server",
-        may_reach: &["keyferry-flows", "keyferry-hsm", "keyferry-pki", "keyferry-store", "keyferry-wire"],
+        may_reach: &[
+            "keyferry-batch",
+            "keyferry-flows",
+            "keyferry-hsm",
+            "keyferry-pki",
+            "keyferry-store",
+            "keyferry-wire",
+        ],
         never: &[KEY_CIPHERS],
         why: "clear keys are behind the HSM's socket, signing keys are with people",
         ..NOTHING
