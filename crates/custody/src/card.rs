@@ -46,12 +46,28 @@ pub fn write_card(
     certificate: &Certificate,
     chain: &[Certificate],
 ) -> Result<(), Error> {
-    let key = key_block(key_pem)?;
-    let mut text = format!("{key}\n{}", certificate.pem());
-    for member in chain {
-        text.push_str(&member.pem());
-    }
+    let text = card_text(key_block(key_pem)?, certificate, chain);
     files::create(&file(path), text.as_bytes(), Mode::Secret)
+}
+
+/// Puts a certificate onto a card whose key was made before it: the key file of [`keyfile::write`] becomes a card, and a
+/// card that has a certificate gets the new one in its place. The file is replaced in one step.
+///
+/// # Errors
+/// [`Error::WrongPin`]; [`Error::KeyMismatch`] for a certificate of another key; [`Error::KeyFile`], [`Error::Io`].
+pub fn install(
+    path: &Path,
+    pin: &str,
+    certificate: &Certificate,
+    chain: &[Certificate],
+) -> Result<(), Error> {
+    let path = file(path);
+    let text = files::read(&path, MAX_CARD_LEN)?;
+    let key = key_block(&text)?;
+    if keyfile::open(key, pin)?.spki_der() != certificate.spki_der() {
+        return Err(Error::KeyMismatch { subject: certificate.subject().to_string() });
+    }
+    files::replace(&path, card_text(key, certificate, chain).as_bytes(), Mode::Secret)
 }
 
 /// Opens a card with its PIN and checks that key and certificate belong together.
@@ -84,12 +100,15 @@ pub fn change_pin(path: &Path, pin: &str, new_pin: &str) -> Result<(), Error> {
     let path = file(path);
     let text = files::read(&path, MAX_CARD_LEN)?;
     let face = face(&path, &text)?;
-    let mut new = keyfile::change_pin(key_block(&text)?, pin, new_pin)?;
-    new.push_str(&face.certificate.pem());
-    for member in &face.chain {
-        new.push_str(&member.pem());
-    }
+    let new = keyfile::change_pin(key_block(&text)?, pin, new_pin)?;
+    let new = card_text(key_block(&new)?, &face.certificate, &face.chain);
     files::replace(&path, new.as_bytes(), Mode::Secret)
+}
+
+/// Key, certificate and chain, one after another.
+fn card_text(key: &str, certificate: &Certificate, chain: &[Certificate]) -> String {
+    let certificates = std::iter::once(certificate).chain(chain);
+    certificates.fold(format!("{key}\n"), |text, member| text + &member.pem())
 }
 
 fn file(path: &Path) -> PathBuf {

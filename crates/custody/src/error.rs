@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::token::PinState;
+
 /// Why an act with a key file, a card or the CA did not happen. No text holds a PIN or key material.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -172,6 +174,108 @@ pub enum Error {
         pin_pad: String,
         /// The certificate's serial number.
         serial: String,
+    },
+    /// A name of a token that is none.
+    #[error("this is no name of a token: {why}; write pkcs11:token=LABEL?module-path=/…/module.so")]
+    TokenUri {
+        /// What is wrong with it.
+        why: String,
+    },
+    /// A PKCS #11 module cannot be used.
+    #[error(
+        "the PKCS #11 module {module} cannot be used: {why}; check its path and that its reader service runs"
+    )]
+    TokenModule {
+        /// The module.
+        module: PathBuf,
+        /// What the system or the module said.
+        why: String,
+    },
+    /// The token is not there, or not any more.
+    #[error("the token {token} is not there: insert it and begin again")]
+    TokenMissing {
+        /// Its label.
+        token: String,
+    },
+    /// Several things on or behind a module fit the name.
+    #[error("several {what} fit the name of the token {token}: say which one, by {by}=… in its URI")]
+    TokenAmbiguous {
+        /// The token's label.
+        token: String,
+        /// What there are several of.
+        what: String,
+        /// The attribute of a URI that tells them apart.
+        by: &'static str,
+    },
+    /// The token holds no certificate that fits.
+    #[error("the token {token} holds no such certificate: have its key certified, and the certificate kept on it")]
+    TokenNoCertificate {
+        /// Its label.
+        token: String,
+    },
+    /// The token holds no private key that fits.
+    #[error("the token {token} holds no such key: check the label of the key in its URI")]
+    TokenNoKey {
+        /// Its label.
+        token: String,
+    },
+    /// A key on a token is not one that is used here.
+    #[error("the key on the token {token} is refused: {why}")]
+    TokenKey {
+        /// The token's label.
+        token: String,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// A key of this label is on the token already.
+    #[error("the token {token} has a key {label} already; nothing was changed: choose another label")]
+    TokenKeyExists {
+        /// The token's label.
+        token: String,
+        /// The key's.
+        label: String,
+    },
+    /// The token refused the PIN.
+    #[error("the PIN of the token {token} is wrong: {state}")]
+    WrongTokenPin {
+        /// Its label.
+        token: String,
+        /// What the token tells now.
+        state: PinState,
+    },
+    /// The token is locked.
+    #[error("the token {token} is locked and no PIN was tried: have it unlocked by who holds its PUK or SO PIN")]
+    PinLocked {
+        /// Its label.
+        token: String,
+    },
+    /// The token has no PIN yet.
+    #[error("the token {token} has no PIN yet: have it made ready by who holds its SO PIN")]
+    PinNotSet {
+        /// Its label.
+        token: String,
+    },
+    /// A token of this label is there already.
+    #[error("a token {label} is there already; nothing was changed: choose another label")]
+    TokenTaken {
+        /// The label.
+        label: String,
+    },
+    /// No token behind the module is without a label.
+    #[error("no uninitialised token is there behind {module}: insert an empty one")]
+    NoFreeToken {
+        /// The module.
+        module: PathBuf,
+    },
+    /// A token or its module refused or failed.
+    #[error("the token {token} did not {act}: {why}")]
+    Token {
+        /// Its label.
+        token: String,
+        /// What was tried.
+        act: &'static str,
+        /// What the module said.
+        why: String,
     },
     /// A certificate, request or list could not be read or made.
     #[error(transparent)]
