@@ -18,6 +18,7 @@ mod audit;
 mod device_store;
 mod error;
 mod host_store;
+mod order_store;
 mod records;
 mod sqlite;
 mod store;
@@ -28,6 +29,11 @@ pub use audit::{AuditBreak, AuditFault, AuditRow, AuditVerdict};
 pub use device_store::DeviceStore;
 pub use error::StoreError;
 pub use host_store::HostStore;
+pub use order_store::OrderStore;
+pub use records::batch::{
+    BatchEntry, BatchImport, BatchItem, BatchOutcome, BatchRecord, HistoryBatch, HistoryCollection,
+    HistoryReceived, ItemResult, NewBatch, ReceivedBatch, ReceivedBatchSummary, SerialHistory, Undelivered,
+};
 pub use records::ceremony::{CeremonyRecord, DeviceCertificateRecord, NewCeremony, NewDeviceCertificate};
 pub use records::certificate::{
     CertificateRecord, NewCertificate, NewRevocationList, NewWorkKey, RevocationListRecord,
@@ -50,6 +56,7 @@ pub use records::key::{
     ConfirmOutcome, HeldKey, PendingOutcome, PutPending, ResendOutcome, SlotRecord, TkOutcome, suite_of,
 };
 pub use records::kld_report::{KldReport, PerReported, ReportOutcome, ReportedKey, ReportedTerminal};
+pub use records::order::{Listed, NewOrder, OrderOutcome, OrderRecord, OrderSerial, OrderTerminal};
 pub use records::overview::Overview;
 pub use records::package::{
     FileRecord, NewPackage, Package, PackageOutcome, Requirement, StoredSignature, Vendor,
@@ -119,6 +126,14 @@ pub mod limits {
     pub const IDENTITY: usize = 64;
     /// Terminals of one act of an import, identities of one act of mapping.
     pub const IMPORT: usize = 1_000;
+    /// Terminals of one batch, and serials looked up in one read.
+    pub const BATCH: usize = 20_000;
+    /// Serials of one order.
+    pub const ORDER: usize = 200_000;
+    /// Longest code or text of what became of a terminal in a batch, in bytes.
+    pub const RESULT_TEXT: usize = 1_024;
+    /// Longest receipt, in bytes: what a batch's answer may have.
+    pub const RECEIPT: usize = 16 * 1024 * 1024;
     /// Longest reason of an allowance, in bytes.
     pub const REASON: usize = 512;
     /// Refusals kept of one terminal, the newest.

@@ -1,5 +1,6 @@
 //! What goes into the store and what comes out: plain data, no database in it.
 
+pub(crate) mod batch;
 pub(crate) mod ceremony;
 pub(crate) mod certificate;
 pub(crate) mod collection;
@@ -9,6 +10,7 @@ pub(crate) mod estate_import;
 pub(crate) mod event;
 pub(crate) mod key;
 pub(crate) mod kld_report;
+pub(crate) mod order;
 pub(crate) mod overview;
 pub(crate) mod package;
 pub(crate) mod refusal;
