@@ -28,6 +28,7 @@ mod ceremony;
 mod checks;
 mod clock;
 pub mod collect;
+pub mod console;
 pub mod device;
 mod error;
 mod files;
