@@ -1,7 +1,8 @@
 //! A small certificate authority in a folder. No network, no database: files that a person can read.
 //!
 //! ```text
-//! root.key.pem   the root's key, encrypted under the passphrase, or under both custodians' (0600)
+//! root.key.pem   the root's key, encrypted under the passphrase, or under both custodians' (0600);
+//! root.token     or, in its place, which token has it
 //! root.pem       the root certificate, to be put into trust lists
 //! issued/0001.pem, …   every certificate it issued, by number
 //! crl.pem        the newest revocation list
@@ -13,10 +14,12 @@
 //! folder can write a whole new log; so keep [`Record::head`] elsewhere (on paper, in the minutes of a
 //! ceremony), and compare.
 //!
-//! Two people may keep it ([`Custodians`]): each has a secret, and the key opens under both together alone.
+//! Two people may keep it ([`Custodians`]): each has a secret, and the key opens under both together alone. The key may be on a PKCS #11 token, which made it and does not give
+//! it out; then the secrets are the two parts of the token's PIN.
 
 mod act;
 mod device;
+mod keeping;
 mod log;
 mod secret;
 
@@ -24,15 +27,17 @@ use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
 use pki::issue::{self, Issuer, Validity};
-use pki::{Certificate, Crl, KeyFamily, Name, Signer};
+use pki::{Certificate, Crl, KeyFamily, Name};
 
 use crate::error::Error;
 use crate::files::{self, Mode};
-use crate::keyfile::{self, KeyKind};
+use crate::keyfile::KeyKind;
+use crate::token::TokenUri;
 
+use keeping::{Key, NewKey};
 use log::{Act, Log};
 pub use log::{Issued, Record, Use};
-pub use secret::{Custodians, MAX_CUSTODIAN_CHARS, MIN_PASSPHRASE_CHARS, Secret};
+pub use secret::{Custodians, MAX_CUSTODIAN_CHARS, MIN_PASSPHRASE_CHARS, MIN_PIN_PART_CHARS, Secret};
 
 /// Days until a revocation list must be renewed, unless asked otherwise.
 pub const DEFAULT_CRL_DAYS: u32 = 30;
@@ -63,13 +68,15 @@ pub struct NewCa {
     pub for_trials: bool,
     /// The two people who keep it; without them, whoever knows its passphrase.
     pub custodians: Option<Custodians>,
+    /// The token on which its key is made, which must be ready (a label, a PIN). Without one the key is in a file.
+    pub token: Option<TokenUri>,
 }
 
 impl NewCa {
     /// A root of this kind for ten years and for production, with room for one intermediate.
     #[must_use]
     pub fn new(subject: Name, key: KeyKind) -> Self {
-        Self { subject, days: 3653, key, path_len: 1, for_trials: false, custodians: None }
+        Self { subject, days: 3653, key, path_len: 1, for_trials: false, custodians: None, token: None }
     }
 }
 
@@ -77,7 +84,7 @@ impl NewCa {
 pub struct Ca {
     dir: PathBuf,
     root: Certificate,
-    key: Box<dyn Signer + Send + Sync>,
+    key: Key,
     log: Log,
     _lock: File,
 }
@@ -89,7 +96,7 @@ impl Ca {
     /// # Errors
     /// [`Error::Exists`], [`Error::ShortPin`], [`Error::KeySize`], [`Error::Io`], [`Error::Pki`];
     /// [`Error::TwoPeople`], [`Error::OnePerson`] and [`Error::SameSecret`] where the secrets are not one of each who
-    /// keeps it.
+    /// keeps it; those of [`crate::token::Token::make_key`] for a key on a token.
     pub fn create<'a>(
         dir: &Path,
         new: &NewCa,
@@ -97,14 +104,13 @@ impl Ca {
         now: i64,
     ) -> Result<Self, Error> {
         let secret = secret.into();
-        secret.check_new(MIN_PASSPHRASE_CHARS)?;
-        let passphrase = secret.passphrase(new.custodians.as_ref())?;
+        NewKey::check(new, &secret)?;
         if fs::read_dir(dir).is_ok_and(|mut entries| entries.next().is_some()) {
             return Err(Error::Exists { path: dir.to_owned() });
         }
         fs::create_dir_all(files::parent(dir)).map_err(Error::io("create", files::parent(dir)))?;
         let part = files::beside(dir)?;
-        let made = Self::fill(&part, new, &passphrase, now)
+        let made = Self::fill(&part, new, &secret, now)
             .and_then(|()| fs::rename(&part, dir).map_err(Error::io("create", dir)))
             .and_then(|()| files::sync_parent(dir));
         if let Err(error) = made {
@@ -115,19 +121,19 @@ impl Ca {
         Self::open(dir, secret)
     }
 
-    fn fill(dir: &Path, new: &NewCa, passphrase: &str, now: i64) -> Result<(), Error> {
+    fn fill(dir: &Path, new: &NewCa, secret: &Secret<'_>, now: i64) -> Result<(), Error> {
         let issued = dir.join(ISSUED);
         fs::create_dir_all(&issued).map_err(Error::io("create", &issued))?;
-        let (key, key_pem) = keyfile::generate(new.key, passphrase)?;
+        let made = NewKey::make(dir, new, secret)?;
         let make = if new.for_trials { issue::trial_root } else { issue::root };
-        let root = make(&new.subject, &key, validity(now, new.days), new.path_len)?;
-        keyfile::write(&dir.join(KEY_FILE), &key_pem)?;
+        let root = make(&new.subject, made.key.as_ref(), validity(now, new.days), new.path_len)?;
+        made.keep(&root)?;
         files::create(&dir.join(ROOT_FILE), root.pem().as_bytes(), Mode::Public)?;
         files::create(&dir.join(LOCK_FILE), b"", Mode::Public)?;
         let lock = lock(dir)?;
         let mut log = Log::create(&dir.join(log::FILE))?;
-        log.append(now, Act::root(&root, new.custodians.as_ref(), None))?;
-        let mut ca = Self { dir: dir.to_owned(), root, key: Box::new(key), log, _lock: lock };
+        log.append(now, Act::root(&root, new.custodians.as_ref(), made.token()))?;
+        let mut ca = Self { dir: dir.to_owned(), root, key: made.key, log, _lock: lock };
         ca.crl(DEFAULT_CRL_DAYS, now)?;
         Ok(())
     }
@@ -138,26 +144,18 @@ impl Ca {
     /// # Errors
     /// [`Error::NoCa`], [`Error::WrongPin`], [`Error::Busy`], [`Error::Log`], [`Error::Inconsistent`]; of a CA that two
     /// people keep [`Error::TwoPeople`], [`Error::SameSecret`] and [`Error::WrongPassphrases`]; of any other
-    /// [`Error::OnePerson`].
+    /// [`Error::OnePerson`]; of a root on a token those of [`crate::token::Token::open`].
     pub fn open<'a>(dir: &Path, secret: impl Into<Secret<'a>>) -> Result<Self, Error> {
-        if !dir.join(KEY_FILE).is_file() {
+        if !keeping::is_there(dir) {
             return Err(Error::NoCa { path: dir.to_owned() });
         }
         let lock = lock(dir)?;
         let (root, log) = load(dir)?;
-        let custodians = log.record().custodians();
-        let passphrase = secret.into().passphrase(custodians)?;
-        let key =
-            keyfile::open(&keyfile::read(&dir.join(KEY_FILE))?, &passphrase).map_err(|error| {
-                match (error, custodians) {
-                    (Error::WrongPin, Some(both)) => Error::WrongPassphrases { custodians: both.to_string() },
-                    (error, _) => error,
-                }
-            })?;
+        let key = keeping::open(dir, log.record(), &secret.into())?;
         if key.spki_der() != root.spki_der() {
             return Err(Error::KeyMismatch { subject: root.subject().to_string() });
         }
-        let ca = Self { dir: dir.to_owned(), root, key: Box::new(key), log, _lock: lock };
+        let ca = Self { dir: dir.to_owned(), root, key, log, _lock: lock };
         ca.restore_missing()?;
         Ok(ca)
     }

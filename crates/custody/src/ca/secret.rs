@@ -8,6 +8,9 @@ use crate::keyfile;
 
 /// Fewest characters of a CA's passphrase; where two people keep the CA, of each of theirs.
 pub const MIN_PASSPHRASE_CHARS: usize = 12;
+/// Fewest characters of each custodian's part of a token's PIN. A token locks itself, so that little is enough; many take
+/// no more than eight characters in all.
+pub const MIN_PIN_PART_CHARS: usize = 4;
 /// Longest name of a custodian, in characters.
 pub const MAX_CUSTODIAN_CHARS: usize = 64;
 
@@ -112,8 +115,16 @@ impl Secret<'_> {
         }
     }
 
+    /// The PIN of the token: the one secret, or both people's parts, one after the other.
+    pub(super) fn pin(&self, of: Option<&Custodians>) -> Result<Zeroizing<String>, Error> {
+        Ok(Zeroizing::new(match self.of(of)? {
+            Self::Two([first, second]) => format!("{first}{second}"),
+            Self::One(one) => (*one).to_owned(),
+        }))
+    }
+
     /// As many secrets as the CA has keepers, and of two people never one twice.
-    fn of(&self, custodians: Option<&Custodians>) -> Result<&Self, Error> {
+    pub(super) fn of(&self, custodians: Option<&Custodians>) -> Result<&Self, Error> {
         match (self, custodians) {
             (Self::Two([first, second]), Some(_)) if first == second => Err(Error::SameSecret),
             (Self::One(_), Some(both)) => Err(Error::TwoPeople { custodians: both.to_string() }),
