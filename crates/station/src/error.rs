@@ -112,6 +112,9 @@ pub enum Error {
         /// Whose it is.
         station: String,
     },
+    /// The journal refuses, or cannot be written.
+    #[error(transparent)]
+    Journal(#[from] crate::journal::JournalError),
     /// A file or folder of the station.
     #[error("cannot {act} {}: {source}", path.display())]
     File {

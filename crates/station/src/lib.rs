@@ -33,6 +33,7 @@ pub mod device;
 mod error;
 mod files;
 mod http;
+pub mod journal;
 pub mod kld;
 pub mod link;
 mod package;
@@ -57,6 +58,7 @@ pub use collect::{
 };
 pub use error::Error;
 pub use http::{Server, ServerSettings};
+pub use journal::{Journal, JournalError, PackageName, pack_collected};
 pub use link::LinkLimits;
 pub use package::{MAX_STATION_NAME, PackSettings, Package, Packed};
 pub use progress::{Bar, Progress, Quiet};

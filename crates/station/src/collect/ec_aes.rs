@@ -29,6 +29,7 @@ impl StationSuite for EcAes {
     type Head = CeremonyHead;
     type Entry = CollectedEntry;
 
+    const NUMBER: u8 = 2;
     /// With a device certificate of a kilobyte and some records of refusals in each answer.
     const MAX_TERMINALS: usize = 4_000;
     const WORK_CERTIFICATE: &'static str = "/v1/work-certificate?suite=2";
@@ -40,6 +41,14 @@ impl StationSuite for EcAes {
 
     fn nonce(ceremony: &Ceremony) -> CeremonyNonce {
         CeremonyNonce(*ceremony.nonce())
+    }
+
+    fn kept(ceremony: &Ceremony) -> Option<&Ceremony> {
+        Some(ceremony)
+    }
+
+    fn restored(kept: Option<Ceremony>) -> Option<Ceremony> {
+        kept
     }
 
     fn is_open(ceremony: &Ceremony, at: i64) -> Result<(), Error> {

@@ -73,6 +73,12 @@ pub enum CollectFault {
         /// The other serial.
         other: Serial,
     },
+    /// The journal did not take its answer: it does not count.
+    #[error("its answer could not be kept: {why}")]
+    NotKept {
+        /// What the journal said.
+        why: String,
+    },
     /// The thread that asked ended without an answer.
     #[error("the station's own thread failed")]
     Internal,
@@ -101,6 +107,7 @@ impl CollectFault {
     pub fn advice(&self) -> &'static str {
         match self {
             Self::Cards(_) => "insert both cards again and collect the rest in another run",
+            Self::NotKept { .. } => "see to the journal, then collect it again: it gives the same answer",
             Self::TargetTwice => "write each address once",
             Self::Link(LinkError::Unreachable(_)) => {
                 "check that it is on, in its collecting menu, and at this address"

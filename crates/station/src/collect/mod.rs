@@ -2,7 +2,7 @@
 
 mod ec_aes;
 mod fault;
-mod settle;
+pub(crate) mod settle;
 mod suite;
 mod target;
 mod tdes;
@@ -61,9 +61,26 @@ pub struct CollectedTerminal<S: StationSuite = Tdes> {
     frame: Frame,
     ceremony: S::Ceremony,
     work_certificate_sha256: String,
+    /// Its number in the journal.
+    kept: u64,
 }
 
 impl<S: StationSuite> CollectedTerminal<S> {
+    /// One that the journal kept.
+    pub(crate) fn restored(
+        (kept, target): (u64, Target),
+        (answer, frame): (Collected<S>, Frame),
+        ceremony: S::Ceremony,
+        work_certificate_sha256: String,
+    ) -> CollectedTerminal<S> {
+        CollectedTerminal { target, answer, frame, ceremony, work_certificate_sha256, kept }
+    }
+
+    /// Its number in the journal.
+    pub(crate) fn kept(&self) -> u64 {
+        self.kept
+    }
+
     /// Where it was.
     pub fn target(&self) -> &Target {
         &self.target
@@ -124,6 +141,7 @@ impl<S: StationSuite> CollectedTerminal<S> {
             target: self.target,
             sn: Some(self.answer.device.sn().clone()),
             fault: Box::new(fault),
+            kept: Some(self.kept),
         }
     }
 }
@@ -134,6 +152,7 @@ pub struct FailedTerminal {
     target: Target,
     sn: Option<Serial>,
     fault: Box<CollectFault>,
+    kept: Option<u64>,
 }
 
 impl FailedTerminal {
@@ -145,6 +164,11 @@ impl FailedTerminal {
     /// The serial that it gave, if it came so far.
     pub fn sn(&self) -> Option<&Serial> {
         self.sn.as_ref()
+    }
+
+    /// The number of its answer in the journal, where it was kept before it was refused.
+    pub(crate) fn kept(&self) -> Option<u64> {
+        self.kept
     }
 
     /// Why it was not collected; [`CollectFault::advice`] says what to do next.
@@ -238,11 +262,17 @@ fn ask_all<S: StationSuite>(
                 return;
             };
             let ask = || {
-                if *first { run.ask(target) } else { Err(failed(target, None, CollectFault::TargetTwice)) }
+                if *first {
+                    run.ask(target, progress)
+                } else {
+                    Err(failed(target, None, CollectFault::TargetTwice))
+                }
             };
             // Kept before anyone is told: a display that fails must not lose an answer.
             match answer.get_or_init(ask) {
-                Ok(terminal) => progress.collected(terminal.device(), &terminal.fingerprint()),
+                Ok(terminal) => {
+                    progress.collected(terminal.target(), terminal.device(), &terminal.fingerprint());
+                }
                 Err(failed) => progress.failed(failed),
             }
         }
@@ -262,8 +292,9 @@ fn ask_all<S: StationSuite>(
 }
 
 impl<S: StationSuite> Run<'_, S> {
-    fn ask(&self, target: &Target) -> Outcome<S> {
+    fn ask(&self, target: &Target, progress: &dyn Progress) -> Outcome<S> {
         self.cards.check().map_err(|error| failed(target, None, CollectFault::Cards(error)))?;
+        progress.asking(target);
         let (answer, frame) = self.exchange(target).map_err(|fault| {
             let sn = fault.answered_by().cloned();
             failed(target, sn, fault)
@@ -274,6 +305,7 @@ impl<S: StationSuite> Run<'_, S> {
             frame,
             ceremony: self.work.ceremony().clone(),
             work_certificate_sha256: self.work.sha256_hex(),
+            kept: 0,
         })
     }
 
@@ -332,7 +364,7 @@ impl<S: StationSuite> Run<'_, S> {
 }
 
 fn failed(target: &Target, sn: Option<Serial>, fault: CollectFault) -> FailedTerminal {
-    FailedTerminal { target: target.clone(), sn, fault: Box::new(fault) }
+    FailedTerminal { target: target.clone(), sn, fault: Box::new(fault), kept: None }
 }
 
 /// The serials of the list that no terminal brought.

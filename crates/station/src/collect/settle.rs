@@ -11,7 +11,7 @@ use super::{CollectFault, CollectedTerminal, FailedTerminal, StationSuite};
 /// Two answers with one serial, of the terminal or its PIN pad (keys belong to the PIN pad), mean that one of them is
 /// not what it says, and the station cannot tell which: it uses neither. The same for two with one Ctk_Pu, which no
 /// encryption makes twice, and for two whose answers one device key signed.
-pub(super) fn settle<S: StationSuite>(
+pub(crate) fn settle<S: StationSuite>(
     collected: Vec<CollectedTerminal<S>>,
 ) -> (Vec<CollectedTerminal<S>>, Vec<FailedTerminal>) {
     let faults: Vec<Option<CollectFault>> = {
@@ -93,6 +93,7 @@ mod tests {
             answer,
             ceremony: (),
             work_certificate_sha256: String::new(),
+            kept: 0,
         }
     }
 

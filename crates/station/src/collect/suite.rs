@@ -6,7 +6,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use wire::Frame;
 
 use super::{CollectFault, CollectedTerminal};
-use crate::{BothCards, Checks, Error, package::Packed};
+use crate::{BothCards, Ceremony, Checks, Error, package::Packed};
 
 /// A suite of collecting. One run collects one suite, and a package holds terminals of one.
 pub trait StationSuite: CollectSuite {
@@ -17,6 +17,8 @@ pub trait StationSuite: CollectSuite {
     /// What a terminal has in a package beside its names.
     type Entry: Serialize + DeserializeOwned;
 
+    /// 1 or 2: which suite this is.
+    const NUMBER: u8;
     /// Most terminals in one run: their package stays below the 16 MiB that a CMS package may have.
     const MAX_TERMINALS: usize;
     /// Where the KMS gives out the certificate that it uses now.
@@ -30,6 +32,12 @@ pub trait StationSuite: CollectSuite {
 
     /// What COLLECT has of the ceremony.
     fn nonce(ceremony: &Self::Ceremony) -> Self::Nonce;
+
+    /// What a journal keeps of the ceremony.
+    fn kept(ceremony: &Self::Ceremony) -> Option<&Ceremony>;
+
+    /// The ceremony of what a journal kept; none where the suite needs one and the journal has none.
+    fn restored(kept: Option<Ceremony>) -> Option<Self::Ceremony>;
 
     /// Whether the ceremony may be collected under at this time, unix seconds.
     ///

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use wire::{Device, Frame};
 
 use super::{CollectFault, CollectedTerminal, StationSuite};
-use crate::{BothCards, Checks, Error, package::Packed};
+use crate::{BothCards, Ceremony, Checks, Error, package::Packed};
 
 /// Nothing: a package of suite 01 has only its terminals.
 #[derive(Debug, Serialize, Deserialize)]
@@ -24,6 +24,7 @@ impl StationSuite for Tdes {
     type Head = NoHead;
     type Entry = CtkPu;
 
+    const NUMBER: u8 = 1;
     /// With RSA-4096.
     const MAX_TERMINALS: usize = super::MAX_TERMINALS;
     const WORK_CERTIFICATE: &'static str = "/v1/work-certificate";
@@ -38,6 +39,14 @@ impl StationSuite for Tdes {
     }
 
     fn nonce((): &()) {}
+
+    fn kept((): &()) -> Option<&Ceremony> {
+        None
+    }
+
+    fn restored(_: Option<Ceremony>) -> Option<()> {
+        Some(())
+    }
 
     fn is_open((): &(), _: i64) -> Result<(), Error> {
         Ok(())
