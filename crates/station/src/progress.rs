@@ -6,7 +6,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use wire::Device;
 
-use crate::collect::FailedTerminal;
+use crate::collect::{FailedTerminal, Target};
 
 /// How often the bar moves when nothing else happens.
 const TICK: Duration = Duration::from_millis(200);
@@ -19,8 +19,11 @@ pub trait Progress: Sync {
     /// So many terminals are to be collected.
     fn started(&self, _terminals: usize) {}
 
+    /// This one is being asked.
+    fn asking(&self, _target: &Target) {}
+
     /// One answered, with a TK of this fingerprint.
-    fn collected(&self, _device: &Device, _fingerprint: &str) {}
+    fn collected(&self, _target: &Target, _device: &Device, _fingerprint: &str) {}
 
     /// One did not, or its answer was refused.
     fn failed(&self, _terminal: &FailedTerminal) {}
@@ -74,7 +77,7 @@ impl Progress for Bar {
         self.0.enable_steady_tick(TICK);
     }
 
-    fn collected(&self, device: &Device, fingerprint: &str) {
+    fn collected(&self, _: &Target, device: &Device, fingerprint: &str) {
         self.line(&format!("{}  fingerprint {fingerprint}", device.sn()));
         self.0.inc(1);
     }

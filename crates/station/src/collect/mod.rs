@@ -2,7 +2,7 @@
 
 mod ec_aes;
 mod fault;
-pub(crate) mod settle;
+mod settle;
 mod suite;
 mod target;
 mod tdes;
@@ -61,26 +61,9 @@ pub struct CollectedTerminal<S: StationSuite = Tdes> {
     frame: Frame,
     ceremony: S::Ceremony,
     work_certificate_sha256: String,
-    /// Its number in the journal.
-    kept: u64,
 }
 
 impl<S: StationSuite> CollectedTerminal<S> {
-    /// One that the journal kept.
-    pub(crate) fn restored(
-        (kept, target): (u64, Target),
-        (answer, frame): (Collected<S>, Frame),
-        ceremony: S::Ceremony,
-        work_certificate_sha256: String,
-    ) -> CollectedTerminal<S> {
-        CollectedTerminal { target, answer, frame, ceremony, work_certificate_sha256, kept }
-    }
-
-    /// Its number in the journal.
-    pub(crate) fn kept(&self) -> u64 {
-        self.kept
-    }
-
     /// Where it was.
     pub fn target(&self) -> &Target {
         &self.target
@@ -141,7 +124,6 @@ impl<S: StationSuite> CollectedTerminal<S> {
             target: self.target,
             sn: Some(self.answer.device.sn().clone()),
             fault: Box::new(fault),
-            kept: Some(self.kept),
         }
     }
 }
@@ -152,7 +134,6 @@ pub struct FailedTerminal {
     target: Target,
     sn: Option<Serial>,
     fault: Box<CollectFault>,
-    kept: Option<u64>,
 }
 
 impl FailedTerminal {
@@ -164,11 +145,6 @@ impl FailedTerminal {
     /// The serial that it gave, if it came so far.
     pub fn sn(&self) -> Option<&Serial> {
         self.sn.as_ref()
-    }
-
-    /// The number of its answer in the journal, where it was kept before it was refused.
-    pub(crate) fn kept(&self) -> Option<u64> {
-        self.kept
     }
 
     /// Why it was not collected; [`CollectFault::advice`] says what to do next.
@@ -305,7 +281,6 @@ impl<S: StationSuite> Run<'_, S> {
             frame,
             ceremony: self.work.ceremony().clone(),
             work_certificate_sha256: self.work.sha256_hex(),
-            kept: 0,
         })
     }
 
@@ -364,7 +339,7 @@ impl<S: StationSuite> Run<'_, S> {
 }
 
 fn failed(target: &Target, sn: Option<Serial>, fault: CollectFault) -> FailedTerminal {
-    FailedTerminal { target: target.clone(), sn, fault: Box::new(fault), kept: None }
+    FailedTerminal { target: target.clone(), sn, fault: Box::new(fault) }
 }
 
 /// The serials of the list that no terminal brought.

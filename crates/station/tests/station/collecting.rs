@@ -246,7 +246,7 @@ fn address_that_stands_twice_is_asked_once() {
 struct Taker<'a>(&'a Cards, &'static str);
 
 impl Progress for Taker<'_> {
-    fn collected(&self, _: &Device, _: &str) {
+    fn collected(&self, _: &Target, _: &Device, _: &str) {
         self.0.remove(self.1);
     }
 }
@@ -293,7 +293,10 @@ impl Progress for Told {
         assert_eq!(terminals, 3);
         self.add("started");
     }
-    fn collected(&self, _: &Device, _: &str) {
+    fn asking(&self, _: &Target) {
+        self.add("asking");
+    }
+    fn collected(&self, _: &Target, _: &Device, _: &str) {
         self.add("collected");
     }
     fn failed(&self, _: &FailedTerminal) {
@@ -314,7 +317,8 @@ fn progress_is_told_everything() {
     let settings = CollectSettings { parallel: 1, ..settings() };
     collect(&BOTH.1, &ESTATE.work_certificate(), &targets, &settings, &told).unwrap();
     let told = told.0.into_inner().unwrap();
-    assert_eq!(told, ["started", "collected", "collected", "failed", "withdrawn", "withdrawn", "finished"]);
+    let one_each = ["asking", "collected", "asking", "collected", "asking", "failed"];
+    assert_eq!(told, [&["started"], one_each.as_slice(), &["withdrawn", "withdrawn", "finished"]].concat());
 }
 
 #[test]
