@@ -208,7 +208,9 @@ pub enum Error {
         by: &'static str,
     },
     /// The token holds no certificate that fits.
-    #[error("the token {token} holds no such certificate: have its key certified, and the certificate kept on it")]
+    #[error(
+        "the token {token} holds no such certificate: have its key certified, and the certificate kept on it"
+    )]
     TokenNoCertificate {
         /// Its label.
         token: String,
@@ -244,7 +246,9 @@ pub enum Error {
         state: PinState,
     },
     /// The token is locked.
-    #[error("the token {token} is locked and no PIN was tried: have it unlocked by who holds its PUK or SO PIN")]
+    #[error(
+        "the token {token} is locked and no PIN was tried: have it unlocked by who holds its PUK or SO PIN"
+    )]
     PinLocked {
         /// Its label.
         token: String,

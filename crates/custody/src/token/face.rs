@@ -113,13 +113,11 @@ fn leaf(session: &Session, uri: &TokenUri, held: &[Held]) -> Result<(Vec<u8>, Ce
 fn named<'a>(session: &Session, uri: &TokenUri, held: &'a [Held]) -> Result<Vec<&'a Held>, Error> {
     let with_id = |held: &&Held| uri.id().is_none_or(|id| id == held.id);
     let Some(object) = uri.object() else { return Ok(held.iter().filter(with_id).collect()) };
-    let found: Vec<_> =
-        held.iter().filter(with_id).filter(|held| held.label == object.as_bytes()).collect();
+    let found: Vec<_> = held.iter().filter(with_id).filter(|held| held.label == object.as_bytes()).collect();
     if !found.is_empty() {
         return Ok(found);
     }
-    let template =
-        [Attribute::Class(ObjectClass::PUBLIC_KEY), Attribute::Label(object.as_bytes().to_vec())];
+    let template = [Attribute::Class(ObjectClass::PUBLIC_KEY), Attribute::Label(object.as_bytes().to_vec())];
     let mut ids = Vec::new();
     for key in objects(session, &template, uri.label())? {
         let id = session

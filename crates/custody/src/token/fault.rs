@@ -72,7 +72,10 @@ mod tests {
             assert!(matches!(&error, Error::TokenMissing { token } if token == "T"), "{error}");
         }
         let error = of("T", "sign")(Pkcs11Error::Pkcs11(RvError::DeviceError, Function::Sign));
-        assert!(matches!(&error, Error::Token { act: "sign", why, .. } if why.contains("DeviceError")), "{error}");
+        assert!(
+            matches!(&error, Error::Token { act: "sign", why, .. } if why.contains("DeviceError")),
+            "{error}"
+        );
     }
 
     #[test]

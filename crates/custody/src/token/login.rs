@@ -12,7 +12,13 @@ use super::module::Entered;
 use super::{PinState, Token, fault};
 
 /// Logs the user in. The token compares the PIN in every case, and none is tried on a locked one.
-pub(super) fn user(entered: &Entered<'_>, slot: Slot, session: &Session, token: &str, pin: &str) -> Result<(), Error> {
+pub(super) fn user(
+    entered: &Entered<'_>,
+    slot: Slot,
+    session: &Session,
+    token: &str,
+    pin: &str,
+) -> Result<(), Error> {
     let info = entered.info(slot, token)?;
     refuse_untriable(PinState::of(&info), token)?;
     // An empty PIN: the reader with its own keys asks for it.
@@ -65,7 +71,9 @@ fn refused(entered: &Entered<'_>, slot: Slot, token: &str, error: Pkcs11Error) -
             Error::WrongTokenPin { token: token.to_owned(), state }
         }
         Pkcs11Error::Pkcs11(RvError::PinLocked, _) => Error::PinLocked { token: token.to_owned() },
-        Pkcs11Error::Pkcs11(RvError::UserPinNotInitialized, _) => Error::PinNotSet { token: token.to_owned() },
+        Pkcs11Error::Pkcs11(RvError::UserPinNotInitialized, _) => {
+            Error::PinNotSet { token: token.to_owned() }
+        }
         other => fault::of(token, "log in")(other),
     }
 }

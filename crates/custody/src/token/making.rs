@@ -8,6 +8,8 @@ use cryptoki::object::{Attribute, AttributeType, CertificateType, ObjectClass, O
 use cryptoki::session::{Session, UserType};
 use cryptoki::slot::Slot;
 use cryptoki::types::AuthPin;
+use pkcs8::der::Encode as _;
+use pkcs8::der::asn1::UintRef;
 use pki::{Certificate, KeyFamily};
 
 use crate::error::Error;
@@ -38,15 +40,20 @@ pub(super) fn initialise(module: &Path, label: &str, so_pin: &str, pin: &str) ->
         if tokens.iter().any(|(_, info)| info.token_initialized() && info.label() == label) {
             return Err(Error::TokenTaken { label: label.to_owned() });
         }
-        let free = tokens.iter().find(|(_, info)| !info.token_initialized());
-        let Some((slot, _)) = free else { return Err(Error::NoFreeToken { module: module.to_owned() }) };
+        let slot = first_free(tokens.iter().map(|(slot, info)| (*slot, info.token_initialized())), module)?;
         let so_pin = AuthPin::from(so_pin);
         let fault = |act| fault::of(label, act);
-        entered.context().init_token(*slot, &so_pin, label).map_err(fault("initialise it"))?;
-        set_first_pin(entered.context(), *slot, &so_pin, pin).map_err(fault("set its first PIN"))?;
-        entered.info(*slot, label)?.serial_number().to_owned()
+        entered.context().init_token(slot, &so_pin, label).map_err(fault("initialise it"))?;
+        set_first_pin(entered.context(), slot, &so_pin, pin).map_err(fault("set its first PIN"))?;
+        entered.info(slot, label)?.serial_number().to_owned()
     };
     Token::find(&TokenUri::new(module, label).with_serial(&serial))
+}
+
+/// The first slot whose token is not initialised.
+fn first_free(mut slots: impl Iterator<Item = (Slot, bool)>, module: &Path) -> Result<Slot, Error> {
+    let free = slots.find(|(_, initialised)| !initialised);
+    free.map(|(slot, _)| slot).ok_or_else(|| Error::NoFreeToken { module: module.to_owned() })
 }
 
 fn set_first_pin(
@@ -99,7 +106,8 @@ fn generate(
     let mut id = [0; ID_LEN];
     aws_lc_rs::rand::fill(&mut id)
         .map_err(|_| Error::Crypto("the operating system gave no random numbers"))?;
-    let named = [Attribute::Token(true), Attribute::Label(label.as_bytes().to_vec()), Attribute::Id(id.to_vec())];
+    let named =
+        [Attribute::Token(true), Attribute::Label(label.as_bytes().to_vec()), Attribute::Id(id.to_vec())];
     let mut public = named.to_vec();
     public.extend([
         Attribute::Private(false),
@@ -109,9 +117,8 @@ fn generate(
     ]);
     let mechanism = match kind {
         KeyKind::Rsa(bits) => {
-            let bits = u64::try_from(bits).ok().and_then(|bits| bits.try_into().ok());
-            let bits = bits.ok_or(Error::Crypto("the size of the key has no number"))?;
-            public.push(Attribute::ModulusBits(bits));
+            let size = u64::try_from(bits).map_err(|_| Error::KeySize { bits })?;
+            public.push(Attribute::ModulusBits(size.into()));
             public.push(Attribute::PublicExponent(RSA_EXPONENT.to_vec()));
             Mechanism::RsaPkcsKeyPairGen
         }
@@ -211,6 +218,21 @@ fn certificate_object(certificate: &Certificate, id: &[u8], label: &[u8]) -> Vec
 
 /// CKA_SERIAL_NUMBER is the DER of an INTEGER.
 fn serial_der(serial: &[u8]) -> Vec<u8> {
-    use pkcs8::der::{Encode as _, asn1::UintRef};
     UintRef::new(serial).and_then(|serial| serial.to_der()).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Error, Path, Slot, first_free};
+
+    /// SoftHSM always has another empty token, so no test with it comes here.
+    #[test]
+    fn an_initialised_token_is_never_taken_for_an_empty_one() {
+        let slot = |id: u64| Slot::try_from(id).unwrap();
+        let module = Path::new("/m.so");
+        let free = first_free([(slot(1), true), (slot(2), false), (slot(3), false)].into_iter(), module);
+        assert_eq!(free.unwrap(), slot(2));
+        let none = first_free([(slot(1), true)].into_iter(), module);
+        assert!(matches!(&none, Err(Error::NoFreeToken { .. })), "{none:?}");
+    }
 }

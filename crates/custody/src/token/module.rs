@@ -86,8 +86,10 @@ impl Entered<'_> {
         if self.module.open.load(Ordering::SeqCst) > 0 {
             return Ok(false);
         }
-        let refused =
-            |error: Pkcs11Error| Error::TokenModule { module: self.module.path.clone(), why: fault::why(&error) };
+        let refused = |error: Pkcs11Error| Error::TokenModule {
+            module: self.module.path.clone(),
+            why: fault::why(&error),
+        };
         match self.module.context.clone().finalize() {
             Ok(()) | Err(Pkcs11Error::Pkcs11(RvError::CryptokiNotInitialized, _)) => {}
             Err(error) => return Err(refused(error)),

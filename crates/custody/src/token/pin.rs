@@ -53,7 +53,9 @@ impl fmt::Display for PinState {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Untried => "no wrong PIN is counted",
-            Self::FewLeft => "a wrong PIN was given before: few tries are left, and the token does not say how many",
+            Self::FewLeft => {
+                "a wrong PIN was given before: few tries are left, and the token does not say how many"
+            }
             Self::LastTry => "ONE try is left: the next wrong PIN locks the token",
             Self::Locked => "its PIN is locked",
             Self::NotSet => "it has no PIN yet",

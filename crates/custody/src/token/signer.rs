@@ -21,8 +21,8 @@ use super::{Token, fault, login};
 
 /// DigestInfo of SHA-256 up to the digest (RFC 8017 section 9.2, note 1).
 const SHA256_DIGEST_INFO: &[u8] = &[
-    0x30, 0x31, 0x30, 0x0D, 0x06, 0x09, 0x60, 0x86, 0x48, 0x01, 0x65, 0x03, 0x04, 0x02, 0x01, 0x05, 0x00, 0x04,
-    0x20,
+    0x30, 0x31, 0x30, 0x0D, 0x06, 0x09, 0x60, 0x86, 0x48, 0x01, 0x65, 0x03, 0x04, 0x02, 0x01, 0x05, 0x00,
+    0x04, 0x20,
 ];
 /// Bytes of a SHA-256 digest, and of the salt of PSS (2-wire.md section 2, DF49).
 const SALT_LEN: u8 = 32;
@@ -118,12 +118,15 @@ impl TokenSigner {
             Scheme::EcdsaP256Sha256 => KeyFamily::P256,
         };
         if family != self.key.family {
-            return Err(SignError::new(format!("the token holds a key of the other kind, {}", self.key.family)));
+            return Err(SignError::new(format!(
+                "the token holds a key of the other kind, {}",
+                self.key.family
+            )));
         }
         let pss = PkcsPssParams {
             hash_alg: MechanismType::SHA256,
             mgf: PkcsMgfType::MGF1_SHA256,
-            s_len: u64::from(SALT_LEN).try_into().map_err(|_| SignError::new("the salt has no length"))?,
+            s_len: u64::from(SALT_LEN).into(),
         };
         let digest_info = || [SHA256_DIGEST_INFO, &sha256(message)].concat();
         let ways = match scheme {

@@ -136,7 +136,9 @@ fn parse(text: &str) -> Result<TokenUri, String> {
         match name {
             "module-path" => once(&mut found.module, name, words(name, value)?)?,
             "pin-value" | "pin-source" => {
-                return Err(format!("{name} does not belong into it: a PIN is asked for, or read from a file"));
+                return Err(format!(
+                    "{name} does not belong into it: a PIN is asked for, or read from a file"
+                ));
             }
             _ => return Err(unknown(name)),
         }
@@ -145,7 +147,9 @@ fn parse(text: &str) -> Result<TokenUri, String> {
     let module = found.module.ok_or("it names no module: end it with ?module-path=/…/module.so")?;
     let module = PathBuf::from(module);
     if !module.is_absolute() {
-        return Err("module-path must begin with /: a module is code, and must be the one that you mean".to_owned());
+        return Err(
+            "module-path must begin with /: a module is code, and must be the one that you mean".to_owned()
+        );
     }
     let Attributes { serial, manufacturer, model, object, id, .. } = found;
     Ok(TokenUri { token, serial, manufacturer, model, object, id, module })
