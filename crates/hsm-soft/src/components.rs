@@ -16,6 +16,7 @@ use zeroize::Zeroizing;
 
 use crate::{
     HsmSoftError, Offline,
+    acts::place_of_partner,
     lmk::{Binding, COMPONENT, NAME},
     purpose::Purpose,
     soft_hsm::{check_name, place},
@@ -54,6 +55,20 @@ pub enum Target {
         /// Its cipher: TDES with 24 bytes, or AES-256.
         algorithm: ZoneAlgorithm,
     },
+    /// PK, which protects TKs between an MTMS and a KMS.
+    BatchProtect {
+        /// The other side's name.
+        partner: String,
+        /// Its cipher, and that of the TKs it protects.
+        algorithm: ZoneAlgorithm,
+    },
+    /// MAK, which authenticates batches and receipts between an MTMS and a KMS.
+    BatchMac {
+        /// The other side's name.
+        partner: String,
+        /// Its cipher.
+        algorithm: ZoneAlgorithm,
+    },
 }
 
 impl Target {
@@ -61,7 +76,9 @@ impl Target {
     #[must_use]
     pub fn algorithm(&self) -> ZoneAlgorithm {
         match self {
-            Self::ZoneMaster { algorithm } => *algorithm,
+            Self::ZoneMaster { algorithm }
+            | Self::BatchProtect { algorithm, .. }
+            | Self::BatchMac { algorithm, .. } => *algorithm,
             Self::ExchangeAes => ZoneAlgorithm::Aes,
             Self::Exchange | Self::Tmk { .. } | Self::Dmk { .. } => ZoneAlgorithm::Tdes,
         }
@@ -340,7 +357,7 @@ impl Ceremony {
 }
 
 impl Target {
-    fn rule(&self) -> Result<(Purpose, Option<String>), HsmSoftError> {
+    pub(crate) fn rule(&self) -> Result<(Purpose, Option<String>), HsmSoftError> {
         Ok(match self {
             Self::Exchange => (Purpose::Exchange, None),
             Self::ExchangeAes => (Purpose::ExchangeAes, None),
@@ -348,6 +365,20 @@ impl Target {
             Self::Dmk { pin_pad } => (Purpose::Dmk, Some(place(pin_pad, 0)?)),
             Self::ZoneMaster { algorithm: ZoneAlgorithm::Tdes } => (Purpose::ZoneMasterTdes, None),
             Self::ZoneMaster { algorithm: ZoneAlgorithm::Aes } => (Purpose::ZoneMasterAes, None),
+            Self::BatchProtect { partner, algorithm } => {
+                let purpose = match algorithm {
+                    ZoneAlgorithm::Tdes => Purpose::BatchProtect,
+                    ZoneAlgorithm::Aes => Purpose::BatchProtectAes,
+                };
+                (purpose, Some(place_of_partner(partner)?))
+            }
+            Self::BatchMac { partner, algorithm } => {
+                let purpose = match algorithm {
+                    ZoneAlgorithm::Tdes => Purpose::BatchMac,
+                    ZoneAlgorithm::Aes => Purpose::BatchMacAes,
+                };
+                (purpose, Some(place_of_partner(partner)?))
+            }
         })
     }
 }

@@ -1,5 +1,6 @@
 //! The policy as a whole: which key each command takes, and that it takes no other (R8 of 4-requirements.md).
 
+mod batch;
 mod held_keys;
 mod sessions;
 mod suite_02;
@@ -70,6 +71,10 @@ fn every_purpose_has_its_line() {
             "DIK1-AES B3AX",
             "FACTOR-AES 13AN",
             "EXCHANGE-AES K1AB",
+            "BATCH-PROTECT K1TB",
+            "BATCH-PROTECT-AES K1AB",
+            "BATCH-MAC M6TC",
+            "BATCH-MAC-AES M6AC",
         ]
     );
     let texts: HashSet<_> = Purpose::ALL.iter().map(|purpose| purpose.rule().text).collect();
@@ -173,6 +178,8 @@ impl Room {
             | Purpose::Dik1Aes
             | Purpose::FactorAes
             | Purpose::ExchangeAes
+            | Purpose::BatchProtectAes
+            | Purpose::BatchMacAes
             | Purpose::KmsAgreement
             | Purpose::RksSigning
             | Purpose::KldSigning => self.aes.expose(),
@@ -191,6 +198,12 @@ impl Room {
         PublicKey::from_spki(self.pair.spki_der()).unwrap().oaep_encrypt(clear).unwrap()
     }
 
+    /// A TK that was collected under the room's key pair.
+    fn ctk_pu(&self) -> Vec<u8> {
+        let keys = [self.tek.expose(), self.auk.expose()].concat();
+        self.encrypt(&[keys.as_slice(), &paycrypto::digest::sha256(&keys)].concat())
+    }
+
     pub(crate) fn fields(&self) -> Vec<Field> {
         let mut fields = self.pairs();
         fields.extend(self.transport_keys());
@@ -200,6 +213,7 @@ impl Room {
         fields.extend(self.working_keys());
         fields.extend(self.suite_02());
         fields.extend(self.zone_keys());
+        fields.extend(self.batches());
         fields
     }
 

@@ -1,5 +1,7 @@
-//! Flows B, C, E and F against the worked values of the wire (`vectors/tdes-suite.json`): the HSM's side of each.
+//! Flows B, C, E and F against the worked values of the wire (`vectors/tdes-suite.json`): the HSM's side of each. And a
+//! batch of an MTMS.
 
+mod batch;
 mod sessions;
 mod suite_02;
 

@@ -5,7 +5,8 @@
 use hsm::{
     KeyBlock, Refusal,
     commands::{
-        Held, ImportLoaded, Imported, Load, LoadTerminal, MakeZoneKey, Reply, Request, ZoneAlgorithm,
+        BatchText, Held, ImportLoaded, Imported, Load, LoadTerminal, MacBatch, MakeZoneKey, Reply, Request,
+        ZoneAlgorithm,
     },
 };
 use keyferry_hsm_soft::{
@@ -273,6 +274,63 @@ fn r15_a_sum_with_another_check_value_is_refused() {
     let blocks = room.all(&exchange(2));
     let outcome = combine(&room.hsm, &exchange(2), &blocks, [0; 3]);
     assert_eq!(refusal(outcome), ComponentRefusal::KeyCheckValue);
+}
+
+/// PK and MAK between an MTMS and a KMS.
+fn agreed(target: fn(String, ZoneAlgorithm) -> Target, partner: &str) -> Ceremony {
+    let target = target(partner.into(), ZoneAlgorithm::Tdes);
+    Ceremony { name: "BATCHES".into(), target, ..exchange(2) }
+}
+
+fn protect(partner: String, algorithm: ZoneAlgorithm) -> Target {
+    Target::BatchProtect { partner, algorithm }
+}
+
+fn batch_mac(partner: String, algorithm: ZoneAlgorithm) -> Target {
+    Target::BatchMac { partner, algorithm }
+}
+
+#[test]
+fn r15_components_of_a_key_with_another_partner_or_of_another_use_are_refused() {
+    let room = Room::new();
+    let bank = agreed(protect, "BANK");
+    let first = room.enter(&bank, 1);
+    for other in [
+        agreed(protect, "OTHER-BANK"),
+        agreed(batch_mac, "BANK"),
+        Ceremony { target: Target::Exchange, ..bank.clone() },
+    ] {
+        let outcome = room.combine(&bank, &[first.clone(), room.enter(&other, 2)]);
+        assert!(matches!(refusal(outcome), ComponentRefusal::OtherKey { .. }), "{other:?}");
+    }
+    let aes = Ceremony { target: protect("BANK".into(), ZoneAlgorithm::Aes), ..bank.clone() };
+    let key = AesKey::generate32().unwrap();
+    let second = enter(&room.hsm, &aes, &aes_component(2, "Grace", &key)).unwrap();
+    let outcome = room.combine(&bank, &[first, second]);
+    assert!(matches!(outcome, Err(HsmSoftError::Refused(Refusal::WrongUse { .. }))));
+    let nobody = enter(&room.hsm, &agreed(protect, ""), &room.component(1));
+    assert!(matches!(nobody, Err(HsmSoftError::Refused(Refusal::Malformed { .. }))));
+}
+
+#[test]
+fn a_batch_key_of_components_serves_its_partner_only() {
+    let room = Room::new();
+    let bank = agreed(batch_mac, "BANK");
+    let mak = room.combine(&bank, &room.all(&bank)).unwrap();
+    assert_eq!(mak.kcv, room.key(2).kcv());
+    let hsm = SoftHsm::open(room.folder.path(), PASSPHRASE, vec![]).unwrap();
+    let mac = |partner: &str| {
+        let (mak, partner, owner) = (mak.block.clone(), partner.into(), "ACQ".into());
+        hsm.handle(Request::MacBatch(MacBatch {
+            mak,
+            partner,
+            owner,
+            what: BatchText::Batch,
+            text: b"{}".to_vec(),
+        }))
+    };
+    assert!(matches!(mac("BANK"), Ok(Reply::MacBatch(mac)) if mac.len() == 8));
+    assert!(matches!(mac("OTHER-BANK"), Err(Refusal::WrongPlace { .. })));
 }
 
 fn zone_master(algorithm: ZoneAlgorithm) -> Ceremony {

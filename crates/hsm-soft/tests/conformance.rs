@@ -12,7 +12,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use hsm::conformance::{Entered, Exchange, ExchangeAes, OWNER, ZoneMaster};
+use hsm::conformance::{Agreed, BatchKeys, Entered, Exchange, ExchangeAes, OWNER, PARTNER, ZoneMaster};
 use hsm::{
     Client, Hsm, HsmError, KeyBlock,
     commands::{MakeWorkKey, Status, ZoneAlgorithm},
@@ -52,8 +52,29 @@ async fn the_software_hsm_conforms() {
         exchange_aes: ExchangeAes { block: exchange_block, key: exchange_key },
         zone_tdes: ZoneMaster { block: tdes_block, key: tdes_key },
         zone_aes: ZoneMaster { block: aes_block, key: aes_key },
+        batch: batch_keys(&offline),
     };
     hsm::conformance::run(&Client::connect(&socket).await.unwrap(), &entered).await;
+}
+
+fn batch_keys(hsm: &Offline) -> BatchKeys {
+    let partner = || PARTNER.to_owned();
+    let protect = |algorithm| Target::BatchProtect { partner: partner(), algorithm };
+    let mac = |algorithm| Target::BatchMac { partner: partner(), algorithm };
+    let tdes = |target| {
+        let (block, key) = enter(hsm, target);
+        Agreed { block, key }
+    };
+    let aes = |target| {
+        let (block, key) = enter_aes(hsm, target);
+        Agreed { block, key }
+    };
+    BatchKeys {
+        pk: tdes(protect(ZoneAlgorithm::Tdes)),
+        mak: tdes(mac(ZoneAlgorithm::Tdes)),
+        pk_aes: aes(protect(ZoneAlgorithm::Aes)),
+        mak_aes: aes(mac(ZoneAlgorithm::Aes)),
+    }
 }
 
 fn zone_master(algorithm: ZoneAlgorithm) -> Target {

@@ -176,6 +176,7 @@ async fn send(shared: Arc<Shared>, mut stream: OwnedWriteHalf) {
             return shared.close();
         }
         batch.clear();
+        batch.shrink_to(protocol::MAX_MESSAGE);
     }
 }
 

@@ -79,6 +79,7 @@ pub(crate) use open_collected::open_collected;
 pub(crate) use open_tms_session::open_tms_session;
 pub(crate) use open_tms_session_ec::{open_tms_session_ec, tms_receipt};
 pub(crate) use operator::{enrol_operator, strangers as strangers_operator};
+pub(crate) use partner::place_of as place_of_partner;
 pub(crate) use release_rks_keys::release_rks_keys;
 pub(crate) use release_rks_keys_ec::release_rks_keys_ec;
 pub(crate) use release_tmk::release_tmk;

@@ -30,18 +30,8 @@ pub(super) enum Protect {
 }
 
 impl Protect {
-    pub(super) fn open(
-        hsm: &SoftHsm,
-        block: &KeyBlock,
-        partner: &str,
-        owner: &str,
-        ciphers: &[Cipher],
-    ) -> Result<Self, Refusal> {
-        let of = |cipher: &Cipher| match cipher {
-            Cipher::Tdes => Purpose::BatchProtect,
-            Cipher::Aes => Purpose::BatchProtectAes,
-        };
-        let purposes: Vec<_> = ciphers.iter().map(of).collect();
+    pub(super) fn open(hsm: &SoftHsm, block: &KeyBlock, partner: &str, owner: &str) -> Result<Self, Refusal> {
+        let purposes = [Purpose::BatchProtect, Purpose::BatchProtectAes];
         let (purpose, opened) = open(hsm, PK, block, &purposes, partner, owner)?;
         if purpose == Purpose::BatchProtectAes {
             let key = opened.key.as_slice().try_into().map_err(|_| poor(PK, &"a key of another length"))?;
@@ -49,6 +39,14 @@ impl Protect {
         }
         let key = TdesKey::from_bytes(&opened.key).and_then(Pk::from_key);
         key.map(Self::Tdes).map_err(|e| poor(PK, &e))
+    }
+
+    /// The cipher of the keys that it carries.
+    pub(super) fn cipher(&self) -> Cipher {
+        match self {
+            Self::Tdes(_) => Cipher::Tdes,
+            Self::Aes(_) => Cipher::Aes,
+        }
     }
 }
 

@@ -28,13 +28,8 @@ enum Tk {
 
 pub(crate) fn translate_tk(hsm: &SoftHsm, command: &TranslateTk) -> Result<TravellingTk, Refusal> {
     let place = place(&command.pin_pad, INDEX)?;
-    let tk = load(hsm, &command.tk, &command.pin_pad, &command.owner)?;
-    // A key travels under one of its own cipher only: the other's is no protect key here (R7).
-    let cipher = match tk {
-        Tk::Tdes(_) => Cipher::Tdes,
-        Tk::Aes(_) => Cipher::Aes,
-    };
-    let pk = Protect::open(hsm, &command.pk, &command.partner, &command.owner, &[cipher])?;
+    let pk = Protect::open(hsm, &command.pk, &command.partner, &command.owner)?;
+    let tk = load(hsm, &command.tk, pk.cipher(), &command.pin_pad, &command.owner)?;
     let blocks = match (&tk, &pk) {
         (Tk::Tdes(tk), Protect::Tdes(pk)) => {
             (blocks::wrap_outside(pk, tk.tek(), &place), blocks::wrap_outside(pk, tk.auk(), &place))
@@ -42,12 +37,7 @@ pub(crate) fn translate_tk(hsm: &SoftHsm, command: &TranslateTk) -> Result<Trave
         (Tk::Aes(tk), Protect::Aes(pk)) => {
             (ec::blocks::wrap_outside(pk, tk.tek(), &place), ec::blocks::wrap_outside(pk, tk.auk(), &place))
         }
-        _ => {
-            return Err(Refusal::WrongUse {
-                what: "the protect key".into(),
-                found: "of the other suite".into(),
-            });
-        }
+        _ => return Err(other_suite()),
     };
     let not_made = |e: blocks::WrapError| Refusal::NotMade { why: e.to_string() };
     Ok(TravellingTk { tek: blocks.0.map_err(not_made)?, auk: blocks.1.map_err(not_made)? })
@@ -60,7 +50,7 @@ pub(crate) fn import_tk(hsm: &SoftHsm, command: &ImportTk) -> Result<TransportKe
         blocks::BlockRefusal::WeakKey(poor) => poor_tk(&format!("its {which} is refused: {poor}")),
         other => refused(&format!("{which}: {other}")),
     };
-    match Protect::open(hsm, &command.pk, &command.partner, owner, &Cipher::BOTH)? {
+    match Protect::open(hsm, &command.pk, &command.partner, owner)? {
         Protect::Tdes(pk) => {
             let tek: paycrypto::keys::Tek =
                 blocks::unwrap_outside(&pk, &command.tek, &place).map_err(|e| half("TEK", e))?;
@@ -79,24 +69,42 @@ pub(crate) fn import_tk(hsm: &SoftHsm, command: &ImportTk) -> Result<TransportKe
 }
 
 pub(crate) fn tk_check_values(hsm: &SoftHsm, command: &TkCheckValues) -> Result<TkValues, Refusal> {
-    Ok(match load(hsm, &command.tk, &command.pin_pad, &command.owner)? {
+    let cipher = cipher_of(&command.tk);
+    Ok(match load(hsm, &command.tk, cipher, &command.pin_pad, &command.owner)? {
         Tk::Tdes(tk) => TkValues { tek: tk.tek().kcv().to_vec(), auk: tk.auk().kcv().to_vec() },
         Tk::Aes(tk) => TkValues { tek: tk.tek().kcv().to_vec(), auk: tk.auk().kcv().to_vec() },
     })
 }
 
-/// The TK of either suite, its hash and its parts checked.
-fn load(hsm: &SoftHsm, source: &TkSource, pin_pad: &str, owner: &str) -> Result<Tk, Refusal> {
+/// The TK of the suite of this cipher, its hash and its parts checked.
+fn load(hsm: &SoftHsm, source: &TkSource, cipher: Cipher, pin_pad: &str, owner: &str) -> Result<Tk, Refusal> {
     check_name("a PIN pad serial", pin_pad)?;
-    match source {
-        TkSource::Collected { work_key, ctk_pu } => {
+    let loaded = match (source, cipher) {
+        (TkSource::Collected { work_key, ctk_pu }, Cipher::Tdes) => {
             transport_key::open_ciphertext(hsm, work_key, ctk_pu, owner).map(Tk::Tdes)
         }
-        TkSource::Held(held) if Purpose::TekAes.is_said_of(&held.tek) => {
-            transport_key_ec::load(hsm, held, pin_pad, owner).map(Tk::Aes)
-        }
-        TkSource::Held(held) => transport_key::load(hsm, held, pin_pad, owner).map(Tk::Tdes),
+        (TkSource::Collected { .. }, Cipher::Aes) => Err(other_suite()),
+        (TkSource::Held(held), Cipher::Aes) => transport_key_ec::load(hsm, held, pin_pad, owner).map(Tk::Aes),
+        (TkSource::Held(held), Cipher::Tdes) => transport_key::load(hsm, held, pin_pad, owner).map(Tk::Tdes),
+    };
+    match loaded {
+        Err(Refusal::WrongUse { .. }) if cipher_of(source) != cipher => Err(other_suite()),
+        loaded => loaded,
     }
+}
+
+/// What a TK says of itself, to choose how it is opened and what is said of it; it is believed when it has opened so.
+fn cipher_of(source: &TkSource) -> Cipher {
+    match source {
+        TkSource::Held(held) if Purpose::TekAes.is_said_of(&held.tek) => Cipher::Aes,
+        TkSource::Held(_) | TkSource::Collected { .. } => Cipher::Tdes,
+    }
+}
+
+/// A key travels under one of its own cipher only (R7).
+fn other_suite() -> Refusal {
+    let found = "for keys of the other suite: a TK travels under a protect key of its own cipher".into();
+    Refusal::WrongUse { what: "the protect key".into(), found }
 }
 
 fn poor_tk(defect: &str) -> Refusal {

@@ -5,7 +5,8 @@
 use hsm::{
     KeyBlock, Refusal,
     commands::{
-        Held, ImportDik1, ImportDik1Ec, ImportLoaded, ImportUnderZone, ImportZoneKey, Request, Rewrap,
+        Held, ImportDik1, ImportDik1Ec, ImportLoaded, ImportTk, ImportUnderZone, ImportZoneKey, Request,
+        Rewrap,
     },
 };
 use keyblock::{Algorithm, Mode, Version};
@@ -44,6 +45,12 @@ fn imports(room: &Room, text: &str) -> Vec<Request> {
             let import = ImportUnderZone { under, block: block(), what, pin_pad: pin_pad(), owner: owner() };
             imports.push(Request::ImportUnderZone(import));
         }
+    }
+    for pk in [Purpose::BatchProtect, Purpose::BatchProtectAes] {
+        let pk = room.block(pk, Some("partner/BANK"));
+        let (tek, auk, partner) = (block(), block(), "BANK".into());
+        let import = ImportTk { tek, auk, pin_pad: pin_pad(), owner: owner(), pk, partner };
+        imports.push(Request::ImportTk(import));
     }
     imports
 }

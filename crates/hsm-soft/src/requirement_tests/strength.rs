@@ -2,7 +2,10 @@
 
 use hsm::{
     Refusal,
-    commands::{ExportDik1, ExportHeld, Held, ImportZoneKey, MakeZoneKey, Request, ZoneAlgorithm},
+    commands::{
+        ExportDik1, ExportHeld, Held, ImportZoneKey, MakeZoneKey, Request, TkSource, TranslateTk,
+        TransportKeyBlocks, ZoneAlgorithm,
+    },
 };
 use keyblock::{Algorithm, Mode, Version};
 use paycrypto::{AesKey, TdesKey};
@@ -50,6 +53,29 @@ fn r7_no_key_leaves_under_a_key_of_the_other_suite() {
             let wrong_use = matches!(refusal, Some(Refusal::WrongUse { .. }));
             assert_eq!(refusal.is_none(), good.contains(&key), "{key:?} under {under:?}: {refusal:?}");
             assert_eq!(wrong_use, !good.contains(&key), "{key:?} under {under:?}");
+        }
+    }
+}
+
+/// Nor does a TK go to a KMS under a key of the other cipher.
+#[test]
+fn r7_no_tk_travels_under_a_protect_key_of_the_other_suite() {
+    let room = Room::new();
+    for (tek, auk, good) in [
+        (Purpose::Tek, Purpose::Auk, Purpose::BatchProtect),
+        (Purpose::TekAes, Purpose::AukAes, Purpose::BatchProtectAes),
+    ] {
+        for pk in [Purpose::BatchProtect, Purpose::BatchProtectAes] {
+            let [tek, auk] = [tek, auk].map(|half| room.block(half, Some("SN-1/00")));
+            let refusal = room.hsm.handle(Request::TranslateTk(TranslateTk {
+                tk: TkSource::Held(TransportKeyBlocks { tek, auk }),
+                pin_pad: PAD.into(),
+                owner: OWNER.into(),
+                pk: room.block(pk, Some("partner/BANK")),
+                partner: "BANK".into(),
+            }));
+            let told = refusal.err().map(|refusal| refusal.to_string()).unwrap_or_default();
+            assert_eq!(told.contains("of the other suite"), pk != good, "{told}");
         }
     }
 }

@@ -4,8 +4,8 @@
 use hsm::{
     Refusal,
     commands::{
-        CheckCollected, Held, ImportDik1, ImportLoaded, ImportUnderZone, ImportZoneKey, OpenCollected,
-        ReleaseRksKeys, Reply, Request, SealRksToken, TokenDoubt,
+        CheckCollected, Held, ImportDik1, ImportLoaded, ImportTk, ImportUnderZone, ImportZoneKey,
+        OpenCollected, ReleaseRksKeys, Reply, Request, SealRksToken, TokenDoubt,
     },
 };
 use keyblock::{Algorithm, Mode, Version};
@@ -211,6 +211,30 @@ fn r6_a_poor_key_is_refused_at_import() {
             let told = refusal.as_ref().map(ToString::to_string).unwrap_or_default();
             assert!(matches!(refusal, Some(Refusal::Import { .. })), "{name}: {told}");
             assert!(told.contains("weak") || told.contains("equal"), "{name}: {told}");
+        }
+    }
+}
+
+#[test]
+fn r6_a_poor_transport_key_is_refused_when_it_comes_in_a_batch() {
+    let room = Room::new();
+    let pk = room.block(Purpose::BatchProtect, Some("partner/BANK"));
+    let wrap = |usage, key: &[u8]| {
+        let (version, algorithm, mode) = (Version::B, Algorithm::TDES, Mode::BOTH);
+        let optional = Some(("10", "SN-1/00"));
+        Foreign { version, usage, algorithm, mode, optional }.wrap(room.tek.expose(), key)
+    };
+    for key in poor_keys() {
+        for poor_first in [true, false] {
+            let good = room.tek.expose();
+            let (tek, auk) = if poor_first { (&key[..], good) } else { (good, &key[..]) };
+            let (pin_pad, owner, partner) = (PAD.into(), OWNER.into(), "BANK".into());
+            let (tek, auk) = (wrap("K1", tek), wrap("D0", auk));
+            let import = ImportTk { tek, auk, pin_pad, owner, pk: pk.clone(), partner };
+            let refusal = room.hsm.handle(Request::ImportTk(import)).err();
+            let told = refusal.as_ref().map(ToString::to_string).unwrap_or_default();
+            assert!(matches!(refusal, Some(Refusal::TransportKey { .. })), "{told}");
+            assert!(told.contains("weak") || told.contains("equal"), "{told}");
         }
     }
 }

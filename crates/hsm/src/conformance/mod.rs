@@ -4,6 +4,7 @@
 //! nothing yet; it panics with the first thing that is not as it should be.
 #![allow(clippy::panic, clippy::unwrap_used, clippy::expect_used, reason = "a test suite fails by panicking")]
 
+mod batch;
 mod download;
 mod exchange;
 mod local_load;
@@ -15,6 +16,7 @@ mod suite_02;
 mod tms;
 mod zone;
 
+pub use batch::PARTNER;
 use paycrypto::{AesKey, TdesKey, rsa::PublicKey};
 
 use crate::{
@@ -52,6 +54,26 @@ pub struct ZoneMaster<K> {
     pub key: K,
 }
 
+/// A key agreed with [`PARTNER`], for batches.
+pub struct Agreed<K> {
+    /// The key under the backend's LMK, of [`OWNER`].
+    pub block: KeyBlock,
+    /// The key in clear.
+    pub key: K,
+}
+
+/// The keys agreed with [`PARTNER`].
+pub struct BatchKeys {
+    /// PK, 24 bytes.
+    pub pk: Agreed<TdesKey>,
+    /// MAK, 24 bytes.
+    pub mak: Agreed<TdesKey>,
+    /// PK of suite 02, 32 bytes.
+    pub pk_aes: Agreed<AesKey>,
+    /// MAK of suite 02, 32 bytes.
+    pub mak_aes: Agreed<AesKey>,
+}
+
 /// The keys that people enter.
 pub struct Entered {
     /// Between KLD and KMS.
@@ -62,6 +84,8 @@ pub struct Entered {
     pub zone_tdes: ZoneMaster<TdesKey>,
     /// Of an AES zone, 32 bytes.
     pub zone_aes: ZoneMaster<AesKey>,
+    /// Between MTMS and KMS.
+    pub batch: BatchKeys,
 }
 
 /// Runs the whole suite.
@@ -82,6 +106,7 @@ pub async fn run(hsm: &impl Hsm, entered: &Entered) {
     pins::run(hsm, entered).await;
     suite_02::run(hsm, &entered.exchange_aes).await;
     suite_02::pins::run(hsm, entered).await;
+    batch::run(hsm, &entered.batch).await;
     suite_02::exchange::no_exchange_key_carries_the_other_suites_keys(hsm, exchange, &entered.exchange_aes)
         .await;
 }

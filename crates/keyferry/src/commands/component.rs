@@ -47,6 +47,9 @@ struct Which {
     /// The slot of a TMK, 0–99.
     #[arg(long)]
     slot: Option<u8>,
+    /// The other side of a PK or MAK for batches: at the MTMS the acquirer's name, at the KMS the vendor's.
+    #[arg(long)]
+    partner: Option<String>,
 }
 
 /// What a key from components will be.
@@ -65,6 +68,14 @@ pub(crate) enum Kind {
     ZoneMaster,
     /// A zone master key, AES-256.
     ZoneMasterAes,
+    /// PK between an MTMS and a KMS, TDES: protects the transport keys of suite 01 in batches.
+    Protect,
+    /// PK between an MTMS and a KMS, AES-256: protects the transport keys of suite 02 in batches.
+    ProtectAes,
+    /// MAK between an MTMS and a KMS, TDES: authenticates batches of suite 01 and their receipts.
+    BatchMac,
+    /// MAK between an MTMS and a KMS, AES-256: authenticates batches of suite 02 and their receipts.
+    BatchMacAes,
 }
 
 /// Type one component.
@@ -120,6 +131,8 @@ pub(crate) struct CombinedKey {
     pub(crate) pin_pad: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) slot: Option<u8>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) partner: Option<String>,
     pub(crate) kcv: String,
     pub(crate) block: String,
 }
@@ -179,6 +192,7 @@ impl Combine {
             kind: self.which.kind,
             pin_pad: self.which.pin_pad.map(|serial| serial.to_string()),
             slot: self.which.slot,
+            partner: self.which.partner,
             kcv: kcv.clone(),
             block: block.into(),
         };
@@ -192,14 +206,31 @@ impl Combine {
 impl Which {
     fn ceremony(&self) -> Result<Ceremony> {
         let pin_pad = || self.pin_pad.as_ref().map(ToString::to_string);
-        let target = match (self.kind, pin_pad(), self.slot) {
-            (Kind::Exchange, None, None) => Target::Exchange,
-            (Kind::ExchangeAes, None, None) => Target::ExchangeAes,
-            (Kind::Tmk, Some(pin_pad), Some(slot)) => Target::Tmk { pin_pad, slot: Slot::new(slot)?.index() },
-            (Kind::Dmk, Some(pin_pad), None) => Target::Dmk { pin_pad },
-            (Kind::ZoneMaster, None, None) => Target::ZoneMaster { algorithm: ZoneAlgorithm::Tdes },
-            (Kind::ZoneMasterAes, None, None) => Target::ZoneMaster { algorithm: ZoneAlgorithm::Aes },
-            _ => bail!("a TMK needs --pin-pad and --slot, a DMK --pin-pad, other keys neither"),
+        let target = match (self.kind, pin_pad(), self.slot, self.partner.clone()) {
+            (Kind::Exchange, None, None, None) => Target::Exchange,
+            (Kind::ExchangeAes, None, None, None) => Target::ExchangeAes,
+            (Kind::Tmk, Some(pin_pad), Some(slot), None) => {
+                Target::Tmk { pin_pad, slot: Slot::new(slot)?.index() }
+            }
+            (Kind::Dmk, Some(pin_pad), None, None) => Target::Dmk { pin_pad },
+            (Kind::ZoneMaster, None, None, None) => Target::ZoneMaster { algorithm: ZoneAlgorithm::Tdes },
+            (Kind::ZoneMasterAes, None, None, None) => Target::ZoneMaster { algorithm: ZoneAlgorithm::Aes },
+            (Kind::Protect, None, None, Some(partner)) => {
+                Target::BatchProtect { partner, algorithm: ZoneAlgorithm::Tdes }
+            }
+            (Kind::ProtectAes, None, None, Some(partner)) => {
+                Target::BatchProtect { partner, algorithm: ZoneAlgorithm::Aes }
+            }
+            (Kind::BatchMac, None, None, Some(partner)) => {
+                Target::BatchMac { partner, algorithm: ZoneAlgorithm::Tdes }
+            }
+            (Kind::BatchMacAes, None, None, Some(partner)) => {
+                Target::BatchMac { partner, algorithm: ZoneAlgorithm::Aes }
+            }
+            _ => bail!(
+                "a TMK needs --pin-pad and --slot, a DMK --pin-pad, a PK or MAK for batches --partner, other keys none \
+                 of these"
+            ),
         };
         Ok(Ceremony {
             name: self.name.clone(),

@@ -30,7 +30,7 @@ pub(super) async fn make(hsm: &impl Hsm, kind: EcKeyKind) -> WorkKey {
 }
 
 /// A TK that was collected for [`PAD`] under a KMS's key of its own.
-pub(super) async fn collected(hsm: &impl Hsm, tk: &Tk) -> TransportKeyBlocks {
+pub(in super::super) async fn collected(hsm: &impl Hsm, tk: &Tk) -> TransportKeyBlocks {
     let work = make(hsm, EcKeyKind::KmsAgreement).await;
     hsm.call(ask(&work, tk)).await.unwrap()
 }

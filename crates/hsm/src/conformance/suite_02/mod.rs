@@ -10,6 +10,8 @@ mod rks_load;
 mod sign_in;
 mod tms;
 
+pub(super) use collect::collected;
+
 use super::ExchangeAes;
 use crate::Hsm;
 
