@@ -49,6 +49,8 @@ enum Command {
     #[command(subcommand)]
     Rks(commands::rks::Rks),
     #[command(subcommand)]
+    Mtms(commands::mtms::Mtms),
+    #[command(subcommand)]
     Kld(commands::kld::Kld),
     #[command(subcommand)]
     Station(commands::station::Station),
@@ -72,6 +74,7 @@ fn main() -> ExitCode {
         Command::Ca(ca) => ca.run(),
         Command::Kms(kms) => kms.run(),
         Command::Rks(rks) => rks.run(),
+        Command::Mtms(mtms) => mtms.run(),
         Command::Kld(kld) => kld.run(),
         Command::Station(station) => station.run(),
         Command::Terminal(terminal) => terminal.run(),

@@ -195,10 +195,11 @@ pub fn check_certificate(
     certificate: &pki::Certificate,
     role: pki::Role,
 ) -> Result<(), CheckError> {
-    check_chain(config, certificate, &[], role)
+    check_chain(config, certificate, &[], role).map(|_| ())
 }
 
-/// The same for a certificate that comes with intermediates, nearest to it first.
+/// The same for a certificate that comes with intermediates, nearest to it first. What comes back tells which of a role's
+/// uses the certificate is for.
 ///
 /// # Errors
 /// [`CheckError`], with the exact reason.
@@ -207,9 +208,8 @@ pub fn check_chain(
     certificate: &pki::Certificate,
     intermediates: &[pki::Certificate],
     role: pki::Role,
-) -> Result<(), CheckError> {
-    trust::Trust::load(config)?.verify(certificate, intermediates, role)?;
-    Ok(())
+) -> Result<pki::Verified, CheckError> {
+    Ok(trust::Trust::load(config)?.verify(certificate, intermediates, role)?)
 }
 
 /// Why a certificate does not pass.

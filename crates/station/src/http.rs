@@ -116,7 +116,8 @@ impl Server {
     fn answer(&self, sent: Result<Response<Body>, ureq::Error>, max: u64) -> Result<Answer, Error> {
         let mut response = sent.map_err(|error| self.failed(&error))?;
         let status = response.status().as_u16();
-        let max = if status == 200 { max } else { max.min(MAX_ERROR_TEXT) };
+        // A conflict may say all that the answer of the first time said.
+        let max = if matches!(status, 200 | 409) { max } else { max.min(MAX_ERROR_TEXT) };
         match response.body_mut().with_config().limit(max).read_to_vec() {
             Ok(body) => Ok(Answer { status, body }),
             // What an error's text would say is less than what its status says.

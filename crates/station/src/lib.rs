@@ -21,6 +21,7 @@
 
 pub mod allowance;
 pub mod approve;
+mod batches;
 mod both_cards;
 mod card;
 pub mod cards;
@@ -47,6 +48,7 @@ mod upload;
 pub mod windows;
 mod work_certificate;
 
+pub use batches::BatchAnswer;
 pub use both_cards::BothCards;
 pub use card::{AdministratorCard, Card, OperatorCard};
 pub use cards::FileCard;

@@ -153,6 +153,22 @@ pub(super) const ROOMS: &[Room] = &[
         ..NOTHING
     },
     Room {
+        package: "keyferry-mtms",
+        may_reach: &[
+            "keyferry-batch",
+            "keyferry-custody",
+            "keyferry-flows",
+            "keyferry-hsm",
+            "keyferry-pki",
+            "keyferry-station",
+            "keyferry-store",
+            "keyferry-wire",
+        ],
+        never: &[KEY_CIPHERS],
+        why: "transport keys go from the vendor's key to the buyer's inside the HSM: an MTMS opens none",
+        ..NOTHING
+    },
+    Room {
         package: "keyferry-calc",
         may_reach: &["keyblock", "paycrypto", "pinblock"],
         never: &[NETWORK],

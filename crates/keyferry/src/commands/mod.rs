@@ -13,6 +13,7 @@ pub(crate) mod import;
 pub(crate) mod init;
 pub(crate) mod kld;
 pub(crate) mod kms;
+pub(crate) mod mtms;
 pub(crate) mod repair;
 pub(crate) mod rks;
 pub(crate) mod server;

@@ -1,12 +1,12 @@
-//! Work keys: the pair that others encrypt to, of the KMS (flow A) or of the remote key server (flow C). Both are made
-//! and installed alike.
+//! Work keys: the pair that others encrypt to, of the KMS or a vendor's MTMS (flow A) or of the remote key server (flow C).
+//! All are made, checked and installed alike.
 
 use std::{fs, path::PathBuf};
 
 use anyhow::{Context as _, Result, bail};
 use clap::Args;
 use hsm::{
-    Hsm as _, KeyBlock,
+    Client, Hsm as _, KeyBlock,
     commands::{CheckWorkKey, EcKeyKind, MakeEcKey, MakeRksKey, MakeWorkKey, WorkKeyOf},
 };
 use pki::{Certificate, Role, csr};
@@ -65,6 +65,8 @@ pub(crate) struct WorkKeyInstall {
 pub(crate) enum Of {
     Kms,
     Rks,
+    /// Of a vendor: its HSM holds it as the KMS's is held, and its certificate has the role of an MTMS.
+    Mtms,
 }
 
 impl Of {
@@ -72,6 +74,7 @@ impl Of {
     fn role(self, suite: SuiteName) -> Role {
         match (self, suite) {
             (Self::Kms, _) => Role::KmsWork,
+            (Self::Mtms, _) => Role::Mtms,
             (Self::Rks, SuiteName::Tdes) => Role::RksWork,
             (Self::Rks, SuiteName::EcAes) => Role::RksSigning,
         }
@@ -79,7 +82,7 @@ impl Of {
 
     fn hsm(self, suite: SuiteName) -> WorkKeyOf {
         match (self, suite) {
-            (Self::Kms, SuiteName::Tdes) => WorkKeyOf::Kms,
+            (Self::Kms | Self::Mtms, SuiteName::Tdes) => WorkKeyOf::Kms,
             (Self::Rks, SuiteName::Tdes) => WorkKeyOf::Rks,
             (of, SuiteName::EcAes) => WorkKeyOf::Ec(of.ec_key()),
         }
@@ -87,16 +90,17 @@ impl Of {
 
     fn ec_key(self) -> EcKeyKind {
         match self {
-            Self::Kms => EcKeyKind::KmsAgreement,
+            Self::Kms | Self::Mtms => EcKeyKind::KmsAgreement,
             Self::Rks => EcKeyKind::RksSigning,
         }
     }
 
     /// The command's name, and the actor in the audit.
-    fn word(self) -> &'static str {
+    pub(crate) fn word(self) -> &'static str {
         match self {
             Self::Kms => "kms",
             Self::Rks => "rks",
+            Self::Mtms => "mtms",
         }
     }
 }
@@ -109,7 +113,9 @@ impl WorkKeyRequest {
         let subject = format!("{owner} {} work key", of.word().to_uppercase());
         let made = match (self.suite, of) {
             (SuiteName::EcAes, of) => hsm.call(MakeEcKey { kind: of.ec_key(), subject, owner }).await?,
-            (SuiteName::Tdes, Of::Kms) => hsm.call(MakeWorkKey { bits: self.bits, subject, owner }).await?,
+            (SuiteName::Tdes, Of::Kms | Of::Mtms) => {
+                hsm.call(MakeWorkKey { bits: self.bits, subject, owner }).await?
+            }
             (SuiteName::Tdes, Of::Rks) => hsm.call(MakeRksKey { bits: self.bits, subject, owner }).await?,
         };
         write(&self.key_block, made.private.as_str(), 0o600)?;
@@ -117,9 +123,15 @@ impl WorkKeyRequest {
         let (out, block, role) = (self.out.display(), self.key_block.display(), of.role(self.suite).word());
         say!("request written to {out}; next:");
         say!("  keyferry hsm backup --key-block {block} …");
-        say!("  keyferry ca issue --role {role} --request {out} --out {role}.pem");
+        let agreement = if self.of_two_uses(of) { " --agreement" } else { "" };
+        say!("  keyferry ca issue --role {role}{agreement} --request {out} --out {role}.pem");
         say!("  keyferry {} work-key-install --certificate {role}.pem --key-block {block}", of.word());
         Ok(())
+    }
+
+    /// The role has a key for signatures too.
+    fn of_two_uses(&self, of: Of) -> bool {
+        of == Of::Mtms && self.suite == SuiteName::EcAes
     }
 }
 
@@ -133,52 +145,80 @@ impl WorkKeyInstall {
         let Some((leaf, intermediates)) = chain.split_first() else {
             bail!("{} holds no certificate", self.certificate.display());
         };
-        let suite = SuiteName::of_key(leaf.spki_der())?;
-        server::check_chain(&config, leaf, intermediates, of.role(suite))?;
         let block = read(&self.key_block)?.trim().to_owned();
         let (_child, hsm) = connect_hsm(&config, self.passphrase_file.as_ref()).await?;
-        let (public, owner) = (leaf.spki_der().to_vec(), config.acquirer.id.clone());
-        let check =
-            CheckWorkKey { work_key: KeyBlock::from_text(block.clone()), public, owner, of: of.hsm(suite) };
-        hsm.call(check).await.context("certificate and key block do not belong together here")?;
-        install(&store, of, leaf, intermediates, &block, &format!("keyferry {}", of.word())).await?;
+        let new = NewKey { of, certificate: leaf, intermediates, private_block: &block };
+        new.install(&config, &store, &hsm, &format!("keyferry {}", of.word())).await?;
         say!("work key {} is active: from now on terminals get its certificate", leaf.sha256_hex());
         Ok(())
     }
 }
 
-/// Puts a work key and its certificate into the store, active from now on. The caller has checked that they belong
-/// together.
-pub(crate) async fn install(
-    store: &SqliteStore,
-    of: Of,
-    certificate: &Certificate,
-    intermediates: &[Certificate],
-    private_block: &str,
-    actor: &str,
-) -> Result<()> {
-    let suite = SuiteName::of_key(certificate.spki_der())?;
-    let (sha256, role) = (certificate.sha256_hex(), of.role(suite).word());
-    let suite = suite.suite();
-    let detail = json!({ "subject": certificate.subject().to_string(), "serial": certificate.serial_hex(),
-                         "role": role, "intermediates": intermediates.len() });
-    let event = |kind| Event::new(time::now_ms(), kind, actor, sha256.as_str(), detail.clone());
-    let kept = NewCertificate { role: role.into(), sha256: sha256.clone(), der: certificate.der().to_vec() };
-    store.put_certificate(kept, event("certificate.added")).await?;
-    let (private_block, spki) = (private_block.to_owned(), certificate.spki_der().to_vec());
-    let intermediates = intermediates.iter().flat_map(|c| c.der().to_vec()).collect();
-    match of {
-        Of::Kms => {
-            let state = WorkKeyState::Active;
-            let certificate_sha256 = sha256.clone();
-            let key = NewWorkKey { certificate_sha256, private_block, spki, intermediates, state, suite };
-            store.put_work_key(key, event("work-key.installed")).await?;
-        }
-        Of::Rks => {
-            let certificate_sha256 = sha256.clone();
-            let key = NewRksWorkKey { certificate_sha256, private_block, spki, intermediates, suite };
-            store.put_rks_work_key(key, event("rks.work-key-installed")).await?;
-        }
+/// A work key with its certificate, to be installed.
+pub(crate) struct NewKey<'a> {
+    pub(crate) of: Of,
+    pub(crate) certificate: &'a Certificate,
+    /// Between it and its root, nearest first.
+    pub(crate) intermediates: &'a [Certificate],
+    /// The private key's block.
+    pub(crate) private_block: &'a str,
+}
+
+impl NewKey<'_> {
+    /// Checks that key and certificate are what they should be and belong together, and puts them into the store, active
+    /// from now on.
+    pub(crate) async fn install(
+        &self,
+        config: &Config,
+        store: &SqliteStore,
+        hsm: &Client,
+        actor: &str,
+    ) -> Result<()> {
+        let suite = self.check(config, hsm).await?;
+        self.keep(store, suite, actor).await
     }
-    Ok(())
+
+    /// By the server's own roots and lists, and by the HSM. For whomever it is, the certificate is checked for the role and
+    /// the use that the key has.
+    async fn check(&self, config: &Config, hsm: &Client) -> Result<SuiteName> {
+        let suite = SuiteName::of_key(self.certificate.spki_der())?;
+        let role = self.of.role(suite);
+        let verified = server::check_chain(config, self.certificate, self.intermediates, role)?;
+        if self.of == Of::Mtms && suite == SuiteName::EcAes {
+            // The role's other certificates sign batches: terminals could not encrypt to one.
+            verified.agreement_point().context("this is the certificate that signs batches")?;
+        }
+        let work_key = KeyBlock::from_text(self.private_block.to_owned());
+        let (public, owner) = (self.certificate.spki_der().to_vec(), config.acquirer.id.clone());
+        let check = CheckWorkKey { work_key, public, owner, of: self.of.hsm(suite) };
+        hsm.call(check).await.context("certificate and key block do not belong together here")?;
+        Ok(suite)
+    }
+
+    async fn keep(&self, store: &SqliteStore, suite: SuiteName, actor: &str) -> Result<()> {
+        let (certificate, suite) = (self.certificate, suite.suite());
+        let (sha256, role) = (certificate.sha256_hex(), certificate.role().map_or("none", Role::word));
+        let detail = json!({ "subject": certificate.subject().to_string(), "serial": certificate.serial_hex(),
+                             "role": role, "intermediates": self.intermediates.len() });
+        let event = |kind| Event::new(time::now_ms(), kind, actor, sha256.as_str(), detail.clone());
+        let kept =
+            NewCertificate { role: role.into(), sha256: sha256.clone(), der: certificate.der().to_vec() };
+        store.put_certificate(kept, event("certificate.added")).await?;
+        let (private_block, spki) = (self.private_block.to_owned(), certificate.spki_der().to_vec());
+        let intermediates = self.intermediates.iter().flat_map(|c| c.der().to_vec()).collect();
+        match self.of {
+            Of::Kms | Of::Mtms => {
+                let state = WorkKeyState::Active;
+                let certificate_sha256 = sha256.clone();
+                let key = NewWorkKey { certificate_sha256, private_block, spki, intermediates, state, suite };
+                store.put_work_key(key, event("work-key.installed")).await?;
+            }
+            Of::Rks => {
+                let certificate_sha256 = sha256.clone();
+                let key = NewRksWorkKey { certificate_sha256, private_block, spki, intermediates, suite };
+                store.put_rks_work_key(key, event("rks.work-key-installed")).await?;
+            }
+        }
+        Ok(())
+    }
 }

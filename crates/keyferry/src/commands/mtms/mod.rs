@@ -1,0 +1,30 @@
+//! The vendor's MTMS: what it is set up with, and what it hands to acquirers.
+
+mod init;
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::Subcommand;
+
+use super::work_key::{Of, WorkKeyInstall, WorkKeyRequest};
+
+/// The vendor's material tracking system: production orders, their terminals' keys, and which KMS gets them.
+#[derive(Subcommand)]
+pub(crate) enum Mtms {
+    Init(init::Init),
+    WorkKeyRequest(WorkKeyRequest),
+    WorkKeyInstall(WorkKeyInstall),
+}
+
+impl Mtms {
+    pub(crate) fn run(self) -> Result<ExitCode> {
+        let runtime = || tokio::runtime::Builder::new_multi_thread().enable_all().build();
+        match self {
+            Self::Init(init) => init.run()?,
+            Self::WorkKeyRequest(request) => runtime()?.block_on(request.run(Of::Mtms))?,
+            Self::WorkKeyInstall(install) => runtime()?.block_on(install.run(Of::Mtms))?,
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+}
