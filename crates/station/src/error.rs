@@ -58,11 +58,22 @@ pub enum Error {
     /// The certificate that terminals would encrypt their TK to is refused.
     #[error("the work certificate is refused, nothing was sent to a terminal: {0}")]
     WorkCertificate(#[source] CertificateRefusal),
-    /// A target is no `host:port`.
-    #[error("{text:?} is no address of a terminal: write host:port, or SERIAL@host:port")]
+    /// A target is no `host:port` and no serial line.
+    #[error(
+        "{text:?} is no address of a terminal: write host:port or serial:/dev/ttyUSB0?baud=115200, with SERIAL@ before \
+         it where you know whose it is"
+    )]
     Target {
         /// What was written.
         text: String,
+    },
+    /// A pattern of `[links]` names no ports.
+    #[error("{text:?} in [links] cannot be used: {why}")]
+    PortPattern {
+        /// The pattern, or the speed.
+        text: String,
+        /// What is wrong with it.
+        why: String,
     },
     /// More terminals than fit into one package.
     #[error("{found} terminals are more than the {max} of one run: collect them in several runs")]

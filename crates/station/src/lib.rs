@@ -38,6 +38,7 @@ pub mod journal;
 pub mod kld;
 pub mod link;
 mod package;
+pub mod ports;
 mod progress;
 pub mod repair;
 mod results;

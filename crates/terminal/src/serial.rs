@@ -4,12 +4,10 @@
 mod tests;
 
 use std::cell::Cell;
-use std::fmt;
 use std::io::{self, Read, Write};
 use std::net::Shutdown;
 use std::os::fd::OwnedFd;
-use std::path::{Path, PathBuf};
-use std::str::FromStr;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -18,73 +16,15 @@ use rustix::io::Errno;
 use rustix::termios::{self, ControlModes, OptionalActions, QueueSelector};
 
 use wire::limits::IDLE_SECONDS;
+pub use wire::{NotSerial, SerialAddress};
 
 use crate::Stream;
-
-/// What a serial address begins with.
-const SCHEME: &str = "serial:";
-/// Rate of a line that nothing is said of, bits a second.
-const DEFAULT_BAUD: u32 = 9_600;
-/// Slowest rate: below it a TMS_CHALLENGE takes longer than a message may.
-const MIN_BAUD: u32 = 300;
-/// Fastest rate that serial ports are made for.
-const MAX_BAUD: u32 = 4_000_000;
 
 /// How long a line must say nothing before something new is begun on it: many times what a byte takes at the slowest
 /// rate.
 const QUIET: Duration = Duration::from_millis(300);
 /// Longest wait for that: a peer that still sends then is no peer that waits for us.
 const NEVER_QUIET: Duration = Duration::from_secs(IDLE_SECONDS);
-
-/// Where a serial line is and how fast: `serial:/dev/ttyS0?baud=9600`. Eight bits, no parity, one stop bit.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SerialAddress {
-    /// Its device file.
-    pub path: PathBuf,
-    /// Bits a second, 300 to 4 000 000.
-    pub baud: u32,
-}
-
-/// An address that is no serial line's.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{text:?} is no serial line: write it as serial:/dev/ttyS0?baud=9600")]
-pub struct NotSerial {
-    text: String,
-}
-
-impl SerialAddress {
-    /// Whether a text is meant to be one, rather than a host and a port.
-    #[must_use]
-    pub fn is_meant(text: &str) -> bool {
-        text.starts_with(SCHEME)
-    }
-}
-
-impl FromStr for SerialAddress {
-    type Err = NotSerial;
-
-    fn from_str(text: &str) -> Result<SerialAddress, NotSerial> {
-        let bad = || NotSerial { text: text.to_owned() };
-        let rest = text.strip_prefix(SCHEME).ok_or_else(bad)?;
-        let (path, baud) = match rest.split_once('?') {
-            None => (rest, DEFAULT_BAUD),
-            Some((path, query)) => {
-                let digits = query.strip_prefix("baud=").ok_or_else(bad)?;
-                (path, digits.parse().map_err(|_| bad())?)
-            }
-        };
-        if path.is_empty() || !(MIN_BAUD..=MAX_BAUD).contains(&baud) {
-            return Err(bad());
-        }
-        Ok(SerialAddress { path: path.into(), baud })
-    }
-}
-
-impl fmt::Display for SerialAddress {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{SCHEME}{}?baud={}", self.path.display(), self.baud)
-    }
-}
 
 /// An open serial line. It has no ends of connections: what closes the one above it is silence, or an ERROR.
 #[derive(Debug)]
@@ -103,7 +43,7 @@ impl Serial {
     /// The system's: no such device, no permission, no terminal line; `TimedOut` when the other side does not fall
     /// silent.
     pub fn open(address: &SerialAddress) -> io::Result<Serial> {
-        let fd = open(&address.path)?;
+        let fd = open(Path::new(&address.path))?;
         let mut line = termios::tcgetattr(&fd)?;
         line.make_raw();
         line.set_speed(address.baud)?;

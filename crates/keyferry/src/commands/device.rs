@@ -1,14 +1,17 @@
-use std::{fs, path::PathBuf, process::ExitCode};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
 
 use anyhow::{Context, Result, anyhow};
 use clap::{Args, Subcommand};
 use station::{
     LinkLimits, Target,
     device::{self, DeviceCertificate, DeviceFault},
-    kld::{DEFAULT_SPEED, SerialLine},
-    link::{Link, LinkError},
+    link::{DEFAULT_SPEED, Link, LinkError},
 };
-use wire::Serial;
+use wire::{Serial, SerialAddress};
 
 use super::station::{Config, Settings};
 use crate::files::write;
@@ -25,7 +28,8 @@ pub(crate) enum Device {
 /// Where the terminal is.
 #[derive(Args)]
 struct At {
-    /// The terminal's address, host:port, or SERIAL@host:port to be sure whose it is.
+    /// The terminal's address, host:port or serial:/dev/ttyUSB0?baud=115200; with SERIAL@ before it to be sure whose it
+    /// is.
     #[arg(long, value_name = "ADDRESS", required_unless_present = "device")]
     terminal: Option<Target>,
     /// A serial line or pseudo-terminal that the terminal is at.
@@ -73,8 +77,7 @@ impl Device {
 
 impl Request {
     fn run(self) -> Result<()> {
-        let link = self.at.open()?;
-        let request = device::request(self.at.expected(), || link).map_err(|fault| self.at.failed(&fault))?;
+        let request = device::request(self.at.expected(), || self.at.open()).map_err(|fault| self.at.failed(&fault))?;
         write(&self.out, &request.pem(), 0o644)?;
         let (sn, pin_pad) = (request.device().sn(), request.device().pin_pad());
         say!("{sn}  PIN pad {pin_pad}  request {}", self.out.display());
@@ -90,8 +93,7 @@ impl Install {
             .with_context(|| format!("cannot read {}", self.certificate.display()))?;
         let certificate =
             DeviceCertificate::from_pem(&text, &checks).map_err(|fault| self.at.failed(&fault))?;
-        let link = self.at.open()?;
-        let device = device::install(&certificate, self.at.expected(), || link)
+        let device = device::install(&certificate, self.at.expected(), || self.at.open())
             .map_err(|fault| self.at.failed(&fault))?;
         say!("{} has its device certificate {}", device.sn(), certificate.certificate().serial_hex());
         Ok(())
@@ -103,14 +105,13 @@ impl At {
         self.terminal.as_ref().map_or(self.sn.as_ref(), Target::expected)
     }
 
-    /// The link, or why there is none. A path that is no line is an error of its own.
-    fn open(&self) -> Result<Result<Link, LinkError>> {
-        let limits = LinkLimits::default();
-        match (&self.terminal, &self.device) {
-            (Some(target), _) => Ok(Link::connect(target.address(), limits)),
-            (None, Some(path)) => Ok(Ok(Link::over(SerialLine::open(path, self.speed)?, limits))),
-            (None, None) => Err(anyhow!("name a terminal: --terminal HOST:PORT or --device PATH")),
-        }
+    /// The link, or why there is none.
+    fn open(&self) -> Result<Link, LinkError> {
+        let address = match (&self.terminal, &self.device) {
+            (Some(target), _) => target.address().to_owned(),
+            (None, path) => line(path.as_deref().unwrap_or(Path::new("")), self.speed).to_string(),
+        };
+        Link::connect(&address, LinkLimits::default())
     }
 
     fn failed(&self, fault: &DeviceFault) -> anyhow::Error {
@@ -121,4 +122,9 @@ impl At {
         };
         anyhow!("{at}: {fault} -> {}", fault.advice())
     }
+}
+
+/// A line that is named by its path and a speed of its own.
+pub(super) fn line(path: &Path, speed: u32) -> SerialAddress {
+    SerialAddress { path: path.to_string_lossy().into_owned(), baud: speed }
 }

@@ -18,7 +18,7 @@ use crate::secret::Source;
 pub(crate) struct Repair {
     #[command(flatten)]
     config: Config,
-    /// The terminal's address, host:port.
+    /// The terminal's address, host:port or serial:/dev/ttyUSB0?baud=115200
     #[arg(long, value_name = "ADDRESS")]
     terminal: Target,
     /// The serial of the terminal that is to be repaired; nothing is signed for another one.

@@ -2,12 +2,13 @@
 
 use std::{fmt, str::FromStr};
 
-use wire::{Serial, limits::TERMINAL_PORT};
+use wire::{Serial, SerialAddress, limits::TERMINAL_PORT};
 
 use crate::Error;
 
-/// A terminal's address and, where it is known, its serial. Written `host:port`, `host` for the wire's port, or with
-/// the serial before it: `SN-1001@host:port`. An IPv6 address with a port stands in brackets.
+/// A terminal's address and, where it is known, its serial. Written `host:port`, `host` for the wire's port, or
+/// `serial:/dev/ttyUSB0?baud=9600` for a serial line ([`SerialAddress`]); or with the serial before it:
+/// `SN-1001@host:port`. An IPv6 address with a port stands in brackets.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Target {
     address: String,
@@ -15,7 +16,12 @@ pub struct Target {
 }
 
 impl Target {
-    /// `host:port`.
+    /// The terminal at a serial line.
+    pub fn at_line(line: &SerialAddress) -> Target {
+        Target { address: line.to_string(), expected: None }
+    }
+
+    /// `host:port`, or the serial line's.
     pub fn address(&self) -> &str {
         &self.address
     }
@@ -24,6 +30,11 @@ impl Target {
     pub fn expected(&self) -> Option<&Serial> {
         self.expected.as_ref()
     }
+
+    /// The serial line that it is at; none for one of the network.
+    pub fn line(&self) -> Option<SerialAddress> {
+        self.address.parse().ok()
+    }
 }
 
 impl FromStr for Target {
@@ -31,10 +42,19 @@ impl FromStr for Target {
 
     fn from_str(text: &str) -> Result<Target, Error> {
         let bad = || Error::Target { text: crate::text::printable(text) };
-        let (expected, place) = match text.split_once('@') {
+        // The path of a line may have the character that stands behind a serial.
+        let parted = if SerialAddress::is_meant(text) { None } else { text.split_once('@') };
+        let (expected, place) = match parted {
             Some((serial, place)) => (Some(Serial::parse(serial).map_err(|_| bad())?), place),
             None => (None, text),
         };
+        if SerialAddress::is_meant(place) {
+            let line: SerialAddress = place.parse().map_err(|_| bad())?;
+            if line.path.chars().any(char::is_control) {
+                return Err(bad());
+            }
+            return Ok(Target { address: line.to_string(), expected });
+        }
         let (host, port) = match place.strip_prefix('[') {
             Some(rest) => rest.split_once(']').ok_or_else(bad)?,
             None => place.find(':').map_or((place, ""), |colon| place.split_at(colon)),
@@ -73,8 +93,11 @@ mod tests {
             ("[::1]:9000", "[::1]:9000", None),
             ("[::1]", "[::1]:7802", None),
             ("SN-1001@till-7", "till-7:7802", Some("SN-1001")),
+            ("serial:/dev/ttyUSB0", "serial:/dev/ttyUSB0?baud=9600", None),
+            ("SN-1@serial:/dev/a@b?baud=115200", "serial:/dev/a@b?baud=115200", Some("SN-1")),
         ] {
             let target: Target = text.parse().unwrap();
+            assert_eq!(target.line().is_some(), text.contains("serial:"));
             assert_eq!((target.address(), target.expected().map(Serial::as_str)), (address, serial));
         }
     }
@@ -92,6 +115,10 @@ mod tests {
             "[::1]x",
             "bad serial@host",
             "a b",
+            "serial:",
+            "serial:/dev/ttyS0?baud=9601x",
+            "serial:/dev/tty\u{1B}[2J",
+            "bad serial@serial:/dev/ttyS0",
         ] {
             assert!(matches!(text.parse::<Target>(), Err(Error::Target { .. })), "{text}");
         }

@@ -165,19 +165,4 @@ pub enum KldError {
         /// Why.
         why: String,
     },
-    /// The path is no line.
-    #[error("the path {} is no character device: name a serial line or a pseudo-terminal", path.display())]
-    NoDevice {
-        /// The path.
-        path: PathBuf,
-    },
-    /// A serial line cannot be opened or set.
-    #[error("cannot use the line {}: {source}", path.display())]
-    Device {
-        /// The path.
-        path: PathBuf,
-        /// What the system said.
-        #[source]
-        source: std::io::Error,
-    },
 }

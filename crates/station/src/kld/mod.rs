@@ -2,7 +2,7 @@
 //! its own HSM process (`docs/spec/1-systems.md` B; `docs/spec/2-wire.md` section 4, flow B).
 //!
 //! ```text
-//! BothCards ──► Kld::open_run() ─► Run ─► Kld::load() ─► a Link over TCP or a SerialLine ─► terminal
+//! BothCards ──► Kld::open_run() ─► Run ─► Kld::load() ─► a Link over TCP or a serial line ─► terminal
 //!                                   │         │
 //!                  journal, a line ◄┘         └─► KldHsm: LoadTerminal, the whole act
 //!                  for each event
@@ -17,7 +17,6 @@
 //! | `run.rs`, `event.rs`, `journal.rs` | runs, and the journal that a crash does not lose |
 //! | `load.rs`, `fault.rs` | one terminal |
 //! | `suite.rs`, `tdes.rs`, `ec_aes.rs` | what differs from suite to suite |
-//! | `serial_line.rs` | serial lines and pseudo-terminals |
 //! | `report.rs` | what the KMS imports |
 //!
 //! A serial is served from the moment that a key leaves for it, and the journal says so before. In suite 02 the KLD answers
@@ -36,7 +35,6 @@ pub mod list;
 mod load;
 mod report;
 mod run;
-mod serial_line;
 mod state;
 mod suite;
 mod tdes;
@@ -52,5 +50,4 @@ pub use list::Listed;
 pub use load::{LoadFailure, LoadedTerminal};
 pub use report::{ReportDelivery, ReportFile, ReportResult};
 pub use run::{Run, RunStatus};
-pub use serial_line::{DEFAULT_SPEED, SerialLine};
 pub use what::What;

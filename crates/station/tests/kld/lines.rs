@@ -10,8 +10,8 @@ use std::{
 
 use keyferry_station::{
     LinkLimits,
-    kld::{DEFAULT_SPEED, KldError, LoadFault, SerialLine},
-    link::{Link, LinkError},
+    kld::LoadFault,
+    link::{DEFAULT_SPEED, Link, LinkError, SerialLine, Step},
 };
 use rustix::{
     pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt},
@@ -68,13 +68,17 @@ fn a_line_is_raw_with_8_bits_no_parity_one_stop_bit_and_the_speed_asked_for() {
 }
 
 #[test]
-fn a_silent_line_is_a_timeout_and_one_without_another_end_is_closed() {
+fn a_silent_line_is_a_timeout_and_one_without_another_end_is_unplugged() {
     let limits = LinkLimits { idle: Duration::from_millis(100), ..LinkLimits::default() };
     let (end, path) = line();
     let mut link = Link::over(SerialLine::open(&path, DEFAULT_SPEED).unwrap(), limits);
     assert!(matches!(link.receive(), Err(LinkError::Timeout)));
     drop(end);
-    assert!(matches!(link.receive(), Err(LinkError::Closed)));
+    let gone = link.receive();
+    assert!(
+        matches!(&gone, Err(LinkError::Unplugged { port, step: Step::BeforeAsking }) if *port == path.to_string_lossy()),
+        "{gone:?}"
+    );
 }
 
 #[test]
@@ -88,5 +92,5 @@ fn a_path_that_is_no_line_is_a_failure_with_its_name() {
             Ok(Link::over(SerialLine::open(&path, DEFAULT_SPEED)?, LinkLimits::default()))
         })
         .unwrap_err();
-    assert!(matches!(*failure.fault, LoadFault::Kld(KldError::NoDevice { .. })), "{failure}");
+    assert!(matches!(*failure.fault, LoadFault::Link(LinkError::NoLine { .. })), "{failure}");
 }

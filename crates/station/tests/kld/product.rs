@@ -4,7 +4,10 @@ use std::thread;
 
 use flows::device_certificate::DevicePad;
 use hsm_soft::components::Target;
-use keyferry_station::{LinkLimits, kld::SerialLine, link::Link};
+use keyferry_station::{
+    LinkLimits,
+    link::{Link, SerialLine},
+};
 use terminal::{LifeCycle, Terminal};
 
 use crate::estate::{BOTH, ESTATE, Key, valid};

@@ -26,7 +26,7 @@ impl Pseudo {
 
     /// Its other side, to be opened once more.
     pub(crate) fn address(&self, baud: u32) -> SerialAddress {
-        let path = ptsname(&self.0, Vec::new()).unwrap().into_string().unwrap().into();
+        let path = ptsname(&self.0, Vec::new()).unwrap().into_string().unwrap();
         SerialAddress { path, baud }
     }
 

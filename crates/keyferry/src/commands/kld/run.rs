@@ -5,13 +5,13 @@ use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 use station::{
     LinkLimits, Target,
-    kld::{DEFAULT_SPEED, LoadFailure, LoadFault, LoadedTerminal, RunStatus, SerialLine, What, list},
-    link::Link,
+    kld::{LoadFailure, LoadFault, LoadedTerminal, RunStatus, What, list},
+    link::{DEFAULT_SPEED, Link},
 };
 use wire::Serial;
 
 use super::{Folder, Pins, Unseal};
-use crate::commands::suite::SuiteName;
+use crate::commands::{device::line, suite::SuiteName};
 
 /// Runs.
 #[derive(Subcommand)]
@@ -53,7 +53,8 @@ pub(crate) struct Load {
     pins: Pins,
     #[command(flatten)]
     unseal: Unseal,
-    /// A terminal's address, host:port, or SERIAL@host:port to be sure whose it is; may be repeated.
+    /// A terminal's address, host:port or serial:/dev/ttyUSB0?baud=115200, with SERIAL@ before it to be sure whose it is;
+    /// may be repeated.
     #[arg(long = "terminal", value_name = "ADDRESS", required_unless_present = "device")]
     terminals: Vec<Target>,
     /// A serial line or pseudo-terminal that a terminal is at.
@@ -139,7 +140,8 @@ impl Load {
             tell(target.to_string(), kld.load(&mut run, &cards, &checks, target.expected(), connect));
         }
         if let Some(path) = &self.device {
-            let connect = || Ok(Link::over(SerialLine::open(path, self.speed)?, limits));
+            let line = line(path, self.speed).to_string();
+            let connect = || Link::connect(&line, limits).map_err(LoadFault::Link);
             let outcome = kld.load(&mut run, &cards, &checks, self.sn.as_ref(), connect);
             tell(path.display().to_string(), outcome);
         }

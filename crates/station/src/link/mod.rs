@@ -1,19 +1,36 @@
-//! The station's link to a terminal: frames over TCP or a serial line, with the wire's limits of time (2-wire.md
-//! section 1).
+//! The link to a terminal: frames over TCP or a serial line, with the wire's limits of time (2-wire.md section 1).
+//!
+//! A serial line has no connections, so nothing but silence parts one exchange from the next. Before it says anything on
+//! one, this side lets it fall quiet and throws away what comes meanwhile: the rest of an answer that was cut, an ERROR
+//! of a terminal that waited in vain, noise.
+
+mod error;
+mod serial_line;
 
 use std::{
     io::{self, ErrorKind, Read, Write},
     net::{TcpStream, ToSocketAddrs},
+    path::Path,
     time::{Duration, Instant},
 };
 
-use wire::{ErrorCode, Frame, FrameDecoder, Malformed, error_frame, limits};
+use wire::{ErrorCode, Frame, FrameDecoder, MessageType, SerialAddress, error_frame, limits};
+
+pub use error::{LinkError, Step};
+pub use serial_line::{DEFAULT_SPEED, SerialLine};
 
 /// How long a terminal may take to accept the connection, seconds. Not of the wire: a terminal in a back room that
 /// does not answer by then is off, and the person at the station waits.
 const CONNECT_SECONDS: u64 = 10;
 /// Bytes taken from the socket at a time. An answer has about one kilobyte.
 const READ_BYTES: usize = 4096;
+/// How long a serial line must be silent before something is said on it. Longer than a terminal waits that throws away
+/// the rest of a message (0.3 s), so that it is ready when this side is.
+const QUIET: Duration = Duration::from_millis(500);
+/// Longest wait for that. Who still sends then sends to somebody else, or is broken.
+const NEVER_QUIET: Duration = Duration::from_secs(limits::IDLE_SECONDS);
+/// Bits that a byte takes on a line: start, eight, stop.
+const BITS_A_BYTE: u64 = 10;
 
 /// How long a link waits before it gives up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,29 +54,6 @@ impl Default for LinkLimits {
     }
 }
 
-/// Why a link gave no frame, or took none.
-#[derive(Debug, thiserror::Error)]
-pub enum LinkError {
-    /// The name has no address, or no address accepted the connection.
-    #[error("cannot be reached: {0}")]
-    Unreachable(io::Error),
-    /// No byte for too long, or one message took too long (code 000A).
-    #[error("timeout: nothing, or too little, arrived in time")]
-    Timeout,
-    /// The peer closed before its message.
-    #[error("closed the connection without an answer")]
-    Closed,
-    /// The peer closed inside its message.
-    #[error("closed the connection in the middle of its answer")]
-    Cut,
-    /// The line broke.
-    #[error("the connection broke: {0}")]
-    Broken(io::Error),
-    /// What came is no frame.
-    #[error("sent no frame of this protocol: {0}")]
-    Malformed(#[from] Malformed),
-}
-
 /// A blocking byte stream to a terminal that can be told how long to wait.
 pub trait Line: Read + Write + Send {
     /// Sets how long the next read may take; at the end it fails with `WouldBlock` or `TimedOut`.
@@ -73,6 +67,11 @@ pub trait Line: Read + Write + Send {
     /// # Errors
     /// The system's.
     fn write_within(&mut self, wait: Duration) -> io::Result<()>;
+
+    /// Which serial line it is; none where it is a connection, whose end the peer is told of.
+    fn port(&self) -> Option<&SerialAddress> {
+        None
+    }
 }
 
 impl Line for TcpStream {
@@ -85,19 +84,31 @@ impl Line for TcpStream {
     }
 }
 
-/// A connection to one terminal.
+/// A connection to one terminal, or a serial line to it.
 pub struct Link {
     line: Box<dyn Line>,
     decoder: FrameDecoder,
     limits: LinkLimits,
+    /// The message that left last.
+    said: Option<MessageType>,
+    /// How long what was written needs on the line, after the system has taken it.
+    on_the_way: Duration,
 }
 
 impl Link {
-    /// Connects to `host:port`, trying each address that the name has.
+    /// Connects to `host:port`, trying each address that the name has, or opens the serial line of a
+    /// [`SerialAddress`] and lets it fall quiet.
     ///
     /// # Errors
-    /// [`LinkError::Unreachable`].
+    /// [`LinkError::Unreachable`]; for a serial line what [`SerialLine::open`] and [`Link::settle`] say.
     pub fn connect(address: &str, limits: LinkLimits) -> Result<Link, LinkError> {
+        if SerialAddress::is_meant(address) {
+            let no_line = |_| LinkError::NoLine { path: crate::text::printable(address) };
+            let serial: SerialAddress = address.parse().map_err(no_line)?;
+            let mut link = Link::over(SerialLine::open(Path::new(&serial.path), serial.baud)?, limits);
+            link.settle()?;
+            return Ok(link);
+        }
         let mut last = io::Error::new(ErrorKind::NotFound, "the name has no address");
         for socket in address.to_socket_addrs().map_err(LinkError::Unreachable)? {
             match TcpStream::connect_timeout(&socket, limits.connect) {
@@ -113,63 +124,142 @@ impl Link {
 
     /// A link over a line that is open.
     pub fn over(line: impl Line + 'static, limits: LinkLimits) -> Link {
-        Link { line: Box::new(line), decoder: FrameDecoder::new(), limits }
+        Link {
+            line: Box::new(line),
+            decoder: FrameDecoder::new(),
+            limits,
+            said: None,
+            on_the_way: Duration::ZERO,
+        }
+    }
+
+    /// Whether this is a serial line: it carries no check of its own, and its peer sees no end of a connection.
+    pub fn is_serial(&self) -> bool {
+        self.line.port().is_some()
+    }
+
+    /// Lets a serial line fall quiet and throws away what comes meanwhile, so that an exchange begins at a beginning. A
+    /// connection has nothing of another exchange in it.
+    ///
+    /// # Errors
+    /// [`LinkError::NeverQuiet`], [`LinkError::Unplugged`].
+    pub fn settle(&mut self) -> Result<(), LinkError> {
+        let Some(port) = self.line.port() else { return Ok(()) };
+        let never = LinkError::NeverQuiet { path: port.path.clone() };
+        self.decoder = FrameDecoder::new();
+        self.said = None;
+        let until = Instant::now() + NEVER_QUIET;
+        let mut rest = [0; READ_BYTES];
+        while Instant::now() < until {
+            self.line.read_within(QUIET).map_err(|error| self.broken(error))?;
+            match self.line.read(&mut rest) {
+                Ok(0) => return Err(self.gone(Step::BeforeAsking, LinkError::Closed)),
+                Ok(_) => {}
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) if is_timeout(&error) => return Ok(()),
+                Err(error) => return Err(self.broken(error)),
+            }
+        }
+        Err(never)
     }
 
     /// Sends one frame.
     ///
     /// # Errors
-    /// [`LinkError::Timeout`], [`LinkError::Broken`].
+    /// [`LinkError::Timeout`], [`LinkError::Broken`], [`LinkError::Unplugged`].
     pub fn send(&mut self, frame: &Frame) -> Result<(), LinkError> {
         let until = Instant::now() + self.limits.message;
+        let kind = frame.kind().ok();
+        let sending = kind.map_or(Step::BeforeAsking, Step::Sending);
         let mut rest = frame.bytes();
         while !rest.is_empty() {
-            let wait = self.wait(until)?;
-            self.line.write_within(wait).map_err(LinkError::Broken)?;
+            let wait = self.wait(until, self.limits.idle)?;
+            self.line.write_within(wait).map_err(|error| self.broken(error))?;
             match self.line.write(rest) {
-                Ok(0) => return Err(LinkError::Broken(ErrorKind::WriteZero.into())),
+                Ok(0) => return Err(self.gone(sending, LinkError::Broken(ErrorKind::WriteZero.into()))),
                 Ok(written) => rest = rest.get(written..).unwrap_or_default(),
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) => return Err(broken(error)),
+                Err(error) if is_timeout(&error) => return Err(LinkError::Timeout),
+                Err(error) => return Err(self.gone(sending, LinkError::Broken(error))),
             }
         }
+        self.said = kind;
+        self.on_the_way = self.line.port().map_or(Duration::ZERO, |port| {
+            let bits = BITS_A_BYTE * frame.bytes().len() as u64;
+            Duration::from_millis(1000 * bits / u64::from(port.baud.max(1)))
+        });
         Ok(())
     }
 
     /// Waits for one frame.
     ///
     /// # Errors
-    /// Any [`LinkError`] but [`LinkError::Unreachable`].
+    /// Any [`LinkError`] but those of opening.
     pub fn receive(&mut self) -> Result<Frame, LinkError> {
-        let until = Instant::now() + self.limits.message;
+        let on_the_way = std::mem::take(&mut self.on_the_way);
+        let until = Instant::now() + self.limits.message + on_the_way;
+        // Nobody answers before the question has arrived.
+        let mut idle = self.limits.idle + on_the_way;
         let mut buffer = [0; READ_BYTES];
         loop {
             if let Some(frame) = self.decoder.next()? {
                 return Ok(frame);
             }
-            let wait = self.wait(until)?;
-            self.line.read_within(wait).map_err(LinkError::Broken)?;
+            let wait = self.wait(until, idle)?;
+            self.line.read_within(wait).map_err(|error| self.broken(error))?;
             match self.line.read(&mut buffer) {
-                Ok(0) if self.decoder.is_inside_frame() => return Err(LinkError::Cut),
-                Ok(0) => return Err(LinkError::Closed),
-                Ok(read) => self.decoder.push(buffer.get(..read).unwrap_or_default())?,
+                Ok(0) if self.decoder.is_inside_frame() => return Err(self.broke_off(LinkError::Cut)),
+                Ok(0) => return Err(self.broke_off(LinkError::Closed)),
+                Ok(read) => {
+                    idle = self.limits.idle;
+                    self.decoder.push(buffer.get(..read).unwrap_or_default())?;
+                }
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) => return Err(broken(error)),
+                Err(error) => return Err(self.broken(error)),
             }
         }
     }
 
     /// Tells the terminal why the flow ends, as far as it may know, and closes.
+    ///
+    /// On a serial line silence says that time is over, not an ERROR: a terminal that still waits for the rest of a
+    /// message would take it for that, and begin to wait anew.
     pub fn end_with(mut self, code: ErrorCode) {
+        if code == ErrorCode::Timeout && self.is_serial() {
+            return;
+        }
         // The terminal may be gone already: then there is nobody to tell.
         let _ = self.send(&error_frame(code, code.text()));
     }
 
     /// How long the next read or write may wait.
-    fn wait(&self, until: Instant) -> Result<Duration, LinkError> {
+    fn wait(&self, until: Instant, idle: Duration) -> Result<Duration, LinkError> {
         let left = until.saturating_duration_since(Instant::now());
         // The socket takes no timeout of zero.
-        if left.is_zero() { Err(LinkError::Timeout) } else { Ok(left.min(self.limits.idle)) }
+        if left.is_zero() { Err(LinkError::Timeout) } else { Ok(left.min(idle)) }
+    }
+
+    /// What a failed read or write means.
+    fn broken(&self, error: io::Error) -> LinkError {
+        if is_timeout(&error) { LinkError::Timeout } else { self.broke_off(LinkError::Broken(error)) }
+    }
+
+    /// The line is gone while an answer was awaited.
+    fn broke_off(&self, error: LinkError) -> LinkError {
+        let step = match self.said {
+            None => Step::BeforeAsking,
+            Some(said) if self.decoder.is_inside_frame() => Step::Answering(said),
+            Some(said) => Step::Waiting(said),
+        };
+        self.gone(step, error)
+    }
+
+    /// What it means that the line is gone: of a connection this, of a serial line that it was unplugged.
+    fn gone(&self, step: Step, error: LinkError) -> LinkError {
+        match self.line.port() {
+            Some(port) => LinkError::Unplugged { port: port.path.clone(), step },
+            None => error,
+        }
     }
 }
 
@@ -180,16 +270,16 @@ impl std::fmt::Debug for Link {
     }
 }
 
-fn broken(error: io::Error) -> LinkError {
-    match error.kind() {
-        ErrorKind::WouldBlock | ErrorKind::TimedOut => LinkError::Timeout,
-        _ => LinkError::Broken(error),
-    }
+/// The two kinds that systems give for a wait that ended.
+fn is_timeout(error: &io::Error) -> bool {
+    matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut)
 }
 
 #[cfg(test)]
 mod tests {
     use std::{net::TcpListener, thread};
+
+    use wire::Malformed;
 
     use super::*;
 
