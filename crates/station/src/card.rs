@@ -1,5 +1,6 @@
 //! Cards: a key that signs, its certificate, and whether it is there.
 
+use custody::token::PinState;
 use pki::{Certificate, KeyFamily, Role, Signer, cms::Signatory};
 
 use crate::{Checks, Error, clock};
@@ -18,10 +19,20 @@ pub trait Card: Send + Sync {
     /// Whether this very card is there now. Asked again for each terminal.
     fn present(&self) -> bool;
 
+    /// What it tells of its PIN; none where it cannot count, as a file.
+    fn pin_state(&self) -> Option<PinState> {
+        None
+    }
+
+    /// Whether its PIN is typed at its own reader: it is then opened with an empty one.
+    fn asks_pin_itself(&self) -> bool {
+        false
+    }
+
     /// Opens it with its PIN.
     ///
     /// # Errors
-    /// [`Error::CardPin`].
+    /// [`Error::CardPin`]; [`Error::CardLocked`], for which no PIN was tried; [`Error::CardMissing`], [`Error::CardKey`].
     fn open(&self, pin: &str) -> Result<Box<dyn Signer + Send + Sync>, Error>;
 }
 

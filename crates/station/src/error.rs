@@ -22,6 +22,18 @@ pub enum Error {
         /// The card's name.
         card: String,
     },
+    /// What is said to be a card's place is none.
+    #[error("this is no place of a card: {why}")]
+    CardSource {
+        /// What is wrong with it.
+        why: String,
+    },
+    /// The card is locked.
+    #[error("the card {card} is locked and no PIN was tried: have it unlocked by who holds its PUK or SO PIN")]
+    CardLocked {
+        /// The card's name.
+        card: String,
+    },
     /// The card's PIN is wrong, or the card does not open.
     #[error("the card {card} does not open: {why}")]
     CardPin {

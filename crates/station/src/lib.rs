@@ -52,7 +52,7 @@ mod work_certificate;
 pub use batches::BatchAnswer;
 pub use both_cards::BothCards;
 pub use card::{AdministratorCard, Card, OperatorCard};
-pub use cards::FileCard;
+pub use cards::{CardSource, FileCard, TokenCard};
 pub use ceremony::Ceremony;
 pub use checks::Checks;
 pub use collect::{
