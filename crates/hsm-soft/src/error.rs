@@ -1,6 +1,6 @@
 use std::{io, path::PathBuf};
 
-use crate::{backup::BackupRefusal, components::ComponentRefusal};
+use crate::{agreement::AgreementRefusal, backup::BackupRefusal, components::ComponentRefusal};
 
 /// Why the software HSM could not start or make its folder.
 #[derive(Debug, thiserror::Error)]
@@ -55,6 +55,9 @@ pub enum HsmSoftError {
     /// A component, or a set of them, is refused.
     #[error(transparent)]
     Component(#[from] ComponentRefusal),
+    /// Keys are not agreed by certificate.
+    #[error(transparent)]
+    Agreement(#[from] AgreementRefusal),
     /// A backup is not made, or does not open.
     #[error(transparent)]
     Backup(#[from] BackupRefusal),

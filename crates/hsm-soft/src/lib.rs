@@ -6,6 +6,7 @@
 //! own processes, logs, core dumps, swap.
 
 mod acts;
+pub mod agreement;
 pub mod backup;
 pub mod components;
 mod duty;

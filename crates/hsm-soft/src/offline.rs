@@ -4,7 +4,7 @@ use std::path::Path;
 
 use crate::{HsmSoftError, lmk::Lmk, self_test, state::State};
 
-/// An HSM's folder, opened for [`components`](crate::components) and [`backup`](crate::backup). Runs in a process of
+/// An HSM's folder, opened for [`components`](crate::components), [`agreement`](crate::agreement) and [`backup`](crate::backup). Runs in a process of
 /// its own, protected by [`crate::protect`] first, with people at its terminal.
 pub struct Offline {
     pub(crate) lmk: Lmk,
