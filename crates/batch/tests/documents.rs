@@ -1,5 +1,7 @@
 //! Batches, receipts and orders, as they are written and read.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
+
 use keyferry_batch::{
     Answer, Batch, BatchError, Close, Entry, NewOrder, Order, Outcome, Receipt, Received, Refused, canonical,
     limits,

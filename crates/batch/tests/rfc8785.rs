@@ -1,5 +1,7 @@
 //! The examples printed in RFC 8785: its text (sections 3.2.2 to 3.2.4) and its table of numbers (appendix B).
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
+
 use keyferry_batch::canonical;
 use serde_json::Value;
 

@@ -19,6 +19,12 @@ pub enum StoreError {
     /// No such certificate.
     #[error("no certificate {0} in the store; add it before what refers to it")]
     NoSuchCertificate(String),
+    /// No such order.
+    #[error("no order {0:?} in the store; enter it first")]
+    NoSuchOrder(String),
+    /// No such batch.
+    #[error("no batch {0} in the store")]
+    NoSuchBatch(i64),
     /// No such vendor.
     #[error("no vendor {0:?} in the store; add it first")]
     NoSuchVendor(String),

@@ -7,9 +7,9 @@ use wire::{Serial, Slot, Suite};
 use crate::{
     AcquirerRecord, Approval, ApprovalOutcome, AuditRow, AuditVerdict, CertificateRecord, CollectionImport,
     ConfirmOutcome, DeviceStore, Event, HostStore, ImportOutcome, NewAcquirer, NewCertificate,
-    NewRevocationList, NewWorkKey, Overview, PendingOutcome, PutPending, ReplacementRecord, ResendOutcome,
-    RevocationListRecord, RevocationOutcome, SlotRecord, StoreError, SuiteStore, TerminalRecord, TkOutcome,
-    TmsStore, WorkKeyRecord,
+    NewRevocationList, NewWorkKey, OrderStore, Overview, PendingOutcome, PutPending, ReplacementRecord,
+    ResendOutcome, RevocationListRecord, RevocationOutcome, SlotRecord, StoreError, SuiteStore,
+    TerminalRecord, TkOutcome, TmsStore, WorkKeyRecord,
 };
 
 /// What the servers remember.
@@ -19,7 +19,7 @@ use crate::{
 /// whoever wants the refusal in the audit appends it with [`Store::audit_append`].
 ///
 /// Dropping the future of an act does not undo it: once handed over it runs to its end.
-pub trait Store: DeviceStore + TmsStore + HostStore + SuiteStore {
+pub trait Store: DeviceStore + TmsStore + HostStore + SuiteStore + OrderStore {
     // --- acquirers and terminals
 
     /// Enters an acquirer. [`StoreError::AlreadyThere`] if the id is taken.

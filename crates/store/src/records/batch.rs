@@ -183,9 +183,11 @@ pub struct SerialHistory {
     pub received: Vec<HistoryReceived>,
 }
 
-/// One package that brought a TK of a terminal.
+/// One TK of a terminal, and the package that brought it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HistoryCollection {
+    /// Which of the terminal's TKs it is or was; `None` of a replacement that never took effect.
+    pub tk_generation: Option<i64>,
     /// The fingerprint that it brought.
     pub fingerprint: String,
     /// Who signed the package.
@@ -196,10 +198,10 @@ pub struct HistoryCollection {
     pub collected_at: i64,
     /// When the package came, Unix milliseconds.
     pub uploaded_at: i64,
-    /// `in-force`, or of a replacement its state: `waiting`, `approved`, `rejected`, `overtaken`.
+    /// `in-force`, `replaced`; of a replacement that never took effect `waiting`, `rejected` or `overtaken`.
     pub state: String,
-    /// Who decided on a replacement, and when in Unix milliseconds.
-    pub decided: Option<(String, i64)>,
+    /// When it was replaced, rejected or overtaken, Unix milliseconds.
+    pub until: Option<i64>,
 }
 
 /// One batch that a terminal was in.

@@ -55,7 +55,7 @@ pub struct CollectedTerminal {
     pub model: Option<String>,
     /// The transport key, as its suite has it.
     pub tk: CollectedTk,
-    /// Which work certificate, lower-case hex.
+    /// Which work certificate, lower-case hex; in a vendor's batch, one of the vendor's.
     pub work_certificate_sha256: String,
     /// 20 hex digits of SHA-256(SN ‖ Ctk_Pu).
     pub fingerprint: String,
@@ -70,7 +70,7 @@ pub struct CollectedTerminal {
 pub enum CollectedTk {
     /// Suite 01: under the work certificate's key, opened at the first download.
     Ciphertext(Vec<u8>),
-    /// Suite 02: opened by the HSM at once.
+    /// Suite 02, collected or out of a vendor's batch: opened by the HSM at once.
     Blocks {
         /// TEK's block.
         tek: String,
@@ -81,6 +81,13 @@ pub enum CollectedTk {
         /// The PIN pad's generation counter (DF18).
         generation: u64,
     },
+    /// Suite 01 out of a vendor's batch: opened by the HSM at once.
+    Opened {
+        /// TEK's block.
+        tek: String,
+        /// AUK's block.
+        auk: String,
+    },
     /// Refused before it was opened; [`CollectedTerminal::refused`] says why.
     None(Suite),
 }
@@ -90,7 +97,7 @@ impl CollectedTk {
     #[must_use]
     pub fn suite(&self) -> Suite {
         match self {
-            Self::Ciphertext(_) => Suite::TDES,
+            Self::Ciphertext(_) | Self::Opened { .. } => Suite::TDES,
             Self::Blocks { .. } => Suite::EC_AES,
             Self::None(suite) => *suite,
         }

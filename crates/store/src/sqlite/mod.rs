@@ -22,6 +22,7 @@ mod device_store;
 mod error;
 mod host_store;
 mod open;
+mod order_store;
 mod readers;
 mod reads;
 mod rows;

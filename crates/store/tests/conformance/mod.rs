@@ -10,6 +10,7 @@ use wire::{Device, Kcv, Serial, Slot, Suite};
 
 pub mod acquirers;
 pub mod audit;
+pub mod batches;
 pub mod certificates;
 pub mod collections;
 pub mod deployments;
@@ -18,6 +19,8 @@ pub mod estate;
 pub mod files;
 pub mod imports;
 pub mod operators;
+pub mod orders;
+pub mod received_batches;
 pub mod replacements;
 pub mod sign_ins;
 pub mod slots;
@@ -47,6 +50,16 @@ macro_rules! suite {
                 events_are_numbered_without_gaps,
                 pages_go_on_where_the_last_one_ended,
                 verify_finds_a_good_chain_good,
+            },
+            batches::{
+                a_batch_is_answered_once,
+                a_batch_takes_only_what_its_order_has,
+                a_tk_goes_into_one_batch_once,
+                a_tk_that_was_replaced_goes_out_again,
+                an_answer_names_the_terminals_of_its_batch,
+                many_dispatchers_at_once_send_a_tk_once,
+                the_work_certificate_stays_known_when_a_tk_becomes_blocks,
+                what_is_collected_and_in_no_batch_is_undelivered,
             },
             certificates::{
                 a_work_key_needs_its_certificate,
@@ -123,6 +136,26 @@ macro_rules! suite {
                 a_right_proof_after_the_lock_does_not_count,
                 an_unknown_operator_leaves_no_trace,
                 five_wrong_proofs_in_a_row_lock,
+            },
+            orders::{
+                a_serial_stands_in_one_open_order,
+                an_order_has_its_limits,
+                an_order_is_closed_once,
+                an_order_is_entered_and_found,
+                another_order_of_a_name_is_refused,
+                one_person_enters_no_order,
+                serials_are_found_in_their_open_order,
+                serials_are_shown_in_pages_with_what_is_collected,
+                the_same_order_again_changes_nothing,
+            },
+            received_batches::{
+                a_batch_brings_terminals_that_can_download,
+                a_batch_of_no_open_order_of_this_vendor_is_refused,
+                a_replacement_by_batch_waits_for_a_second_person,
+                an_order_without_a_list_takes_any_serial,
+                one_bad_terminal_does_not_spoil_the_others,
+                the_same_batch_again_has_the_same_receipt,
+                what_cannot_be_a_batch_is_refused,
             },
             replacements::{
                 a_later_collection_overtakes_a_waiting_one,

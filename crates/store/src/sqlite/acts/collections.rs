@@ -10,8 +10,8 @@ use super::super::writer::Tx;
 use super::{at_most, ceremonies, integer, suites, with_facts};
 use crate::audit::hex;
 use crate::{
-    CollectedTerminal, CollectedTk, CollectionImport, Event, ImportOutcome, KeyName, PerTerminal, Refusal,
-    StoreError, limits,
+    CollectedTerminal, CollectedTk, CollectionImport, Event, ImportOutcome, KeyName, PerTerminal, Person,
+    Refusal, StoreError, limits,
 };
 
 /// Said of a generation that SQLite's integers do not hold.
@@ -27,14 +27,24 @@ pub(in crate::sqlite) fn import(
     if !known {
         return Err(StoreError::NoSuchAcquirer(import.acquirer.clone()));
     }
-    let Some(collection) = enter(tx, import, event)? else { return Ok(ImportOutcome::Duplicate) };
+    let package = Package {
+        digest: &import.digest,
+        bytes: &import.package,
+        signer: &import.signer,
+        second_signer: import.second_signer.as_ref(),
+        acquirer: &import.acquirer,
+        station: &import.station,
+        collected_at: import.collected_at,
+    };
+    let Some(collection) = enter(tx, &package, event.at)? else { return Ok(ImportOutcome::Duplicate) };
     tx.append(&with_facts(
         event,
         json!({ "collection": collection, "digest": hex(&import.digest), "terminals": import.terminals.len() }),
     ))?;
     let mut outcomes = Vec::with_capacity(import.terminals.len());
     for collected in &import.terminals {
-        let outcome = take(tx, &import.acquirer, collection, collected, event.at)?;
+        let taking = Taking { tx, acquirer: &import.acquirer, collection, at: event.at, by_batch: false };
+        let outcome = taking.take(collected)?;
         tx.append(&Event {
             at: event.at,
             kind: "collection.terminal".into(),
@@ -47,8 +57,19 @@ pub(in crate::sqlite) fn import(
     Ok(ImportOutcome::Stored(outcomes))
 }
 
-/// The package itself; `None` if these bytes were taken before.
-fn enter(tx: &Tx<'_>, import: &CollectionImport, event: &Event) -> Result<Option<i64>, StoreError> {
+/// A signed package, of a station or of an MTMS.
+pub(super) struct Package<'a> {
+    pub(super) digest: &'a [u8; 32],
+    pub(super) bytes: &'a [u8],
+    pub(super) signer: &'a Person,
+    pub(super) second_signer: Option<&'a Person>,
+    pub(super) acquirer: &'a str,
+    pub(super) station: &'a str,
+    pub(super) collected_at: i64,
+}
+
+/// Enters the package itself; `None` if these bytes were taken before.
+pub(super) fn enter(tx: &Tx<'_>, package: &Package<'_>, at: i64) -> Result<Option<i64>, StoreError> {
     tx.prepare(
         "INSERT INTO collections
             (digest, package, signer, signer_serial, acquirer, station, collected_at, uploaded_at, second_signer,
@@ -58,16 +79,16 @@ fn enter(tx: &Tx<'_>, import: &CollectionImport, event: &Event) -> Result<Option
     )?
     .query_row(
         params![
-            import.digest,
-            import.package,
-            import.signer.subject,
-            import.signer.certificate_serial,
-            import.acquirer,
-            import.station,
-            import.collected_at,
-            event.at,
-            import.second_signer.as_ref().map(|signer| &signer.subject),
-            import.second_signer.as_ref().map(|signer| &signer.certificate_serial)
+            package.digest,
+            package.bytes,
+            package.signer.subject,
+            package.signer.certificate_serial,
+            package.acquirer,
+            package.station,
+            package.collected_at,
+            at,
+            package.second_signer.map(|signer| &signer.subject),
+            package.second_signer.map(|signer| &signer.certificate_serial)
         ],
         |row| row.get(0),
     )
@@ -75,71 +96,125 @@ fn enter(tx: &Tx<'_>, import: &CollectionImport, event: &Event) -> Result<Option
     .db()
 }
 
-fn take(
-    tx: &Tx<'_>,
-    acquirer: &str,
-    collection: i64,
-    collected: &CollectedTerminal,
-    at: i64,
-) -> Result<PerTerminal, StoreError> {
-    if let Some(refusal) = &collected.refused {
-        return Ok(PerTerminal::Refused(refusal.clone()));
-    }
-    let suite = collected.tk.suite();
-    check_tk(&collected.tk)?;
-    if let Some(refusal) = beyond_keeping(&collected.tk) {
-        return Ok(PerTerminal::Refused(refusal));
-    }
-    let work_key_known = tx
-        .prepare(
-            "SELECT 1 FROM work_keys WHERE certificate_sha256 = ?1 AND role = 'kms-work' AND suite = ?2",
-        )?
-        .exists(params![collected.work_certificate_sha256, suite.byte()])
-        .db()?;
-    if !work_key_known {
-        return Err(StoreError::NoSuchCertificate(collected.work_certificate_sha256.clone()));
-    }
-    if let Some(by) = pad_taken(tx, collected.device.sn(), collected.device.pin_pad())? {
-        return Ok(PerTerminal::SerialPairTaken { by });
-    }
-    let known: Option<Known> = tx
-        .prepare("SELECT key_serial, acquirer, fingerprint, device_generation FROM terminals WHERE sn = ?1")?
-        .query_row([collected.device.sn().as_str()], |row| {
-            Ok(Known {
-                key_serial: row.get(0)?,
-                acquirer: row.get(1)?,
-                fingerprint: row.get(2)?,
-                generation: row.get(3)?,
+/// What holds for all terminals of one package.
+pub(super) struct Taking<'a> {
+    pub(super) tx: &'a Tx<'a>,
+    /// Whose terminals they are.
+    pub(super) acquirer: &'a str,
+    /// The package's row.
+    pub(super) collection: i64,
+    pub(super) at: i64,
+    /// Whether it is a vendor's batch: then the TK was collected under a work certificate of the vendor's.
+    pub(super) by_batch: bool,
+}
+
+impl Taking<'_> {
+    /// Takes one terminal, or says why not.
+    pub(super) fn take(&self, collected: &CollectedTerminal) -> Result<PerTerminal, StoreError> {
+        let Self { tx, acquirer, collection, at, .. } = *self;
+        if let Some(refusal) = &collected.refused {
+            return Ok(PerTerminal::Refused(refusal.clone()));
+        }
+        let suite = collected.tk.suite();
+        check_tk(&collected.tk)?;
+        if let Some(refusal) = beyond_keeping(&collected.tk) {
+            return Ok(PerTerminal::Refused(refusal));
+        }
+        self.check_work_key(collected)?;
+        if let Some(by) = pad_taken(tx, collected.device.sn(), collected.device.pin_pad())? {
+            return Ok(PerTerminal::SerialPairTaken { by });
+        }
+        let known: Option<Known> = tx
+            .prepare(
+                "SELECT key_serial, acquirer, fingerprint, device_generation FROM terminals WHERE sn = ?1",
+            )?
+            .query_row([collected.device.sn().as_str()], |row| {
+                Ok(Known {
+                    key_serial: row.get(0)?,
+                    acquirer: row.get(1)?,
+                    fingerprint: row.get(2)?,
+                    generation: row.get(3)?,
+                })
             })
-        })
-        .optional()
-        .db()?;
-    let Some(known) = known else {
+            .optional()
+            .db()?;
+        let Some(known) = known else {
+            if let Some(refusal) = keep_device(tx, collected, at)? {
+                return Ok(PerTerminal::Refused(refusal));
+            }
+            self.insert(collected)?;
+            suites::record(tx, collected.device.sn(), KeyName::Tk, suite, at)?;
+            return Ok(PerTerminal::Stored);
+        };
+        if known.acquirer != acquirer {
+            return Ok(PerTerminal::OtherAcquirer);
+        }
+        let same = known.is(collected);
+        if same || !collected.replaces {
+            return Ok(PerTerminal::AlreadyKnown { same });
+        }
+        if !suites::permitted(tx, collected.device.sn(), KeyName::Tk, suite, at)? {
+            return Ok(PerTerminal::Refused(suites::lower_suite(KeyName::Tk, suite)));
+        }
+        if let Some(id) = waits_already(tx, collected)? {
+            return Ok(PerTerminal::AwaitsApproval { id });
+        }
         if let Some(refusal) = keep_device(tx, collected, at)? {
             return Ok(PerTerminal::Refused(refusal));
         }
-        insert(tx, acquirer, collection, collected, at)?;
-        suites::record(tx, collected.device.sn(), KeyName::Tk, suite, at)?;
-        return Ok(PerTerminal::Stored);
-    };
-    if known.acquirer != acquirer {
-        return Ok(PerTerminal::OtherAcquirer);
+        let id = wait(tx, collection, collected, self.own_certificate(collected), at)?;
+        Ok(PerTerminal::AwaitsApproval { id })
     }
-    let same = known.is(collected);
-    if same || !collected.replaces {
-        return Ok(PerTerminal::AlreadyKnown { same });
+
+    /// A collected TK is under one of our work keys.
+    fn check_work_key(&self, collected: &CollectedTerminal) -> Result<(), StoreError> {
+        let Some(certificate) = self.own_certificate(collected) else { return Ok(()) };
+        let known = self
+            .tx
+            .prepare(
+                "SELECT 1 FROM work_keys WHERE certificate_sha256 = ?1 AND role = 'kms-work' AND suite = ?2",
+            )?
+            .exists(params![certificate, collected.tk.suite().byte()])
+            .db()?;
+        if known { Ok(()) } else { Err(StoreError::NoSuchCertificate(certificate.to_owned())) }
     }
-    if !suites::permitted(tx, collected.device.sn(), KeyName::Tk, suite, at)? {
-        return Ok(PerTerminal::Refused(suites::lower_suite(KeyName::Tk, suite)));
+
+    /// The work certificate, if it is one of ours.
+    fn own_certificate<'c>(&self, collected: &'c CollectedTerminal) -> Option<&'c str> {
+        (!self.by_batch).then_some(&*collected.work_certificate_sha256)
     }
-    if let Some(id) = waits_already(tx, collected)? {
-        return Ok(PerTerminal::AwaitsApproval { id });
+
+    fn insert(&self, collected: &CollectedTerminal) -> Result<(), StoreError> {
+        let (ctk_pu, tek, auk, generation) = columns(&collected.tk)?;
+        let certificate = self.own_certificate(collected);
+        self.tx
+            .prepare(
+                "INSERT INTO terminals
+                    (sn, key_serial, acquirer, vendor, model, suite, ctk_pu, work_certificate_sha256, tk_generation,
+                     fingerprint, collection, created_at, changed_at, tek, auk, device_generation, collected_under)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, 1, ?9, ?10, ?11, ?11, ?12, ?13, ?14, ?15)",
+            )?
+            .execute(params![
+                collected.device.sn().as_str(),
+                collected.device.pin_pad().as_str(),
+                self.acquirer,
+                collected.vendor,
+                collected.model,
+                collected.tk.suite().byte(),
+                ctk_pu,
+                // Needed only to open the ciphertext.
+                ctk_pu.and(certificate),
+                collected.fingerprint,
+                self.collection,
+                self.at,
+                tek,
+                auk,
+                generation,
+                certificate
+            ])
+            .db()
+            .map(|_| ())
     }
-    if let Some(refusal) = keep_device(tx, collected, at)? {
-        return Ok(PerTerminal::Refused(refusal));
-    }
-    let id = wait(tx, collection, collected, at)?;
-    Ok(PerTerminal::AwaitsApproval { id })
 }
 
 struct Known {
@@ -156,7 +231,9 @@ impl Known {
             CollectedTk::Blocks { generation, .. } => {
                 self.generation.map(i64::unsigned_abs) == Some(*generation)
             }
-            CollectedTk::Ciphertext(_) | CollectedTk::None(_) => self.fingerprint == collected.fingerprint,
+            CollectedTk::Ciphertext(_) | CollectedTk::Opened { .. } | CollectedTk::None(_) => {
+                self.fingerprint == collected.fingerprint
+            }
         };
         same && self.key_serial == collected.device.pin_pad().as_str()
     }
@@ -165,7 +242,7 @@ impl Known {
 fn check_tk(tk: &CollectedTk) -> Result<(), StoreError> {
     match tk {
         CollectedTk::Ciphertext(ctk_pu) => at_most("a Ctk_Pu", ctk_pu.len(), limits::CTK_PU),
-        CollectedTk::Blocks { tek, auk, .. } => {
+        CollectedTk::Blocks { tek, auk, .. } | CollectedTk::Opened { tek, auk } => {
             at_most("TEK's block", tek.len(), limits::KEY_BLOCK)?;
             at_most("AUK's block", auk.len(), limits::KEY_BLOCK)
         }
@@ -229,6 +306,7 @@ fn columns(tk: &CollectedTk) -> Result<Columns<'_>, StoreError> {
         CollectedTk::Blocks { tek, auk, generation, .. } => {
             (None, Some(tek), Some(auk), Some(integer(GENERATION, *generation)?))
         }
+        CollectedTk::Opened { tek, auk } => (None, Some(tek), Some(auk), None),
         CollectedTk::None(_) => (None, None, None, None),
     })
 }
@@ -241,44 +319,15 @@ pub(super) fn pad_taken(tx: &Tx<'_>, sn: &Serial, key_serial: &Serial) -> Result
         .db()
 }
 
-fn insert(
-    tx: &Tx<'_>,
-    acquirer: &str,
-    collection: i64,
-    collected: &CollectedTerminal,
-    at: i64,
-) -> Result<(), StoreError> {
-    let (ctk_pu, tek, auk, generation) = columns(&collected.tk)?;
-    tx.prepare(
-        "INSERT INTO terminals
-            (sn, key_serial, acquirer, vendor, model, suite, ctk_pu, work_certificate_sha256, tk_generation,
-             fingerprint, collection, created_at, changed_at, tek, auk, device_generation)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, 1, ?9, ?10, ?11, ?11, ?12, ?13, ?14)",
-    )?
-    .execute(params![
-        collected.device.sn().as_str(),
-        collected.device.pin_pad().as_str(),
-        acquirer,
-        collected.vendor,
-        collected.model,
-        collected.tk.suite().byte(),
-        ctk_pu,
-        // Needed only to open the ciphertext.
-        ctk_pu.map(|_| &collected.work_certificate_sha256),
-        collected.fingerprint,
-        collection,
-        at,
-        tek,
-        auk,
-        generation
-    ])
-    .db()
-    .map(|_| ())
-}
-
 /// Keeps a replacement aside. A later one overtakes an earlier: approvals name an id and a fingerprint, so an
 /// approver who looked at the earlier one approves nothing else.
-fn wait(tx: &Tx<'_>, collection: i64, collected: &CollectedTerminal, at: i64) -> Result<i64, StoreError> {
+fn wait(
+    tx: &Tx<'_>,
+    collection: i64,
+    collected: &CollectedTerminal,
+    certificate: Option<&str>,
+    at: i64,
+) -> Result<i64, StoreError> {
     let sn = collected.device.sn().as_str();
     tx.prepare(
         "UPDATE replacements SET state = 'overtaken', decided_at = ?2 WHERE sn = ?1 AND state = 'waiting'",
@@ -300,7 +349,7 @@ fn wait(tx: &Tx<'_>, collection: i64, collected: &CollectedTerminal, at: i64) ->
             collected.model,
             collected.tk.suite().byte(),
             ctk_pu,
-            collected.work_certificate_sha256,
+            certificate,
             collected.fingerprint,
             collection,
             tek,

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use crate::{Event, StoreError};
 
 pub(super) mod acquirers;
+pub(super) mod batches;
 pub(super) mod ceremonies;
 pub(super) mod certificates;
 pub(super) mod collections;
@@ -17,7 +18,9 @@ pub(super) mod kld_reports;
 pub(super) mod load_counters;
 pub(super) mod offers;
 pub(super) mod operators;
+pub(super) mod orders;
 pub(super) mod packages;
+pub(super) mod received_batches;
 pub(super) mod refusals;
 pub(super) mod replacements;
 pub(super) mod rks_keys;
@@ -63,4 +66,9 @@ fn to_json<T: Serialize + ?Sized>(what: &'static str, value: &T, limit: usize) -
 /// A size as SQLite keeps it.
 fn integer(what: &'static str, value: u64) -> Result<i64, StoreError> {
     i64::try_from(value).map_err(|_| StoreError::Invalid(what))
+}
+
+/// How many there are, as SQLite keeps it; lists are bounded far below.
+fn count(number: usize) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
 }

@@ -125,6 +125,7 @@ fn give_new_tk(tx: &Tx<'_>, id: i64, at: i64) -> Result<i64, StoreError> {
             model = coalesce(r.model, terminals.model), suite = r.suite, ctk_pu = r.ctk_pu,
             work_certificate_sha256 = iif(r.ctk_pu IS NULL, NULL, r.work_certificate_sha256),
             tek = r.tek, auk = r.auk, device_generation = r.device_generation,
+            collected_under = r.work_certificate_sha256,
             tk_generation = terminals.tk_generation + 1, fingerprint = r.fingerprint,
             collection = r.collection, changed_at = ?2
          FROM replacements r WHERE r.id = ?1 AND terminals.sn = r.sn

@@ -3,11 +3,13 @@
 use crate::limits;
 
 pub(super) mod audit;
+pub(super) mod batches;
 pub(super) mod certificates;
 pub(super) mod deployments;
 pub(super) mod devices;
 pub(super) mod estate;
 pub(super) mod host;
+pub(super) mod orders;
 pub(super) mod packages;
 pub(super) mod refusals;
 pub(super) mod slots;
