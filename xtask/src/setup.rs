@@ -12,15 +12,32 @@ struct Needed {
     probe: [&'static str; 2],
     /// Its package in Debian and Ubuntu.
     package: &'static str,
+    /// Its package in Fedora, Alpine and Homebrew.
+    elsewhere: &'static str,
     /// What for.
     why: &'static str,
 }
 
-const NEEDED: &[Needed] = &[Needed {
-    probe: ["openssl", "version"],
-    package: "openssl",
-    why: "tests compare certificates, revocation lists and CMS with it",
-}];
+const NEEDED: &[Needed] = &[
+    Needed {
+        probe: ["openssl", "version"],
+        package: "openssl",
+        elsewhere: "openssl",
+        why: "tests compare certificates, revocation lists and CMS with it",
+    },
+    Needed {
+        probe: ["softhsm2-util", "--version"],
+        package: "softhsm2",
+        elsewhere: "softhsm",
+        why: "tests of cards and of a root on a token use real PKCS #11 tokens, which SoftHSM keeps in folders",
+    },
+    Needed {
+        probe: ["opensc-tool", "--version"],
+        package: "opensc",
+        elsewhere: "opensc",
+        why: "tests compare what is on a token with what its pkcs11-tool sees there",
+    },
+];
 
 /// Makes sure that everything the tests need is there.
 ///
@@ -56,11 +73,11 @@ fn install(root: &Path, needed: &Needed) -> Result<()> {
 }
 
 fn by_hand(needed: &Needed) -> String {
-    let Needed { probe: [program, _], package, why } = needed;
+    let Needed { probe: [program, _], package, elsewhere, why } = needed;
     format!(
         "the `{program}` command is missing ({why}). Install it and run this again: \
-         `apt-get install {package}` on Debian and Ubuntu, `dnf install {package}` on Fedora, \
-         `apk add {package}` on Alpine, `brew install {package}` on macOS"
+         `apt-get install {package}` on Debian and Ubuntu, `dnf install {elsewhere}` on Fedora, \
+         `apk add {elsewhere}` on Alpine, `brew install {elsewhere}` on macOS"
     )
 }
 
@@ -100,6 +117,7 @@ mod tests {
         for needed in NEEDED {
             let text = by_hand(needed);
             assert!(text.contains(&format!("apt-get install {}", needed.package)), "{text}");
+            assert!(text.contains(&format!("dnf install {}", needed.elsewhere)), "{text}");
             assert!(text.contains(needed.why), "{text}");
         }
     }

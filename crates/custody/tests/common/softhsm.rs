@@ -26,7 +26,7 @@ pub(crate) const SO_PIN: &str = "87654321";
 /// SoftHSM's module.
 pub(crate) fn module() -> PathBuf {
     let found = MODULES.iter().map(Path::new).find(|path| path.exists());
-    found.expect("these tests need SoftHSM 2: run `cargo xtask setup`, or install softhsm2").to_owned()
+    found.expect("these tests need SoftHSM 2: `cargo xtask test` installs it, or says how").to_owned()
 }
 
 /// Runs a test in a process of its own that sees only the tokens in the folder which the test is given.
