@@ -15,6 +15,7 @@ use crate::AuditFault;
 mod events;
 mod file;
 mod migration;
+mod orders;
 mod plans;
 mod tampering;
 mod writing;

@@ -33,6 +33,25 @@ const HOT: &[&str] = &[
     "SELECT nonce FROM ceremonies WHERE collection_window = 1",
     "SELECT key_serial FROM device_certificates WHERE spki_sha256 = 'K'",
     "SELECT max(generation) FROM device_certificates WHERE key_serial = 'P'",
+    "SELECT o.name FROM order_serials s JOIN orders o ON o.id = s.order_id WHERE s.sn = 'S' AND o.closed_at IS NULL",
+    "SELECT 1 FROM order_serials WHERE order_id = (SELECT id FROM orders WHERE name = 'O') AND sn = 'S'",
+    "SELECT t.sn FROM (SELECT sn AS listed FROM order_serials
+         WHERE order_id = (SELECT id FROM orders WHERE name = 'O') AND sn > 'S') s
+     JOIN terminals t ON t.sn = s.listed
+     WHERE (t.ctk_pu IS NOT NULL OR t.tek IS NOT NULL)
+        AND NOT EXISTS (SELECT 1 FROM batch_items i WHERE i.sn = t.sn AND i.tk_generation = t.tk_generation)
+     ORDER BY s.listed LIMIT 9",
+    "SELECT s.sn, (SELECT max(i.tk_generation) FROM batch_items i JOIN batches b ON b.id = i.batch
+         WHERE i.sn = s.sn AND b.order_id = s.order_id)
+     FROM order_serials s LEFT JOIN terminals t ON t.sn = s.sn
+     WHERE s.order_id = (SELECT id FROM orders WHERE name = 'O') AND s.sn > 'S' ORDER BY s.sn LIMIT 9",
+    "SELECT id FROM batches WHERE order_id = 1 AND answered_at IS NULL AND id > 0 ORDER BY id LIMIT 9",
+    "SELECT id FROM batches WHERE order_id = 1 AND id > 0 ORDER BY id LIMIT 9",
+    "SELECT i.batch FROM batch_items i JOIN batches b ON b.id = i.batch
+     LEFT JOIN batch_results r ON r.batch = i.batch AND r.position = i.position WHERE i.sn = 'S' AND i.tk_generation = 1",
+    "SELECT id FROM received_batches WHERE content_digest = zeroblob(32)",
+    "SELECT sn FROM received_items WHERE batch = 1 ORDER BY position",
+    "SELECT i.batch FROM received_items i JOIN received_batches r ON r.id = i.batch WHERE i.sn = 'S' ORDER BY i.batch",
     "SELECT data FROM file_chunks WHERE vendor = 'V' AND path = 'p' AND position = 0",
 ];
 
