@@ -107,6 +107,8 @@ pub struct Face {
     pub until: i64,
     /// What it tells of its PIN.
     pub tries: Option<Tries>,
+    /// Whether its PIN is typed at its own reader, and not here.
+    pub own_pin_pad: bool,
     /// Why the station does not take it (chain, dates, role, revocation), where it does not.
     pub refused: Option<String>,
 }
@@ -225,6 +227,8 @@ pub enum Event {
     RunEnded(Result<(), String>),
     /// A package stands in the queue.
     Queued(Parcel),
+    /// So many terminals' answers are kept and in no package, and why, where that is not for want of the cards.
+    Unpacked(usize, Option<String>),
     /// It is being sent.
     Sending(String),
     /// What came of it.
@@ -242,7 +246,8 @@ pub enum Effect {
     Open(Place, Pin),
     /// Forget both cards' keys.
     Close,
-    /// Collect what is at these addresses, pack it, and put it into the queue; answered by [`Event::RunEnded`].
+    /// Collect what is at these addresses, and pack all that is kept; answered by [`Event::RunEnded`]. Without an
+    /// address it only packs.
     Collect(Vec<String>),
     /// Send all that waits, and fetch the revocation list, now.
     Upload,

@@ -197,6 +197,7 @@ pub(crate) fn face(place: Place) -> Face {
         role: role.to_owned(),
         until: NOW + 700 * DAY,
         tries: None,
+        own_pin_pad: false,
         refused: None,
     }
 }

@@ -1,8 +1,8 @@
 //! PINs: masked, wiped, and never anywhere else.
 
-use keyferry_station::console::{Effect, Event, Key, Place};
+use keyferry_station::console::{Effect, Event, Face, Key, Place, Seen, Tries};
 
-use crate::desk::{Desk, wanted};
+use crate::desk::{Desk, face, name, wanted};
 
 #[test]
 fn a_pin_is_shown_as_stars_and_goes_to_its_card_alone() {
@@ -71,4 +71,34 @@ fn an_answer_of_a_card_that_comes_too_late_opens_nothing() {
     assert!(desk.on(Event::Opened(Place::Administrator, Ok(()))).is_empty());
     desk.key(Key::Enter);
     desk.hides("both open");
+}
+
+#[test]
+fn a_card_with_a_pin_pad_of_its_own_is_opened_without_a_pin_typed_here() {
+    let mut desk = Desk::ready();
+    for place in Place::BOTH {
+        let card = Some(Face { own_pin_pad: true, ..face(place) });
+        desk.on(Event::Card(place, Seen { name: name(place), card, trouble: None }));
+    }
+    desk.key(Key::Char(' '));
+    desk.shows("press Enter, then type it at the reader");
+    let effects = desk.key(Key::Enter);
+    let [Effect::Open(Place::Operator, pin)] = effects.as_slice() else { panic!("{effects:?}") };
+    assert_eq!(pin.for_the_card(), "");
+    desk.shows("type it at the reader now");
+}
+
+#[test]
+fn a_card_that_locks_while_its_pin_is_asked_ends_the_question() {
+    let mut desk = Desk::ready();
+    desk.key(Key::Char(' '));
+    desk.typed("1");
+    let card = Some(Face { tries: Some(Tries::Locked), ..face(Place::Operator) });
+    let name = name(Place::Operator);
+    assert!(matches!(
+        desk.on(Event::Card(Place::Operator, Seen { name, card, trouble: None })).as_slice(),
+        [Effect::Close]
+    ));
+    desk.hides("1 of 2");
+    desk.shows("The operator card is LOCKED after wrong PINs");
 }

@@ -1,8 +1,8 @@
 //! Packages, and the server.
 
-use keyferry_station::console::{Answer, Effect, Event, Key, ListSeen, ServerSeen, Told};
+use keyferry_station::console::{Answer, Effect, Event, Key, ListSeen, Place, ServerSeen, Told};
 
-use crate::desk::{DAY, Desk, NOW, refused, sn, taken};
+use crate::desk::{DAY, Desk, NOW, refused, sn, taken, wanted};
 
 fn packed() -> Desk {
     let mut desk = Desk::collecting();
@@ -15,11 +15,11 @@ fn packed() -> Desk {
 #[test]
 fn a_package_waits_is_sent_and_answered() {
     let mut desk = packed();
-    desk.shows("1 waiting, 0 being sent, 0 answered, 0 refused");
+    desk.shows("1 waiting, 0 sending, 0 answered, 0 refused");
     desk.on(Event::Sending("package-1".to_owned()));
-    desk.shows("0 waiting, 1 being sent");
+    desk.shows("0 waiting, 1 sending");
     desk.on(Event::Sent("package-1".to_owned(), Answer::Taken(vec![taken(0), taken(1)])));
-    desk.shows("0 waiting, 0 being sent, 1 answered, 0 refused");
+    desk.shows("0 waiting, 0 sending, 1 answered, 0 refused");
     desk.shows("The KMS took 2 of 2.");
     desk.shows("TAKEN: stored, the KMS shows the same fingerprint");
 }
@@ -104,4 +104,32 @@ fn packages_of_yesterday_stand_there_from_the_start() {
     desk.key(Key::Up);
     desk.key(Key::Up);
     desk.shows("Selected: package a");
+}
+
+#[test]
+fn what_was_kept_when_a_card_went_is_packed_once_both_cards_are_open_again() {
+    let mut desk = Desk::collecting();
+    desk.collect(0);
+    desk.pull(Place::Operator);
+    desk.on(Event::Unpacked(1, None));
+    desk.on(Event::RunEnded(Err("the card is not present".to_owned())));
+    (0..3).for_each(|port| desk.unplug(port));
+    desk.key(Key::Enter);
+    desk.shows("1 terminal NOT PACKED");
+    desk.insert(Place::Operator);
+    desk.key(Key::Char(' '));
+    assert!(wanted(&desk.give_pins()).is_empty());
+    desk.on(Event::Unpacked(0, None));
+    desk.pack("package-1", &[0]);
+    desk.hides("NOT PACKED");
+    desk.shows("1 waiting");
+    assert!(desk.key(Key::Char(' ')).is_empty());
+    desk.shows("Nothing is plugged in.");
+}
+
+#[test]
+fn what_others_collected_says_who_packs_it() {
+    let mut desk = Desk::ready();
+    desk.on(Event::Unpacked(2, Some("collected by Otto with Anna: these two pack it".to_owned())));
+    desk.shows("Not packed: collected by Otto with Anna: these two pack it");
 }

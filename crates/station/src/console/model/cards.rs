@@ -76,7 +76,10 @@ impl Model {
         if seen.card.is_some() {
             card.face = seen.card;
         }
+        let asked = matches!(self.session, Session::Asking { place: asked, .. } if asked == place);
+        let trouble = self.cards.get(place.index()).and_then(|card| card.trouble(place));
         match gone {
+            None if asked => trouble.map_or_else(Vec::new, |trouble| self.close(trouble)),
             Some(why) if !matches!(self.session, Session::Shut) => self.stop(place, &why),
             Some(_) => {
                 self.said = format!("The {} card changed.", place.word());
@@ -101,7 +104,9 @@ impl Model {
             return Vec::new();
         }
         let addresses = self.wanted(&then);
-        if addresses.is_empty() {
+        // What was kept when a card went is packed under both cards again, also when nothing is plugged in.
+        let packs = then == Wish::All && self.unpacked > 0;
+        if addresses.is_empty() && !packs {
             self.said = match (&then, self.terminals.plugged()) {
                 (_, 0) => "Nothing is plugged in.".to_owned(),
                 (Wish::One(_), _) => "The selected terminal is no longer plugged in.".to_owned(),
@@ -130,9 +135,12 @@ impl Model {
     }
 
     fn begin(&mut self, addresses: Vec<String>) -> Vec<Effect> {
+        self.said.clear();
+        if addresses.is_empty() {
+            return vec![Effect::Collect(addresses)];
+        }
         self.terminals.begin(&addresses);
         self.run = Some(super::Run { total: addresses.len(), collected: 0, failed: 0, began: self.now });
-        self.said.clear();
         vec![Effect::Collect(addresses)]
     }
 
@@ -148,8 +156,12 @@ impl Model {
 
     /// The PIN that was typed goes to its card.
     pub(super) fn enter_pin(&mut self) -> Vec<Effect> {
+        let own_pin_pad = |place: Place| {
+            let face = self.cards.get(place.index()).and_then(|card| card.face.as_ref());
+            face.is_some_and(|face| face.own_pin_pad)
+        };
         match std::mem::replace(&mut self.session, Session::Shut) {
-            Session::Asking { place, pin, then, .. } if pin.len() > 0 => {
+            Session::Asking { place, pin, then, .. } if pin.len() > 0 || own_pin_pad(place) => {
                 self.session = Session::Trying { place, then };
                 vec![Effect::Open(place, pin)]
             }

@@ -28,6 +28,8 @@ pub struct Model {
     pub(super) terminals: Terminals,
     pub(super) run: Option<Run>,
     pub(super) queue: Queue,
+    /// Terminals whose answers are kept and in no package.
+    pub(super) unpacked: usize,
     pub(super) server: Option<ServerSeen>,
     /// Since when the server has been away, unix seconds.
     pub(super) away_since: Option<i64>,
@@ -96,6 +98,7 @@ impl Model {
             terminals: Terminals::default(),
             run: None,
             queue: Queue::default(),
+            unpacked: 0,
             server: None,
             away_since: None,
             list: None,
@@ -130,6 +133,12 @@ impl Model {
             Event::Queued(parcel) => {
                 self.terminals.packed(&parcel);
                 self.queue.add(parcel, self.now);
+            }
+            Event::Unpacked(count, why) => {
+                self.unpacked = count;
+                if let Some(why) = why {
+                    self.said = format!("Not packed: {why}");
+                }
             }
             Event::Sending(id) => self.queue.set(&id, EntryState::Sending),
             Event::Sent(id, answer) => return self.sent(&id, answer),

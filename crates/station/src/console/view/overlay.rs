@@ -64,8 +64,11 @@ fn draw_pin(model: &Model, look: Look, frame: &mut Frame<'_>, area: Rect) {
     let width = usize::from(rect.width).saturating_sub(2);
     let card = model.cards.get(place.index());
     let whose = card.and_then(|card| card.face.as_ref()).map(|face| face.subject.clone());
+    let own_pin_pad = card.and_then(|card| card.face.as_ref()).is_some_and(|face| face.own_pin_pad);
     let stars = match typed {
+        None if own_pin_pad => "type it at the reader now".to_owned(),
         None => "the card looks at it …".to_owned(),
+        Some(0) if own_pin_pad => "press Enter, then type it at the reader".to_owned(),
         // A long PIN keeps its cursor in sight.
         Some(count) => format!("{}_", "*".repeat(count.min(width.saturating_sub(8)))),
     };

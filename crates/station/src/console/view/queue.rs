@@ -24,8 +24,13 @@ pub(super) fn draw(model: &Model, look: Look, frame: &mut Frame<'_>, area: Rect)
     let sending = queue.count(|state| *state == EntryState::Sending);
     let refused = queue.count(|state| matches!(state, EntryState::Refused(_)));
     let answered = queue.entries().len() - waiting - sending - refused;
-    let title =
-        format!("Packages: {waiting} waiting, {sending} being sent, {answered} answered, {refused} refused");
+    let unpacked = match model.unpacked {
+        0 => String::new(),
+        count => format!(", {} NOT PACKED", many(count, "terminal")),
+    };
+    let title = format!(
+        "Packages: {waiting} waiting, {sending} sending, {answered} answered, {refused} refused{unpacked}"
+    );
     let focused = model.focus == Focus::Queue;
     let area = section(look, frame, area, &title, focused);
     let width = usize::from(area.width);
