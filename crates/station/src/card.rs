@@ -100,6 +100,7 @@ fn check(card: &dyn Card, role: Role, checks: &Checks) -> Result<(), Error> {
     if !card.present() {
         return Err(Error::CardMissing { card: name() });
     }
+    checks.are_fresh()?;
     match checks.verify(card.certificate(), card.chain(), role, clock::now()) {
         Ok(_) => Ok(()),
         Err(reason) => Err(Error::CardRefused { card: name(), role, reason }),

@@ -292,6 +292,12 @@ pub enum Error {
         /// The limit.
         max_hours: u64,
     },
+    /// The server offered a revocation list during the work that is not believed.
+    #[error("the work stops, since the server's new revocation list is refused: {why}")]
+    CrlRefused {
+        /// Why.
+        why: String,
+    },
     /// The revocation list was fetched later than it is now.
     #[error("the revocation list was fetched at {fetched}, which is in the future: set the station's clock")]
     CrlFromFuture {

@@ -66,7 +66,7 @@ pub use link::LinkLimits;
 pub use package::{MAX_STATION_NAME, PackSettings, Package, Packed};
 pub use progress::{Bar, Progress, Quiet};
 pub use results::{FingerprintCheck, TerminalResult};
-pub use revocation::RevocationFile;
+pub use revocation::{FreshLists, RevocationFile};
 pub use spool::{Spool, Spooled};
 pub use upload::{Delivery, Upload, upload, upload_waiting};
 pub use work_certificate::WorkCertificate;

@@ -1,5 +1,7 @@
 //! Revocation lists: fetched from the server, kept in a file with the time of fetching.
 
+mod fresh;
+
 use std::{
     collections::HashMap,
     path::{Path, PathBuf},
@@ -12,6 +14,8 @@ use crate::{
     Error, Server, clock,
     files::{read, write_whole},
 };
+
+pub use fresh::FreshLists;
 
 const CRL: &str = "/v1/crl";
 /// First line of the file; the lists follow as PEM, which openssl reads past this line.
@@ -77,6 +81,11 @@ impl RevocationFile {
         let Some((fetched, lists)) = self.stored()? else {
             return Err(Error::CrlMissing { path: self.path.clone() });
         };
+        self.check_age(fetched, now)?;
+        Ok(set(lists))
+    }
+
+    fn check_age(&self, fetched: i64, now: i64) -> Result<(), Error> {
         if fetched > now.saturating_add(CLOCK_STEP) {
             return Err(Error::CrlFromFuture { fetched: clock::rfc3339(fetched)? });
         }
@@ -84,7 +93,7 @@ impl RevocationFile {
         if age > self.max_age.as_secs() {
             return Err(Error::CrlTooOld { hours: age / HOUR, max_hours: self.max_age.as_secs() / HOUR });
         }
-        Ok(set(lists))
+        Ok(())
     }
 
     fn keep(&self, bytes: &[u8], now: i64) -> Result<CrlSet, Error> {

@@ -84,7 +84,10 @@ mod tests {
         assert!(matches!(&token, CardSource::Token(uri) if uri.label() == "Olga"));
         assert_eq!((token.to_string().as_str(), &token.within(Path::new("/station"))), (uri, &token));
         let file: CardSource = "cards/operator.pem".parse().unwrap();
-        assert_eq!(file.within(Path::new("/station")), CardSource::File("/station/cards/operator.pem".into()));
+        assert_eq!(
+            file.within(Path::new("/station")),
+            CardSource::File("/station/cards/operator.pem".into())
+        );
         assert_eq!(file.to_string(), "cards/operator.pem");
     }
 
