@@ -1,5 +1,7 @@
 //! Why a terminal was not collected, and what to do about it.
 
+use std::sync::Arc;
+
 use flows::{ProtocolError, collect::Reason};
 use pki::CertificateRefusal;
 use wire::{ErrorCode, ErrorMessage, Serial};
@@ -10,9 +12,12 @@ use crate::{Error, link::LinkError};
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum CollectFault {
-    /// A card was taken out, or is no longer good.
+    /// A card was taken out, or is no longer good: nothing was asked.
     #[error("not asked: {0}")]
-    Cards(#[source] Error),
+    Cards(#[source] Arc<Error>),
+    /// The same while this terminal answered: its answer, if any came, is not used.
+    #[error("broken off, its answer is not used: {0}")]
+    CardsDuring(#[source] Arc<Error>),
     /// The same address stands twice in the run.
     #[error("its address stands twice in this run; it was asked once")]
     TargetTwice,
@@ -98,6 +103,7 @@ impl CollectFault {
         match self {
             Self::OtherSerial { .. } | Self::Unlisted { .. } => ErrorCode::UnknownTerminal,
             Self::DeviceCertificate(_) | Self::OtherDevice { .. } => ErrorCode::CertificateRefused,
+            Self::CardsDuring(_) => ErrorCode::NotPermittedNow,
             Self::DeviceSignature => ErrorCode::TerminalAuthenticationFailed,
             _ => ErrorCode::Internal,
         }
@@ -106,7 +112,7 @@ impl CollectFault {
     /// What the person at the station does next.
     pub fn advice(&self) -> &'static str {
         match self {
-            Self::Cards(_) => "insert both cards again and collect the rest in another run",
+            Self::Cards(_) | Self::CardsDuring(_) => "insert both cards again and collect the rest in another run",
             Self::NotKept { .. } => "see to the journal, then collect it again: it gives the same answer",
             Self::TargetTwice => "write each address once",
             Self::Link(LinkError::Unreachable(_)) => {

@@ -6,13 +6,14 @@ mod settle;
 mod suite;
 mod target;
 mod tdes;
+mod watch;
 
 use std::{
     collections::HashSet,
     fmt,
     sync::{
         OnceLock,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     thread,
 };
@@ -28,6 +29,8 @@ use crate::{
 pub use fault::CollectFault;
 pub use suite::StationSuite;
 pub use target::Target;
+
+use watch::Watch;
 
 /// Most terminals in one run of suite 01; see [`StationSuite::MAX_TERMINALS`].
 pub const MAX_TERMINALS: usize = 10_000;
@@ -171,7 +174,8 @@ pub struct CollectionRun<S: StationSuite = Tdes> {
 }
 
 /// Asks every target for its TK under the work certificate, several at a time. Both cards must stay: they are checked
-/// before each terminal is asked.
+/// before each terminal is asked, after it has answered, and five times a second meanwhile. When one goes, every exchange is
+/// broken off and no further terminal is asked, even if the card comes back: a run is of two people who are both there.
 ///
 /// # Errors
 /// [`Error::TooManyTerminals`]; [`Error::CeremonyOver`]; what [`BothCards::check`] says when no terminal has been asked yet.
@@ -189,7 +193,7 @@ pub fn collect<S: StationSuite>(
     cards.check()?;
     S::is_open(work.ceremony(), clock::now())?;
     let allowed: Option<HashSet<&Serial>> = settings.allowed.as_ref().map(|list| list.iter().collect());
-    let run = Run { cards, work, limits: settings.limits, allowed: allowed.as_ref() };
+    let run = Run { watch: Watch::over(cards), work, limits: settings.limits, allowed: allowed.as_ref() };
 
     let mut run_result = CollectionRun { collected: Vec::new(), failed: Vec::new(), missing: Vec::new() };
     progress.started(targets.len());
@@ -212,7 +216,7 @@ type Outcome<S> = Result<CollectedTerminal<S>, FailedTerminal>;
 
 /// What all threads of a run share.
 struct Run<'a, S: StationSuite> {
-    cards: &'a BothCards,
+    watch: Watch<'a>,
     work: &'a WorkCertificate<S>,
     limits: LinkLimits,
     allowed: Option<&'a HashSet<&'a Serial>>,
@@ -254,10 +258,14 @@ fn ask_all<S: StationSuite>(
         }
     };
     let threads = parallel.clamp(1, MAX_PARALLEL).min(targets.len());
+    let done = AtomicBool::new(false);
     thread::scope(|scope| {
+        let patrol = scope.spawn(|| run.watch.patrol(|| done.load(Ordering::SeqCst)));
         let threads: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
         // A thread that failed leaves its terminal without an answer, which is told below.
         threads.into_iter().for_each(|thread| drop(thread.join()));
+        done.store(true, Ordering::SeqCst);
+        patrol.thread().unpark();
     });
     let unasked = |target| Err(failed(target, None, CollectFault::Internal));
     answers
@@ -269,7 +277,7 @@ fn ask_all<S: StationSuite>(
 
 impl<S: StationSuite> Run<'_, S> {
     fn ask(&self, target: &Target, progress: &dyn Progress) -> Outcome<S> {
-        self.cards.check().map_err(|error| failed(target, None, CollectFault::Cards(error)))?;
+        self.watch.check().map_err(|why| failed(target, None, CollectFault::Cards(why)))?;
         progress.asking(target);
         let (answer, frame) = self.exchange(target).map_err(|fault| {
             let sn = fault.answered_by().cloned();
@@ -287,11 +295,17 @@ impl<S: StationSuite> Run<'_, S> {
     /// COLLECT and its answer.
     fn exchange(&self, target: &Target) -> Result<(Collected<S>, Frame), CollectFault> {
         let (collect, expect) = self.work.start().begin()?;
-        let mut link = Link::connect(target.address(), self.limits)?;
+        let mut link = Link::connect(target.address(), self.limits)?.heeding(self.watch.halt());
+        // Connecting takes its time.
+        self.watch.has_stopped().map_err(CollectFault::Cards)?;
         link.send(&collect)?;
         let frame = match link.receive() {
             Ok(frame) => frame,
             Err(error) => {
+                if let Err(why) = self.watch.has_stopped() {
+                    link.end_with(ErrorCode::NotPermittedNow);
+                    return Err(CollectFault::CardsDuring(why));
+                }
                 match &error {
                     LinkError::Timeout => link.end_with(ErrorCode::Timeout),
                     LinkError::Malformed(malformed) => link.end_with(malformed.code()),
@@ -305,7 +319,9 @@ impl<S: StationSuite> Run<'_, S> {
                 let said = (&collect, &frame);
                 let checked = self
                     .check_wanted(target, &answer)
-                    .and_then(|()| S::check_maker(said, &answer, self.work.checks()));
+                    .and_then(|()| S::check_maker(said, &answer, self.work.checks()))
+                    // It counts only if both cards were there to its end.
+                    .and_then(|()| self.watch.check().map_err(CollectFault::CardsDuring));
                 match checked {
                     Ok(()) => Ok((answer, frame)),
                     Err(fault) => {

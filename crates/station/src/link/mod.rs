@@ -5,6 +5,7 @@
 //! of a terminal that waited in vain, noise.
 
 mod error;
+mod halt;
 mod serial_line;
 
 use std::{
@@ -17,7 +18,10 @@ use std::{
 use wire::{ErrorCode, Frame, FrameDecoder, MessageType, SerialAddress, error_frame, limits};
 
 pub use error::{LinkError, Step};
+pub use halt::Halt;
 pub use serial_line::{DEFAULT_SPEED, SerialLine};
+
+use halt::Heeding;
 
 /// How long a terminal may take to accept the connection, seconds. Not of the wire: a terminal in a back room that
 /// does not answer by then is off, and the person at the station waits.
@@ -131,6 +135,13 @@ impl Link {
             said: None,
             on_the_way: Duration::ZERO,
         }
+    }
+
+    /// The same link, which breaks off an answer that it waits for when this is said.
+    #[must_use]
+    pub fn heeding(mut self, halt: Halt) -> Link {
+        self.line = Box::new(Heeding::new(self.line, halt));
+        self
     }
 
     /// Whether this is a serial line: it carries no check of its own, and its peer sees no end of a connection.
