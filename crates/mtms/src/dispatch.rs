@@ -101,7 +101,9 @@ impl<S: Store + SuiteStore + OrderStore, H: Hsm> Mtms<S, H> {
         progress.finished();
         done
     }
+}
 
+impl<S: OrderStore, H> Mtms<S, H> {
     /// An order of this vendor's.
     pub(crate) async fn order_of(&self, order: &str) -> Result<OrderRecord, Error> {
         let record = self.store.order(order).await?;

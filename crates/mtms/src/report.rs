@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use hsm::Hsm;
 use serde::Serialize;
 use store::{BatchItem, OrderRecord, OrderSerial, OrderStore, Store};
 use wire::Serial;
@@ -56,7 +55,7 @@ pub struct RefusedItem {
     pub text: String,
 }
 
-impl<S: Store + OrderStore, H: Hsm> Mtms<S, H> {
+impl<S: Store + OrderStore, H> Mtms<S, H> {
     /// Reconciles an order, page by page.
     ///
     /// # Errors

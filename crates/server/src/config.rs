@@ -38,6 +38,11 @@ pub struct Config {
     pub rks: Option<Rks>,
     /// Terminal management; without it terminals get neither packages nor keys over it.
     pub tms: Option<Tms>,
+    /// Whether this server is a vendor's MTMS: then it collects what orders list, and gives out no TMK.
+    pub mtms: Option<Mtms>,
+    /// The other side of orders: acquirers that buy, at an MTMS; vendors, at a KMS.
+    #[serde(default)]
+    pub partners: Vec<Partner>,
     /// Sign-in and working keys.
     #[serde(default)]
     pub host: Host,
@@ -186,6 +191,28 @@ pub struct Tms {
     pub answers_at_once: usize,
 }
 
+/// `[mtms]`: nothing is to be set yet.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Mtms {}
+
+/// One of `[[partners]]`
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Partner {
+    /// What orders call it, 1–32 of `A-Z a-z 0-9 - . _`; PK and MAK are bound to it.
+    pub name: String,
+    /// PK, which protects transport keys between the two: the file that `keyferry hsm component combine` or
+    /// `keyferry hsm agree` wrote.
+    pub pk: PathBuf,
+    /// MAK, which authenticates batches and receipts.
+    pub mak: PathBuf,
+    /// Where the acquirer's KMS is, `https://host:port`; at an MTMS only.
+    pub url: Option<String>,
+    /// The CA of that server's TLS certificate, PEM; nothing else is trusted. At an MTMS only.
+    pub tls_root: Option<PathBuf>,
+}
+
 /// `[log]`
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -276,6 +303,14 @@ impl Config {
             && !(1..=MAX_ANSWERS).contains(&tms.answers_at_once)
         {
             return Err(("tms.answers_at_once", "must be 1 to 1024"));
+        }
+        let name_is_bad = |partner: &Partner| Serial::parse(&partner.name).is_err();
+        if self.partners.iter().any(name_is_bad) {
+            return Err(("partners.name", "must be 1 to 32 of A-Z a-z 0-9 - . _"));
+        }
+        let same = |partner: &Partner| self.partners.iter().filter(|p| p.name == partner.name).count() > 1;
+        if self.partners.iter().any(same) {
+            return Err(("partners.name", "must name each partner once"));
         }
         self.host.check()?;
         self.posp.as_ref().map_or(Ok(()), Posp::check)?;
