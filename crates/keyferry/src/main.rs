@@ -45,6 +45,8 @@ enum Command {
     #[command(subcommand)]
     Ca(commands::ca::Ca),
     #[command(subcommand)]
+    Card(commands::card::Card),
+    #[command(subcommand)]
     Kms(commands::kms::Kms),
     #[command(subcommand)]
     Rks(commands::rks::Rks),
@@ -72,6 +74,7 @@ fn main() -> ExitCode {
         Command::Server(server) => server.run(),
         Command::Hsm(hsm) => hsm.run(),
         Command::Ca(ca) => ca.run(),
+        Command::Card(card) => card.run(),
         Command::Kms(kms) => kms.run(),
         Command::Rks(rks) => rks.run(),
         Command::Mtms(mtms) => mtms.run(),

@@ -30,6 +30,7 @@ fn every_command_has_help_and_refuses_what_it_does_not_know() {
         "server",
         "hsm serve",
         "ca issue",
+        "card change-pin",
         "kms work-key-install",
         "station approve",
         "station repair",

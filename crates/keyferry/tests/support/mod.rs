@@ -18,4 +18,6 @@ pub(crate) mod server;
 pub(crate) mod station;
 pub(crate) mod terminals;
 pub(crate) mod tms;
+pub(crate) mod tokens;
 pub(crate) mod tool;
+pub(crate) mod typing;
