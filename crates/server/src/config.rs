@@ -200,7 +200,8 @@ pub struct Mtms {}
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Partner {
-    /// What orders call it, 1–32 of `A-Z a-z 0-9 - . _`; PK and MAK are bound to it.
+    /// What orders call it, 1–32 of `A-Z a-z 0-9 - . _`; PK and MAK are bound to it. A partner with keys of both suites
+    /// stands here twice.
     pub name: String,
     /// PK, which protects transport keys between the two: the file that `keyferry hsm component combine` or
     /// `keyferry hsm agree` wrote.
@@ -308,9 +309,11 @@ impl Config {
         if self.partners.iter().any(name_is_bad) {
             return Err(("partners.name", "must be 1 to 32 of A-Z a-z 0-9 - . _"));
         }
-        let same = |partner: &Partner| self.partners.iter().filter(|p| p.name == partner.name).count() > 1;
-        if self.partners.iter().any(same) {
-            return Err(("partners.name", "must name each partner once"));
+        if self.mtms.is_some() && (self.rks.is_some() || self.tms.is_some() || self.posp.is_some()) {
+            return Err((
+                "mtms",
+                "stands alone: an MTMS has no [rks], [tms] or [posp], since it gives nobody a key",
+            ));
         }
         self.host.check()?;
         self.posp.as_ref().map_or(Ok(()), Posp::check)?;

@@ -13,6 +13,7 @@ mod https;
 pub mod import;
 mod kms;
 mod link;
+pub mod partners;
 mod process;
 mod refusals;
 mod rks;
@@ -39,7 +40,7 @@ pub use https::posp::PospError;
 pub use process::no_core_dumps;
 pub use rks::{RksError, exchange_key};
 pub use tls::TlsError;
-pub use trust::TrustError;
+pub use trust::{Believed, TrustError, believed};
 
 /// How often refusals of strangers go to the audit (2-wire.md section 8).
 const STRANGERS_EVERY: Duration = Duration::from_secs(60);
@@ -79,6 +80,9 @@ pub enum StartError {
     /// The settings of the remote key server cannot be used.
     #[error(transparent)]
     Rks(#[from] RksError),
+    /// A partner's keys cannot be used.
+    #[error(transparent)]
+    Partner(#[from] partners::PartnerError),
     /// The settings for POSPs cannot be used.
     #[error(transparent)]
     Posp(#[from] PospError),
@@ -101,6 +105,8 @@ pub async fn start<S: Store, H: Hsm + Clone>(
 ) -> Result<Running, StartError> {
     let trust = trust::Trust::load(config)?;
     let rks = rks::Rks::load(config)?;
+    let partners = partners::partners(config)?;
+    partners::check(&hsm, &config.acquirer.id, &partners).await?;
     let (certificate, key) = (config.path(&config.https.certificate), config.path(&config.https.key));
     let mut keys = Vec::new();
     for (suite, of) in

@@ -52,6 +52,27 @@ pub enum TrustError {
     Role(String),
 }
 
+/// What a server's settings believe, for a person's work beside it: roots, lists, and how strict it is.
+#[derive(Debug, Clone)]
+pub struct Believed {
+    /// Roots with the roles that each may issue.
+    pub roots: TrustList,
+    /// The revocation lists as they are now.
+    pub crls: CrlSet,
+    /// What a missing list means.
+    pub policy: Policy,
+}
+
+/// Reads what the settings believe, as the server does.
+///
+/// # Errors
+/// [`TrustError`].
+pub fn believed(config: &config::Config) -> Result<Believed, TrustError> {
+    let trust = Trust::load(config)?;
+    let crls = CrlSet::clone(&trust.crls());
+    Ok(Believed { roots: trust.roots, crls, policy: trust.policy })
+}
+
 impl Trust {
     pub(crate) fn load(config: &config::Config) -> Result<Self, TrustError> {
         let mut roots = TrustList::new();
