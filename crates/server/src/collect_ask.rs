@@ -122,6 +122,15 @@ impl<S: Store, H: Hsm> Kms<S, H> {
             Some(_) => return Err(Fault::from(Reason::NoWindow { sn }).into()),
             None => {}
         }
+        let model = collected.model.as_ref().map(ToString::to_string);
+        let orders = self.orders_for(vec![sn.clone()]).await?;
+        if let Err(refusal) = orders.allow(&sn, model.as_deref()) {
+            let detail = json!({ "fingerprint": fingerprint, "code": refusal.code, "reason": refusal.text,
+                                 "window": window.id });
+            let refused = event("collection.refused", sn.as_str(), sn.as_str(), detail);
+            self.store.audit_append(refused).await?;
+            return Err(Fault::from(Reason::NotPermitted { why: refusal.text }).into());
+        }
         let sealed = U::answer(frame, collected);
         let opened = U::open(self, work, nonce, &collected.device, &sealed).await?;
         let tk = match opened {

@@ -147,15 +147,14 @@ pub async fn start<S: Store, H: Hsm + Clone>(
         .await?;
 
     let (stop, stopping) = watch::channel(false);
-    let kms = Arc::new(kms::Kms::new(
-        store,
-        hsm,
-        config.acquirer.clone(),
-        trust,
+    let duties = kms::Duties {
         rks,
-        host::Host::new(config.host),
-        tms::Tms::new(config.tms.clone()),
-    ));
+        host: host::Host::new(config.host),
+        tms: tms::Tms::new(config.tms.clone()),
+        exchange: kms::Exchange::new(partners),
+        mtms: config.mtms.is_some(),
+    };
+    let kms = Arc::new(kms::Kms::new(store, hsm, config.acquirer.clone(), trust, duties));
     let (terminal_port, https) = (local(&terminals), local(&people));
     let port = terminal_port::TerminalPort {
         listener: terminals,

@@ -3,7 +3,10 @@
 //! A partner of a KMS is a vendor with an MTMS, a partner of an MTMS is an acquirer that buys. PK and MAK are key blocks
 //! that open in this HSM only, and each names its partner: the HSM refuses one partner's keys for another.
 
-use std::{fs, path::PathBuf};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
 use hsm::{
     Hsm, HsmError, KeyBlock,
@@ -98,7 +101,7 @@ struct Combined {
 pub fn partners(config: &Config) -> Result<Vec<Partner>, PartnerError> {
     let mut found: Vec<Partner> = Vec::new();
     for settings in &config.partners {
-        let read = |path: &PathBuf, wanted, kinds| read(config.path(path), &settings.name, wanted, kinds);
+        let read = |path: &PathBuf, wanted, kinds| read(&config.path(path), &settings.name, wanted, kinds);
         let (suite, pk) = read(&settings.pk, "pk", ["protect", "protect-aes"])?;
         let (mak_suite, mak) = read(&settings.mak, "mak", ["batch-mac", "batch-mac-aes"])?;
         let name = settings.name.clone();
@@ -116,14 +119,13 @@ pub fn partners(config: &Config) -> Result<Vec<Partner>, PartnerError> {
 
 /// A key of one of these kinds, the first of suite 01, the second of suite 02.
 fn read(
-    path: PathBuf,
+    path: &Path,
     name: &str,
     wanted: &'static str,
     kinds: [&str; 2],
 ) -> Result<(Suite, KeyBlock), PartnerError> {
-    let text =
-        fs::read_to_string(&path).map_err(|source| PartnerError::Read { path: path.clone(), source })?;
-    let wrong = || PartnerError::Content { path: path.clone(), name: name.to_owned(), wanted };
+    let text = fs::read_to_string(path).map_err(|source| PartnerError::Read { path: path.into(), source })?;
+    let wrong = || PartnerError::Content { path: path.into(), name: name.to_owned(), wanted };
     let combined: Combined = serde_json::from_str(&text).map_err(|_| wrong())?;
     if combined.partner.as_deref() != Some(name) {
         return Err(wrong());

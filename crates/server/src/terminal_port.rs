@@ -118,6 +118,12 @@ async fn serve<T: AsyncRead + AsyncWrite + Unpin, S: Store, H: Hsm>(
         };
         let code = match first {
             Ok(frame) => match frame.kind() {
+                // An MTMS collects, and gives nobody a key.
+                Ok(kind)
+                    if kms.is_mtms() && !matches!(kind, MessageType::CollectAsk | MessageType::Error) =>
+                {
+                    Some(refused(kms, address, ErrorCode::UnexpectedMessage))
+                }
                 Ok(MessageType::TkHello) => match kms.download(&mut link, &frame, address).await {
                     Ok(()) => continue,
                     Err(error) => {

@@ -19,7 +19,7 @@ use zeroize::Zeroizing;
 
 use super::body::{self, Defect, MaxBody};
 use crate::{
-    kms::{AllowanceRefusal, ApprovalRefusal, Kms, UploadRefusal},
+    kms::{AllowanceRefusal, ApprovalRefusal, BatchRefusal, Kms, OrderRefusal, UploadRefusal},
     windows::WindowRefusal,
 };
 
@@ -38,6 +38,8 @@ pub(crate) fn router<S: Store, H: Hsm>(kms: Arc<Kms<S, H>>, max_body: usize) -> 
     Router::new()
         .route("/v1/ceremonies", post(ceremonies))
         .route("/v1/collections", post(collections))
+        .route("/v1/orders", post(orders))
+        .route("/v1/batches", post(batches))
         .route("/v1/suites", post(suites))
         .route("/v1/kld-reports", post(kld_reports))
         .route("/v1/collection-windows", post(collection_windows))
@@ -81,6 +83,40 @@ async fn suites<S: Store, H: Hsm>(
         Ok(text) => Json(json!({ "ok": true, "text": text })).into_response(),
         Err(AllowanceRefusal::Upload(refusal)) => refuse_upload(&refusal),
         Err(refusal) => refuse(StatusCode::CONFLICT, refusal.code(), &refusal),
+    }
+}
+
+async fn orders<S: Store, H: Hsm>(
+    State(kms): State<Arc<Kms<S, H>>>,
+    Extension(Source(source)): Extension<Source>,
+    CmsBody(body): CmsBody,
+) -> Response {
+    match kms.take_order(&body, source).await {
+        Ok(text) => Json(json!({ "ok": true, "text": text })).into_response(),
+        Err(OrderRefusal::Upload(refusal)) => refuse_upload(&refusal),
+        Err(refusal) => refuse(StatusCode::CONFLICT, refusal.code(), &refusal),
+    }
+}
+
+async fn batches<S: Store, H: Hsm>(
+    State(kms): State<Arc<Kms<S, H>>>,
+    Extension(Source(source)): Extension<Source>,
+    CmsBody(body): CmsBody,
+) -> Response {
+    let refusal = match kms.take_batch(&body, source).await {
+        Ok(answer) => return Json(answer).into_response(),
+        Err(BatchRefusal::Upload(refusal)) => return refuse_upload(&refusal),
+        Err(refusal) => refusal,
+    };
+    let (code, text) = (refusal.code(), refusal.to_string());
+    tracing::warn!(code, %refusal, "batch refused");
+    match refusal {
+        BatchRefusal::Received(receipt) => {
+            let error = batch::Refused { code: code.into(), text };
+            (StatusCode::CONFLICT, Json(batch::Received { error, receipt: *receipt })).into_response()
+        }
+        BatchRefusal::WrongMac(_) => refuse(StatusCode::FORBIDDEN, code, &text),
+        _ => refuse(StatusCode::UNPROCESSABLE_ENTITY, code, &text),
     }
 }
 

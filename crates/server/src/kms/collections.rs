@@ -12,14 +12,15 @@ use store::{CollectedTerminal, CollectedTk, CollectionImport, ImportOutcome, Per
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 use wire::{Device, ModelId, Serial, VendorId};
 
-use self::suite::Named;
 pub(crate) use self::suite::Work;
+use self::{orders::OpenOrders, suite::Named};
 use super::{
     Failure, Kms, event,
     package::{Authentic, UploadRefusal},
 };
 
 mod ec_aes;
+pub(crate) mod orders;
 mod suite;
 mod tdes;
 
@@ -119,11 +120,13 @@ impl<S: Store, H: Hsm> Kms<S, H> {
         let content = signed.read::<Package<U>>()?;
         let collected_at = content.check()?;
         let nonce = U::nonce_of(self, &content.head, &content.station).await?;
+        let serials = content.terminals.iter().filter_map(|entry| Serial::parse(&entry.sn).ok());
+        let orders = self.orders_for(serials.collect()).await?;
         let mut seen = HashSet::new();
         let checks: Vec<_> = content
             .terminals
             .iter()
-            .map(|entry| self.check(entry, &nonce, !seen.insert(entry.sn.as_str())))
+            .map(|entry| self.check(entry, &nonce, &orders, !seen.insert(entry.sn.as_str())))
             .collect();
         let checked: Vec<Result<CollectedTerminal, Refusal>> =
             stream::iter(checks).buffered(CHECKS_AT_ONCE).try_collect().await?;
@@ -167,6 +170,7 @@ impl<S: Store, H: Hsm> Kms<S, H> {
         &self,
         entry: &Entry<U>,
         nonce: &U::Nonce,
+        orders: &OpenOrders,
         seen_before: bool,
     ) -> Result<Result<CollectedTerminal, Refusal>, UploadRefusal> {
         let (mut terminal, sealed) = match entry.read() {
@@ -175,6 +179,8 @@ impl<S: Store, H: Hsm> Kms<S, H> {
         };
         terminal.refused = if seen_before {
             Some(refusal("serial-twice", "the serial stands twice in this package; the first one counts"))
+        } else if let Err(refusal) = orders.allow(terminal.device.sn(), terminal.model.as_deref()) {
+            Some(refusal)
         } else {
             match self.open_tk::<U>(&terminal, nonce, &sealed).await? {
                 Ok(tk) => {

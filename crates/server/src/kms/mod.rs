@@ -3,10 +3,12 @@
 mod allowances;
 pub(crate) mod answer_grid;
 mod approvals;
+mod batches;
 mod ceremonies;
 pub(crate) mod collections;
 mod download;
 pub(crate) mod open_hellos;
+mod orders;
 pub(crate) mod package;
 pub(crate) mod strangers;
 
@@ -17,6 +19,8 @@ use store::{Event, Store, StoreError};
 
 pub(crate) use allowances::AllowanceRefusal;
 pub(crate) use approvals::ApprovalRefusal;
+pub(crate) use batches::{BatchRefusal, Exchange};
+pub(crate) use orders::OrderRefusal;
 pub(crate) use package::UploadRefusal;
 
 use crate::{clock::now_ms, config::Acquirer, host::Host, rks::Rks, tms::Tms, trust::Trust};
@@ -34,6 +38,18 @@ pub(crate) struct Kms<S, H> {
     pub(crate) host: Host,
     pub(crate) tms: Tms,
     pub(crate) refused_posp: strangers::Strangers,
+    exchange: Exchange,
+    mtms: bool,
+}
+
+/// What a server does beside giving TMKs out, as its configuration says.
+pub(crate) struct Duties {
+    pub(crate) rks: Rks,
+    pub(crate) host: Host,
+    pub(crate) tms: Tms,
+    pub(crate) exchange: Exchange,
+    /// Whether it is a vendor's MTMS.
+    pub(crate) mtms: bool,
 }
 
 /// Something behind the KMS failed: nobody's fault who asked.
@@ -49,21 +65,18 @@ pub(crate) enum Failure {
     Random,
     #[error("no work key {0} is in the store: install one first")]
     NoWorkKey(String),
+    #[error("[[partners]] has no keys with {0} any more, and its receipts cannot be made without them")]
+    NoPartner(String),
 }
 
 impl<S: Store, H: Hsm> Kms<S, H> {
-    pub(crate) fn new(
-        store: Arc<S>,
-        hsm: H,
-        acquirer: Acquirer,
-        trust: Trust,
-        rks: Rks,
-        host: Host,
-        tms: Tms,
-    ) -> Self {
+    pub(crate) fn new(store: Arc<S>, hsm: H, acquirer: Acquirer, trust: Trust, duties: Duties) -> Self {
+        let Duties { rks, host, tms, exchange, mtms } = duties;
         Self {
             store,
             hsm,
+            exchange,
+            mtms,
             acquirer,
             trust,
             rks,
@@ -74,6 +87,11 @@ impl<S: Store, H: Hsm> Kms<S, H> {
             tms,
             refused_posp: strangers::Strangers::new("posp.refused"),
         }
+    }
+
+    /// Whether this is a vendor's MTMS: it collects what orders list, and gives nobody a key.
+    pub(crate) fn is_mtms(&self) -> bool {
+        self.mtms
     }
 
     /// Whether store and HSM answer.

@@ -4,7 +4,7 @@ use std::{fmt::Write as _, net::IpAddr};
 
 use hsm::Hsm;
 use pki::{
-    Certificate, CertificateRefusal, Role, Verified,
+    Certificate, CertificateRefusal, KeyFamily, Role, Verified,
     cms::{self, SignedPackage},
 };
 use serde::de::DeserializeOwned;
@@ -104,6 +104,10 @@ impl Authentic {
     pub(crate) fn of_one(trust: &Trust, package: SignedPackage, role: Role) -> Result<Self, UploadRefusal> {
         let signer = package.only_signer()?;
         let verified = trust.verify(&signer.certificate, &signer.intermediates, role)?;
+        if role == Role::Mtms && KeyFamily::of(signer.certificate.spki_der()) == Ok(KeyFamily::P256) {
+            // With P-256 an MTMS has two certificates, and the one for key agreement signs nothing (3-hardened.md).
+            verified.signing_key()?;
+        }
         let signer = person(verified.certificate());
         let digest = digest(&[&verified], &package.content);
         Ok(Self { content: package.content, signer, second: None, digest })
