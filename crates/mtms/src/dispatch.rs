@@ -9,7 +9,7 @@ use store::{
     Event, ItemResult, NewBatch, OrderRecord, OrderStore, Store, StoreError, SuiteStore, Undelivered,
 };
 use tokio::task::JoinHandle;
-use wire::Serial;
+use wire::{Serial, Suite};
 
 use crate::{
     Error, HeldBack, Mtms, Partner, Progress, SigningCard, clock,
@@ -68,21 +68,23 @@ pub struct RefusedTerminal {
 }
 
 /// A batch on its way: sent by a thread, while the next is packed.
-struct Flying {
+struct Flying<'a> {
     sent: Sent,
+    partner: &'a Partner,
     answer: JoinHandle<Result<BatchAnswer, Error>>,
 }
 
 impl<S: Store + SuiteStore + OrderStore, H: Hsm> Mtms<S, H> {
     /// Hands every TK that was collected for an order, and went nowhere yet, to the KMS of its buyer. May be ended at any
-    /// moment and begun again: each TK reaches that KMS once.
+    /// moment and begun again: each TK reaches that KMS once. `buyer` is that acquirer, once for each suite in which keys
+    /// were agreed with it.
     ///
     /// # Errors
     /// [`Error`]; what the KMS answered before stands.
     pub async fn dispatch(
         &self,
         order: &str,
-        partner: &Partner,
+        buyer: &[Partner],
         card: &SigningCard,
         how: &DispatchSettings,
         progress: &dyn Progress,
@@ -91,12 +93,12 @@ impl<S: Store + SuiteStore + OrderStore, H: Hsm> Mtms<S, H> {
             return Err(Error::BatchSize { found: how.batch_size, most: MAX_BATCH });
         }
         let record = self.order_of(order).await?;
-        if record.buyer != partner.name {
-            let (buyer, partner) = (record.buyer, partner.name.clone());
+        if let Some(other) = buyer.iter().find(|partner| partner.name != record.buyer) {
+            let (buyer, partner) = (record.buyer, other.name.clone());
             return Err(Error::OtherBuyer { order: order.to_owned(), buyer, partner });
         }
         progress.started(self.outstanding(order).await?);
-        let run = Run { mtms: self, record: &record, partner, card, how, progress };
+        let run = Run { mtms: self, record: &record, buyer, card, how, progress };
         let done = run.all().await;
         progress.finished();
         done
@@ -120,13 +122,13 @@ impl<S: OrderStore, H> Mtms<S, H> {
 struct Run<'a, S, H> {
     mtms: &'a Mtms<S, H>,
     record: &'a OrderRecord,
-    partner: &'a Partner,
+    buyer: &'a [Partner],
     card: &'a SigningCard,
     how: &'a DispatchSettings,
     progress: &'a dyn Progress,
 }
 
-impl<S: Store + SuiteStore + OrderStore, H: Hsm> Run<'_, S, H> {
+impl<'a, S: Store + SuiteStore + OrderStore, H: Hsm> Run<'a, S, H> {
     async fn all(&self) -> Result<Dispatched, Error> {
         let mut done = Dispatched::default();
         let mut after = None;
@@ -138,7 +140,7 @@ impl<S: Store + SuiteStore + OrderStore, H: Hsm> Run<'_, S, H> {
                 let package = self.mtms.store.batch_package(record.id).await?;
                 let gone = || Error::PackageDamaged { id: record.id, why: "its bytes are not there".into() };
                 let package = package.ok_or_else(gone)?;
-                let flying = Flying { sent: Sent::read(record.id, &package)?, answer: self.send(package) };
+                let flying = self.fly(Sent::read(record.id, &package)?, package)?;
                 self.settle(flying, &mut done).await?;
                 done.sent_again += 1;
             }
@@ -156,35 +158,54 @@ impl<S: Store + SuiteStore + OrderStore, H: Hsm> Run<'_, S, H> {
             hsm: &self.mtms.hsm,
             owner: &self.mtms.vendor,
             order: self.order(),
-            partner: self.partner,
             card: self.card,
             waiting: &waiting,
         };
         let mut after: Option<Serial> = None;
-        let mut flying: Option<Flying> = None;
+        let mut flying: Option<Flying<'_>> = None;
         loop {
             let page = self.page(after.as_ref()).await?;
-            let packed = match page.last() {
-                Some(last) => {
-                    after = Some(last.terminal.sn.clone());
-                    Some(packing.pack(&page).await)
+            let Some(last) = page.last() else { break };
+            after = Some(last.terminal.sn.clone());
+            for (suite, terminals) in by_suite(page) {
+                let Some(partner) = self.agreed_in(suite) else {
+                    self.hold_back(terminals.iter().map(|one| self.of_no_suite(one)).collect(), done);
+                    continue;
+                };
+                let packed = packing.pack(partner, &terminals).await;
+                // An answer is kept even where the next batch cannot be packed.
+                if let Some(flown) = flying.take() {
+                    self.settle(flown, done).await?;
                 }
-                None => None,
-            };
-            // An answer is kept even where the next batch cannot be packed.
-            if let Some(flown) = flying.take() {
-                self.settle(flown, done).await?;
-            }
-            let Some(packed) = packed else { return Ok(()) };
-            let (packed, held_back) = packed?;
-            for terminal in &held_back {
-                self.progress.line(&format!("{}  HELD BACK: {}", terminal.sn, terminal.why));
-            }
-            done.held_back.extend(held_back);
-            if let Some(packed) = packed {
-                flying = Some(self.begin(packed).await?);
+                let (packed, held_back) = packed?;
+                self.hold_back(held_back, done);
+                if let Some(packed) = packed {
+                    flying = Some(self.begin(packed).await?);
+                }
             }
         }
+        match flying {
+            Some(flown) => self.settle(flown, done).await,
+            None => Ok(()),
+        }
+    }
+
+    /// The buyer with the keys of a suite.
+    fn agreed_in(&self, suite: Suite) -> Option<&'a Partner> {
+        self.buyer.iter().find(|partner| partner.suite == suite)
+    }
+
+    fn of_no_suite(&self, one: &Undelivered) -> HeldBack {
+        let (suite, buyer) = (one.terminal.suite, &self.record.buyer);
+        let why = format!("its TK is of suite {suite}, in which no keys are agreed with {buyer}");
+        HeldBack { sn: one.terminal.sn.clone(), why }
+    }
+
+    fn hold_back(&self, terminals: Vec<HeldBack>, done: &mut Dispatched) {
+        for terminal in &terminals {
+            self.progress.line(&format!("{}  HELD BACK: {}", terminal.sn, terminal.why));
+        }
+        done.held_back.extend(terminals);
     }
 
     /// The next terminals.
@@ -198,9 +219,9 @@ impl<S: Store + SuiteStore + OrderStore, H: Hsm> Run<'_, S, H> {
     }
 
     /// Stores a batch, then lets it leave.
-    async fn begin(&self, packed: Packed) -> Result<Flying, Error> {
+    async fn begin(&self, packed: Packed) -> Result<Flying<'a>, Error> {
         let serials: Vec<_> = packed.items.iter().map(|(sn, _)| sn.as_str()).collect();
-        let detail = json!({ "order": self.order(), "buyer": self.partner.name, "terminals": serials });
+        let detail = json!({ "order": self.order(), "buyer": self.record.buyer, "terminals": serials });
         let event = self.event("batch.made", hex(&packed.digest), detail);
         let new = NewBatch {
             order: self.order().to_owned(),
@@ -215,13 +236,19 @@ impl<S: Store + SuiteStore + OrderStore, H: Hsm> Run<'_, S, H> {
             }
             Err(error) => return Err(error.into()),
         };
-        let sent = Sent::read(id, &packed.package)?;
-        Ok(Flying { sent, answer: self.send(packed.package) })
+        self.fly(Sent::read(id, &packed.package)?, packed.package)
+    }
+
+    fn fly(&self, sent: Sent, package: Vec<u8>) -> Result<Flying<'a>, Error> {
+        let suite = Suite::new(sent.batch.suite());
+        let none = || Error::NoKeys { buyer: self.record.buyer.clone(), suite };
+        let partner = self.agreed_in(suite).ok_or_else(none)?;
+        Ok(Flying { sent, partner, answer: self.send(partner, package) })
     }
 
     /// Sends in a thread of its own, some times over while the KMS is away or busy.
-    fn send(&self, package: Vec<u8>) -> JoinHandle<Result<BatchAnswer, Error>> {
-        let (kms, how) = (Arc::clone(&self.partner.kms), *self.how);
+    fn send(&self, partner: &Partner, package: Vec<u8>) -> JoinHandle<Result<BatchAnswer, Error>> {
+        let (kms, how) = (Arc::clone(&partner.kms), *self.how);
         tokio::task::spawn_blocking(move || {
             let mut tries = 1;
             loop {
@@ -237,24 +264,24 @@ impl<S: Store + SuiteStore + OrderStore, H: Hsm> Run<'_, S, H> {
     }
 
     /// Takes a KMS's answer: believed, and kept, only with a good receipt.
-    async fn settle(&self, flying: Flying, done: &mut Dispatched) -> Result<(), Error> {
-        let Flying { sent, answer } = flying;
+    async fn settle(&self, flying: Flying<'_>, done: &mut Dispatched) -> Result<(), Error> {
+        let Flying { sent, partner, answer } = flying;
         let body = match answer.await.map_err(|error| Error::Thread(error.to_string()))?? {
             BatchAnswer::Taken(body) | BatchAnswer::Before(body) => body,
             BatchAnswer::Refused { code, text, status } => {
-                let detail = json!({ "order": self.order(), "buyer": self.partner.name, "status": status,
+                let detail = json!({ "order": self.order(), "buyer": self.record.buyer, "status": status,
                                      "code": code, "text": text });
                 self.mtms
                     .store
                     .audit_append(self.event("batch.refused", sent.digest.clone(), detail))
                     .await?;
-                return Err(Error::Refused { partner: self.partner.name.clone(), id: sent.id, code, text });
+                return Err(Error::Refused { partner: partner.name.clone(), id: sent.id, code, text });
             }
         };
-        let checked = match sent.check(&body, &self.mtms.hsm, self.partner, &self.mtms.vendor).await {
+        let checked = match sent.check(&body, &self.mtms.hsm, partner, &self.mtms.vendor).await {
             Ok(checked) => checked,
             Err(error) => {
-                let detail = json!({ "order": self.order(), "buyer": self.partner.name,
+                let detail = json!({ "order": self.order(), "buyer": self.record.buyer,
                                      "reason": error.to_string() });
                 let event = self.event("batch.receipt-refused", sent.digest.clone(), detail);
                 self.mtms.store.audit_append(event).await?;
@@ -267,7 +294,7 @@ impl<S: Store + SuiteStore + OrderStore, H: Hsm> Run<'_, S, H> {
     async fn keep(&self, sent: &Sent, checked: Checked, done: &mut Dispatched) -> Result<(), Error> {
         let Checked { receipt, lines } = checked;
         let accepted = lines.iter().filter(|line| line.ok).count();
-        let detail = json!({ "order": self.order(), "buyer": self.partner.name, "accepted": accepted,
+        let detail = json!({ "order": self.order(), "buyer": self.record.buyer, "accepted": accepted,
                              "refused": lines.len() - accepted, "received_at": receipt.received_at });
         let event = self.event("batch.answered", sent.digest.clone(), detail);
         let results = lines.iter().zip(&sent.batch.terminals).map(|(line, entry)| {
@@ -303,6 +330,19 @@ impl<S: Store + SuiteStore + OrderStore, H: Hsm> Run<'_, S, H> {
     fn event(&self, kind: &'static str, subject: String, detail: serde_json::Value) -> Event {
         Event::new(clock::now_ms(), kind, self.card.subject(), subject, detail)
     }
+}
+
+/// A page cut by the suite of the TKs: a batch is of one.
+fn by_suite(page: Vec<Undelivered>) -> Vec<(Suite, Vec<Undelivered>)> {
+    let mut cut: Vec<(Suite, Vec<Undelivered>)> = Vec::new();
+    for one in page {
+        let suite = one.terminal.suite;
+        match cut.iter_mut().find(|(of, _)| *of == suite) {
+            Some((_, terminals)) => terminals.push(one),
+            None => cut.push((suite, vec![one])),
+        }
+    }
+    cut
 }
 
 /// Whether the KMS may be there again in a moment.

@@ -32,6 +32,16 @@ pub enum Error {
         /// Whose keys and address were given.
         partner: String,
     },
+    /// No keys are agreed with the buyer in the suite of a batch that waits for its answer.
+    #[error(
+        "no keys of suite {suite} are agreed with {buyer}: [[partners]] had them when the batch was made"
+    )]
+    NoKeys {
+        /// The order's buyer.
+        buyer: String,
+        /// The suite of the batch.
+        suite: wire::Suite,
+    },
     /// The order is closed, and some of its terminals were collected and never sent.
     #[error(
         "order {order} is closed: no further batch is made for it, and {left} of its terminals were collected and never \

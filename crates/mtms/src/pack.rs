@@ -45,7 +45,6 @@ pub(crate) struct Packing<'a, S, H> {
     /// The vendor: whose keys these are.
     pub(crate) owner: &'a str,
     pub(crate) order: &'a str,
-    pub(crate) partner: &'a Partner,
     pub(crate) card: &'a SigningCard,
     /// Terminals whose TK is about to be replaced here: the old one goes nowhere any more.
     pub(crate) waiting: &'a HashSet<Serial>,
@@ -58,13 +57,15 @@ enum Translated {
 }
 
 impl<S: Store + SuiteStore, H: Hsm> Packing<'_, S, H> {
-    /// Packs these terminals. There is no batch when every one of them is held back.
+    /// Packs these terminals, whose TKs are of the suite that was agreed with the partner. There is no batch when every one
+    /// of them is held back.
     pub(crate) async fn pack(
         &self,
+        partner: &Partner,
         terminals: &[Undelivered],
     ) -> Result<(Option<Packed>, Vec<HeldBack>), Error> {
         let (mut entries, mut items, mut held) = (Vec::new(), Vec::new(), Vec::new());
-        let work = terminals.iter().map(|one| self.entry(one));
+        let work = terminals.iter().map(|one| self.entry(partner, one));
         let translated: Vec<_> =
             stream::iter(work.collect::<Vec<_>>()).buffered(TRANSLATED_AT_ONCE).try_collect().await?;
         for one in translated {
@@ -81,15 +82,15 @@ impl<S: Store + SuiteStore, H: Hsm> Packing<'_, S, H> {
         }
         let mut batch = Batch {
             version: batch::VERSION,
-            suite: (self.partner.suite == Suite::EC_AES).then_some(2),
+            suite: (partner.suite == Suite::EC_AES).then_some(2),
             order: self.order.to_owned(),
             collected_at: clock::rfc3339(clock::now_ms()),
             terminals: entries,
             mac: String::new(),
         };
         let mac = self.hsm.call(MacBatch {
-            mak: self.partner.mak.clone(),
-            partner: self.partner.name.clone(),
+            mak: partner.mak.clone(),
+            partner: partner.name.clone(),
             owner: self.owner.to_owned(),
             what: BatchText::Batch,
             text: batch.covered()?,
@@ -100,18 +101,11 @@ impl<S: Store + SuiteStore, H: Hsm> Packing<'_, S, H> {
         Ok((Some(Packed { package, digest: digest(&content), items }), held))
     }
 
-    async fn entry(&self, undelivered: &Undelivered) -> Result<Translated, Error> {
+    async fn entry(&self, partner: &Partner, undelivered: &Undelivered) -> Result<Translated, Error> {
         let terminal = &undelivered.terminal;
         let held = |why: String| Translated::HeldBack(HeldBack { sn: terminal.sn.clone(), why });
         if self.waiting.contains(&terminal.sn) {
             return Ok(held("its TK was collected anew, which a second person has not approved yet".into()));
-        }
-        if terminal.suite != self.partner.suite {
-            let (suite, agreed) = (terminal.suite, self.partner.suite);
-            let name = &self.partner.name;
-            return Ok(held(format!(
-                "its TK is of suite {suite}; PK and MAK agreed with {name} are of suite {agreed}"
-            )));
         }
         let (generation, device) = match (terminal.suite, undelivered.device_generation) {
             (Suite::EC_AES, Some(generation)) => {
@@ -125,7 +119,7 @@ impl<S: Store + SuiteStore, H: Hsm> Packing<'_, S, H> {
         };
         let Some(tk) = self.source(terminal).await? else { return Ok(held("it has no TK".into())) };
         let work_certificate_sha256 = self.work_certificate(undelivered).await?;
-        let tk = match self.translate(terminal, tk).await {
+        let tk = match self.translate(partner, terminal, tk).await {
             Ok(tk) => tk,
             Err(Error::Hsm(HsmError::Refused(refusal @ Refusal::TransportKey { .. }))) => {
                 return Ok(held(refusal.to_string()));
@@ -148,13 +142,18 @@ impl<S: Store + SuiteStore, H: Hsm> Packing<'_, S, H> {
         Ok(Translated::Entry(Box::new(entry), (terminal.sn.clone(), terminal.tk_generation)))
     }
 
-    async fn translate(&self, terminal: &TerminalRecord, tk: TkSource) -> Result<TravellingTk, Error> {
+    async fn translate(
+        &self,
+        partner: &Partner,
+        terminal: &TerminalRecord,
+        tk: TkSource,
+    ) -> Result<TravellingTk, Error> {
         let command = TranslateTk {
             tk,
             pin_pad: terminal.key_serial().to_string(),
             owner: self.owner.to_owned(),
-            pk: self.partner.pk.clone(),
-            partner: self.partner.name.clone(),
+            pk: partner.pk.clone(),
+            partner: partner.name.clone(),
         };
         Ok(self.hsm.call(command).await?)
     }
