@@ -2,17 +2,13 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::Args;
-use station::{
-    BothCards,
-    allowance::{Allowance, MAX_DAYS},
-};
+use station::allowance::{Allowance, MAX_DAYS};
 use wire::Serial;
 
 use super::{
     station::{Config, Settings},
     suite::SuiteName,
 };
-use crate::secret::Source;
 
 /// Let a terminal go back to suite 1 for a while, or end that: an operator asks and an administrator approves, both with
 /// their cards and with the same words.
@@ -47,13 +43,8 @@ impl AllowSuite {
         say!("terminal   {}", self.sn);
         say!("suite      {}, for {} days from now", self.suite, self.days);
         say!("reason     {}", self.reason);
-        let cards = BothCards::open(
-            Box::new(settings.operator_card()?),
-            &Source::file(self.operator_pin_file).read("operator card PIN")?,
-            Box::new(settings.administrator_card()?),
-            &Source::file(self.administrator_pin_file).read("administrator card PIN")?,
-            &checks,
-        )?;
+        let cards =
+            settings.both_cards()?.open(self.operator_pin_file, self.administrator_pin_file, &checks)?;
         let allowance =
             Allowance { sn: self.sn, suite: self.suite.suite(), days: self.days, reason: self.reason };
         say!("{}", allowance.give(&server, &cards)?);

@@ -5,6 +5,7 @@ pub(crate) mod audit;
 pub(crate) mod backup;
 pub(crate) mod ca;
 pub(crate) mod calc;
+mod cards;
 pub(crate) mod card;
 pub(crate) mod component;
 pub(crate) mod device;

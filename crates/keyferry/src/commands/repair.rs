@@ -3,15 +3,17 @@ use std::{path::PathBuf, process::ExitCode};
 use anyhow::{Result, anyhow, bail};
 use clap::Args;
 use station::{
-    FileCard, Target,
+    CardSource, Target,
     repair::{
         DEFAULT_VALID_MINUTES, MAX_VALID_MINUTES, RepairCard, RepairFault, RepairSettings, Repaired, repair,
     },
 };
 use wire::Serial;
 
-use super::station::{Config, Settings};
-use crate::secret::Source;
+use super::{
+    cards,
+    station::{Config, Settings},
+};
 
 /// Repair a terminal.
 #[derive(Args)]
@@ -24,9 +26,9 @@ pub(crate) struct Repair {
     /// The serial of the terminal that is to be repaired; nothing is signed for another one.
     #[arg(long, value_name = "SERIAL")]
     sn: Serial,
-    /// The vendor's repair authorisation card.
-    #[arg(long, value_name = "FILE")]
-    card: PathBuf,
+    /// The vendor's repair authorisation card: a file, or a token's pkcs11: URI.
+    #[arg(long, value_name = "CARD")]
+    card: CardSource,
     /// Read the card's PIN from this file (mode 0600).
     #[arg(long, value_name = "FILE")]
     pin_file: Option<PathBuf>,
@@ -62,9 +64,9 @@ impl Repair {
                 fault.advice()
             )
         };
-        let face = FileCard::insert(&self.card).map_err(|error| failed(error.into()))?;
-        let pin = Source::file(self.pin_file.clone()).read("repair authorisation card PIN")?;
-        let card = RepairCard::open(Box::new(face), &pin, &checks).map_err(|error| failed(error.into()))?;
+        let face = self.card.insert().map_err(|error| failed(error.into()))?;
+        let pin = cards::pin(face.as_ref(), "repair authorisation card", self.pin_file.clone())?;
+        let card = RepairCard::open(face, &pin, &checks).map_err(|error| failed(error.into()))?;
         let how = RepairSettings { valid_minutes: self.valid_minutes, ..RepairSettings::default() };
         let done = repair(&card, self.terminal.address(), &self.sn, &how).map_err(failed)?;
         Ok((card, done))

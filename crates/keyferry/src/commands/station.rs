@@ -2,26 +2,27 @@ use std::{
     fs,
     path::{Path, PathBuf},
     process::ExitCode,
+    sync::Arc,
     time::Duration,
 };
 
 use anyhow::{Context, Result, bail};
 use clap::{Args, Subcommand};
 use flows::EcAes;
-use pki::{Certificate, CrlSet, Role, TrustList};
+use pki::{Certificate, Role, TrustList};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use station::{
-    AdministratorCard, Bar, BothCards, Ceremony, Checks, CollectSettings, CollectedTerminal, CollectionRun,
-    Delivery, FileCard, FingerprintCheck, PackSettings, Package, Progress, Quiet, RevocationFile, Server,
+    AdministratorCard, Bar, BothCards, Card, CardSource, Ceremony, Checks, CollectSettings, CollectedTerminal, CollectionRun,
+    Delivery, FingerprintCheck, PackSettings, Package, FreshLists, Progress, Quiet, RevocationFile, Server,
     ServerSettings, Spool, StationSuite, Target, Upload as Answer, WorkCertificate,
     approve::{self, Decision},
     collect, upload_waiting,
 };
 use wire::Serial;
 
-use super::{allow_suite::AllowSuite, device::Device, repair::Repair, suite::SuiteName, window::Window};
-use crate::{secret::Source, show, time};
+use super::{allow_suite::AllowSuite, cards::{self, Two}, device::Device, repair::Repair, suite::SuiteName, window::Window};
+use crate::{show, time};
 
 /// The operator station: collect transport keys under two cards, upload them.
 #[derive(Subcommand)]
@@ -126,8 +127,8 @@ pub(super) struct Settings {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Cards {
-    operator: PathBuf,
-    administrator: PathBuf,
+    operator: CardSource,
+    administrator: CardSource,
 }
 
 #[derive(Deserialize)]
@@ -184,13 +185,8 @@ impl Collect {
         let targets = self.targets()?;
         let spool = settings.spool()?;
         let checks = settings.checks()?;
-        let cards = BothCards::open(
-            Box::new(settings.operator_card()?),
-            &Source::file(self.operator_pin_file.clone()).read("operator card PIN")?,
-            Box::new(settings.administrator_card()?),
-            &Source::file(self.administrator_pin_file.clone()).read("administrator card PIN")?,
-            &checks,
-        )?;
+        let (operator, administrator) = (self.operator_pin_file.clone(), self.administrator_pin_file.clone());
+        let cards = settings.both_cards()?.open(operator, administrator, &checks)?;
         // The work certificate's key says which suite the terminals are collected in.
         let work = settings.work_certificate()?;
         match SuiteName::of_key(Certificate::from_pem(&work)?.spki_der())? {
@@ -366,11 +362,9 @@ impl Decide {
                 self.id
             );
         }
-        let card = AdministratorCard::open(
-            Box::new(settings.administrator_card()?),
-            &Source::file(self.administrator_pin_file).read("administrator card PIN")?,
-            &settings.checks()?,
-        )?;
+        let face = settings.administrator_card()?;
+        let pin = cards::pin(face.as_ref(), "administrator card", self.administrator_pin_file)?;
+        let card = AdministratorCard::open(face, &pin, &settings.checks()?)?;
         approve::decide(&server, &card, replacement, decision)?;
         say!("{}: done", replacement.sn);
         Ok(ExitCode::SUCCESS)
@@ -386,13 +380,19 @@ impl Settings {
     }
 
     /// The operator card in its reader, not yet opened.
-    pub(super) fn operator_card(&self) -> Result<FileCard> {
-        Ok(FileCard::insert(&self.path(&self.cards.operator))?)
+    pub(super) fn operator_card(&self) -> Result<Box<dyn Card>> {
+        Ok(self.cards.operator.within(&self.folder).insert()?)
     }
 
     /// The administrator card in its reader, not yet opened.
-    pub(super) fn administrator_card(&self) -> Result<FileCard> {
-        Ok(FileCard::insert(&self.path(&self.cards.administrator))?)
+    pub(super) fn administrator_card(&self) -> Result<Box<dyn Card>> {
+        Ok(self.cards.administrator.within(&self.folder).insert()?)
+    }
+
+    /// Both, not yet opened.
+    pub(super) fn both_cards(&self) -> Result<Two> {
+        let Cards { operator, administrator } = &self.cards;
+        Two::insert(&operator.within(&self.folder), &administrator.within(&self.folder))
     }
 
     fn path(&self, path: &Path) -> PathBuf {
@@ -418,24 +418,21 @@ impl Settings {
             root.must_be_for(production).with_context(|| path.display().to_string())?;
             trust.add(root, &[Role::Device]);
         }
-        Ok(Checks::new(trust, self.revocation_lists()?))
+        Ok(Checks::kept_fresh(trust, self.revocation_lists()?))
     }
 
-    fn revocation_lists(&self) -> Result<CrlSet> {
+    fn revocation_lists(&self) -> Result<Arc<FreshLists>> {
         let path = self.path(&self.trust.crl);
         if let Some(folder) = path.parent() {
             fs::create_dir_all(folder)?;
         }
         let age = Duration::from_secs(u64::from(self.trust.crl_max_age_hours) * 3600);
         let file = RevocationFile::new(&path, age);
-        match file.fetch(&self.server()?) {
-            Ok(lists) => Ok(lists),
-            Err(station::Error::ServerUnreachable { .. }) => {
-                complain!("the server cannot be reached; using the revocation list fetched last");
-                Ok(file.load()?)
-            }
-            Err(error) => Err(error.into()),
+        let lists = FreshLists::start(file, Some(self.server()?), FreshLists::REFETCH)?;
+        if !lists.were_fetched_now() {
+            complain!("the server cannot be reached; using the revocation list fetched last");
         }
+        Ok(lists)
     }
 
     /// The KMS's work certificate and its chain, PEM.

@@ -3,13 +3,15 @@ use std::{path::PathBuf, process::ExitCode};
 use anyhow::{Result, bail};
 use clap::{Args, Subcommand};
 use station::{
-    AdministratorCard, Card, OperatorCard,
+    AdministratorCard, OperatorCard,
     windows::{MAX_HOURS, WindowRequest},
 };
 use wire::Serial;
 
-use super::station::{Config, Settings, read_serials};
-use crate::secret::Source;
+use super::{
+    cards,
+    station::{Config, Settings, read_serials},
+};
 
 /// Collection windows.
 #[derive(Subcommand)]
@@ -76,8 +78,8 @@ impl Ask {
         };
         let checks = settings.checks()?;
         let face = settings.operator_card()?;
-        let pin = Source::file(self.operator_pin_file).read("operator card PIN")?;
-        let card = OperatorCard::open(Box::new(face), &pin, &checks)?;
+        let pin = cards::pin(face.as_ref(), "operator card", self.operator_pin_file)?;
+        let card = OperatorCard::open(face, &pin, &checks)?;
         let request = WindowRequest::sign(&card, &serials, self.hours)?;
         request.save(&self.out)?;
         show(&request);
@@ -97,8 +99,8 @@ impl Open {
         request.check_second_person(face.certificate())?;
         // The PIN is the administrator's yes: what it is said to stands above the question.
         show(&request);
-        let pin = Source::file(self.administrator_pin_file).read("administrator card PIN")?;
-        let card = AdministratorCard::open(Box::new(face), &pin, &checks)?;
+        let pin = cards::pin(face.as_ref(), "administrator card", self.administrator_pin_file)?;
+        let card = AdministratorCard::open(face, &pin, &checks)?;
         say!("{}", request.open(&server, &card)?);
         Ok(ExitCode::SUCCESS)
     }

@@ -20,6 +20,7 @@ pub struct FreshLists {
     file: RevocationFile,
     server: Option<Server>,
     every: Duration,
+    reached: bool,
     state: Mutex<State>,
 }
 
@@ -52,13 +53,12 @@ impl FreshLists {
         server: Option<Server>,
         every: Duration,
     ) -> Result<Arc<FreshLists>, Error> {
-        if let Some(server) = &server {
-            match file.fetch(server) {
-                Ok(_) => {}
-                Err(error) if is_away(&error) => {}
-                Err(error) => return Err(error),
-            }
-        }
+        let reached = match server.as_ref().map(|server| file.fetch(server)) {
+            Some(Ok(_)) => true,
+            None => false,
+            Some(Err(error)) if is_away(&error) => false,
+            Some(Err(error)) => return Err(error),
+        };
         let every = every.min(file.max_age / 2);
         let state = State {
             lists: Arc::default(),
@@ -68,7 +68,7 @@ impl FreshLists {
             asking: false,
             refused: None,
         };
-        let lists = FreshLists { file, server, every, state: Mutex::new(state) };
+        let lists = FreshLists { file, server, every, reached, state: Mutex::new(state) };
         lists.look()?;
         Ok(Arc::new(lists))
     }
@@ -80,6 +80,11 @@ impl FreshLists {
     pub fn lists(self: &Arc<Self>) -> Result<Arc<CrlSet>, Error> {
         self.tend();
         self.look()
+    }
+
+    /// Whether the server gave its lists when work began.
+    pub fn were_fetched_now(&self) -> bool {
+        self.reached
     }
 
     /// When the lists at hand were fetched, unix seconds.

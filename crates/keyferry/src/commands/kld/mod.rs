@@ -10,7 +10,7 @@ use anyhow::Result;
 use clap::{Args, Subcommand};
 use hsm_soft::Duty;
 use station::{
-    BothCards, Checks, FileCard,
+    BothCards, Checks,
     kld::{Kld as Device, KldHsm},
 };
 use tokio::runtime::Runtime;
@@ -117,12 +117,7 @@ struct Running {
 
 impl Pins {
     fn open(&self, settings: &Settings, checks: &Checks) -> Result<BothCards> {
-        Ok(BothCards::open(
-            Box::new(FileCard::insert(&settings.operator_card())?),
-            &Source::file(self.operator_pin_file.clone()).read("operator card PIN")?,
-            Box::new(FileCard::insert(&settings.administrator_card())?),
-            &Source::file(self.administrator_pin_file.clone()).read("administrator card PIN")?,
-            checks,
-        )?)
+        let (operator, administrator) = (self.operator_pin_file.clone(), self.administrator_pin_file.clone());
+        settings.both_cards()?.open(operator, administrator, checks)
     }
 }

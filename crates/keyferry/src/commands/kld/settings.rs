@@ -3,13 +3,16 @@
 use std::{
     fs,
     path::{Path, PathBuf},
+    sync::Arc,
     time::Duration,
 };
 
 use anyhow::{Context, Result};
-use pki::{Certificate, CrlSet, Role, TrustList};
+use pki::{Certificate, Role, TrustList};
 use serde::Deserialize;
-use station::{Checks, RevocationFile, Server, ServerSettings};
+use station::{CardSource, Checks, FreshLists, RevocationFile, Server, ServerSettings};
+
+use crate::commands::cards::Two;
 
 /// Its name in the KLD's folder.
 pub(super) const FILE: &str = "kld.toml";
@@ -28,8 +31,8 @@ pub(super) struct Settings {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Cards {
-    operator: PathBuf,
-    administrator: PathBuf,
+    operator: CardSource,
+    administrator: CardSource,
 }
 
 #[derive(Deserialize)]
@@ -57,12 +60,10 @@ impl Settings {
         Ok(settings)
     }
 
-    pub(super) fn operator_card(&self) -> PathBuf {
-        self.folder.join(&self.cards.operator)
-    }
-
-    pub(super) fn administrator_card(&self) -> PathBuf {
-        self.folder.join(&self.cards.administrator)
+    /// Both cards in their readers, not yet opened.
+    pub(super) fn both_cards(&self) -> Result<Two> {
+        let Cards { operator, administrator } = &self.cards;
+        Two::insert(&operator.within(&self.folder), &administrator.within(&self.folder))
     }
 
     /// The KMS, where this KLD reaches one.
@@ -80,7 +81,7 @@ impl Settings {
         let root = Certificate::from_pem(&text).with_context(|| path.display().to_string())?;
         let mut trust = TrustList::new();
         trust.add(root, &Role::ALL);
-        Ok(Checks::new(trust, self.revocation_lists()?))
+        Ok(Checks::kept_fresh(trust, self.revocation_lists()?))
     }
 
     /// Where the lists are kept.
@@ -89,16 +90,13 @@ impl Settings {
         RevocationFile::new(&self.folder.join(&self.trust.crl), age)
     }
 
-    fn revocation_lists(&self) -> Result<CrlSet> {
-        let file = self.revocation_file();
-        let Some(server) = self.server()? else { return Ok(file.load()?) };
-        match file.fetch(&server) {
-            Ok(lists) => Ok(lists),
-            Err(station::Error::ServerUnreachable { .. }) => {
-                complain!("the server cannot be reached; using the revocation list kept last");
-                Ok(file.load()?)
-            }
-            Err(error) => Err(error.into()),
+    fn revocation_lists(&self) -> Result<Arc<FreshLists>> {
+        let server = self.server()?;
+        let connected = server.is_some();
+        let lists = FreshLists::start(self.revocation_file(), server, FreshLists::REFETCH)?;
+        if connected && !lists.were_fetched_now() {
+            complain!("the server cannot be reached; using the revocation list kept last");
         }
+        Ok(lists)
     }
 }

@@ -7,7 +7,7 @@ use anyhow::{Context, Result, bail};
 use clap::Args;
 use custody::keyfile::KeyKind;
 use pki::Certificate;
-use station::kld::Kld as Device;
+use station::{CardSource, kld::Kld as Device};
 
 use super::{Folder, Unseal, settings};
 use crate::{commands::suite::SuiteName, files::write, hsm_child, secret::Source, show, time};
@@ -29,12 +29,12 @@ pub(crate) struct Init {
     /// The acquirer's root, PEM: issues its certificate and the cards.
     #[arg(long)]
     root: PathBuf,
-    /// Where the operator card will be.
-    #[arg(long, default_value = "cards/operator.pem")]
-    operator_card: PathBuf,
-    /// Where the administrator card will be.
-    #[arg(long, default_value = "cards/administrator.pem")]
-    administrator_card: PathBuf,
+    /// Where the operator card will be: a file, or a token's pkcs11: URI.
+    #[arg(long, value_name = "CARD", default_value = "cards/operator.pem")]
+    operator_card: CardSource,
+    /// Where the administrator card will be: a file, or a token's pkcs11: URI.
+    #[arg(long, value_name = "CARD", default_value = "cards/administrator.pem")]
+    administrator_card: CardSource,
     /// The KMS, https://host:port, where the KLD reaches it; else reports and revocation lists are carried.
     #[arg(long, value_name = "URL")]
     kms: Option<String>,
@@ -107,8 +107,8 @@ impl Init {
             format!("\n[kms]\nurl = {}\n# Issues its TLS certificate; nothing else is trusted.\ntls_root = \"{file}\"\n", quoted(url))
         });
         let config = include_str!("kld.toml.in")
-            .replace("\"@OPERATOR@\"", &quoted(&from_folder(&self.operator_card)))
-            .replace("\"@ADMINISTRATOR@\"", &quoted(&from_folder(&self.administrator_card)))
+            .replace("\"@OPERATOR@\"", &quoted(&card(&self.operator_card)))
+            .replace("\"@ADMINISTRATOR@\"", &quoted(&card(&self.administrator_card)))
             .replace("@KMS@\n", &kms.unwrap_or_default());
         write(&folder.join(settings::FILE), &config, 0o644)?;
         let passphrase = Source::file(self.unseal.hsm_passphrase_file.clone());
@@ -183,6 +183,14 @@ impl Status {
 fn pem(path: &Path) -> Result<String> {
     let text = fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
     Ok(Certificate::from_pem(&text).with_context(|| path.display().to_string())?.pem())
+}
+
+/// Where a card is, as the settings in another folder say it.
+fn card(card: &CardSource) -> String {
+    match card {
+        CardSource::File(path) => from_folder(path),
+        CardSource::Token(uri) => uri.to_string(),
+    }
 }
 
 /// A path of the command line as the configuration has it: what is there is named from the root, the rest from the KLD's
