@@ -60,13 +60,15 @@ pub use life_cycle::{LifeCycle, Milestone, Wipe};
 pub use link::{Link, LinkError, LinkLimits, Stream, connect};
 pub use pad::{
     AcceptedKey, AcceptedPoint, Asked, CheckedKey, Collector, Latch, PinPad, PlaceStatus,
-    RepairAuthorisation, RepairKey, SignedCollected, SlotStatus, WorkingStatus,
+    RepairAuthorisation, RepairKey, SignedCollected, SlotStatus, TkCheck, WorkingStatus,
 };
 pub use pinblock;
 pub use rks::{MAX_RUNS, RksError, RksLoaded, rks_load};
 pub use self_test::SelfTest;
 pub use signer::CheckedSigner;
 pub use softpad::SoftPad;
-pub use status::{CollectedStatus, PlaceReport, RefusalReport, RefusalsReport, SlotReport, Status};
+pub use status::{
+    CollectedStatus, PlaceReport, RefusalReport, RefusalsReport, SlotReport, Status, TransportKeyReport,
+};
 pub use terminal::Terminal;
 pub use transaction::TransactionPad;

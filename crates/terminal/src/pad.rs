@@ -137,6 +137,10 @@ pub trait PinPad:
     /// The suite of the TK with which TMKs are downloaded; suite 01 where there is none.
     fn tk_suite(&self) -> Suite;
 
+    /// The check values of the TK that it holds, for comparing it with what station, MTMS and KMS have when a download
+    /// fails. There are none of a TK that fails its own checks (R16), and none where there is no TK.
+    fn tk_check_values(&self) -> Option<TkCheck>;
+
     /// The suite of the DIK2 with which keys are fetched from the RKS; suite 01 where there is none.
     fn identity_suite(&self) -> Suite;
 
@@ -164,8 +168,8 @@ pub trait PinPad:
     /// [`Reason::Internal`].
     fn make_tk(&mut self, key: &AcceptedKey) -> Result<Latch, Reason>;
 
-    /// The slots that hold a key, lowest first. This, and KEY_CONFIRM, are the only ways by which anything of a key
-    /// leaves: its check value.
+    /// The slots that hold a key, lowest first. This, [`PinPad::tk_check_values`] and KEY_CONFIRM are the only ways by
+    /// which anything of a key leaves: its check value.
     fn slots(&self) -> Vec<SlotStatus>;
 }
 
@@ -377,6 +381,15 @@ pub struct WorkingStatus {
     pub mak: Option<Kcv>,
     /// Track data key.
     pub tdk: Option<Kcv>,
+}
+
+/// Check values of a TK: 3 bytes each in suite 01, 5 in suite 02.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TkCheck {
+    /// Of TEK.
+    pub tek: Kcv,
+    /// Of AUK.
+    pub auk: Kcv,
 }
 
 /// A place of its own that holds a key: DIK2's or DMK's.

@@ -28,6 +28,9 @@ pub struct Status {
     /// What was collected from it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub collected: Option<CollectedStatus>,
+    /// The transport key that it holds now, if one is whole.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub transport_key: Option<TransportKeyReport>,
     /// The slots that hold a key, lowest first.
     pub slots: Vec<SlotReport>,
     /// DIK2, if it is there.
@@ -57,6 +60,17 @@ pub struct CollectedStatus {
     pub by: Collector,
     /// Digest of the certificate or bare key that the latch compares, lower-case hex.
     pub latch: String,
+}
+
+/// A transport key, by its check values.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TransportKeyReport {
+    /// 1 or 2.
+    pub suite: u8,
+    /// Check value of TEK, 6 hex digits; 10 in suite 02.
+    pub tek_kcv: String,
+    /// Check value of AUK.
+    pub auk_kcv: String,
 }
 
 /// A slot that holds a key.
@@ -133,6 +147,11 @@ impl Status {
                 fingerprint: wire::fingerprint(device.device.sn(), &latch.ctk_pu),
                 by: latch.collector,
                 latch: hex(&latch.digest),
+            }),
+            transport_key: pad.tk_check_values().map(|check| TransportKeyReport {
+                suite: pad.tk_suite().byte(),
+                tek_kcv: check.tek.to_string(),
+                auk_kcv: check.auk.to_string(),
             }),
             slots: pad
                 .slots()

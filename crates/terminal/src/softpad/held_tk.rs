@@ -5,10 +5,11 @@ use paycrypto::digest::sha256;
 use paycrypto::ec;
 use paycrypto::tk::{CheckedTk, TkDefect, UncheckedTk};
 use subtle::ConstantTimeEq;
-use wire::Suite;
+use wire::{Kcv, Suite};
 use zeroize::Zeroizing;
 
 use super::codec::{Reader, Writer};
+use crate::TkCheck;
 
 /// Where TEK and AUK are in a kept TK of suite 01: 24 bytes each, then their hash.
 const TDES: [std::ops::Range<usize>; 2] = [0..24, 24..48];
@@ -77,6 +78,15 @@ impl HeldTk {
         }
     }
 
+    /// The check values of a TK that is whole, and of no other.
+    pub(super) fn check_values(&self) -> Option<TkCheck> {
+        if let Some(tk) = self.check_tdes().ok()? {
+            return Some(TkCheck { tek: tk.tek().kcv().into(), auk: tk.auk().kcv().into() });
+        }
+        let tk = self.check_ec_aes().ok()??;
+        Some(TkCheck { tek: Kcv::Aes(tk.tek().kcv()), auk: Kcv::Aes(tk.auk().kcv()) })
+    }
+
     /// TEK and AUK, to be compared with keys of other uses.
     pub(super) fn parts(&self) -> [&[u8]; 2] {
         let parts = if self.suite == Suite::EC_AES { EC_AES } else { TDES };
@@ -128,6 +138,23 @@ mod tests {
             assert_eq!((read.suite(), read.parts()), (held.suite(), held.parts()));
             assert_eq!(read.check_tdes().unwrap().is_some(), held.suite() == Suite::TDES);
             assert_eq!(read.check_ec_aes().unwrap().is_some(), held.suite() == Suite::EC_AES);
+        }
+    }
+
+    #[test]
+    fn r16_a_tk_has_the_check_values_of_its_cipher_and_a_damaged_one_has_none() {
+        let (tdes, ec_aes) = (CheckedTk::generate().unwrap(), ec::Tk::generate().unwrap());
+        let mut of_tdes = HeldTk::tdes(&tdes);
+        let check = of_tdes.check_values().unwrap();
+        assert_eq!(check.tek, Kcv::Tdes(tdes.tek().kcv()));
+        assert_eq!(check.auk, Kcv::Tdes(tdes.auk().kcv()));
+        let mut of_ec_aes = HeldTk::ec_aes(&ec_aes);
+        let check = of_ec_aes.check_values().unwrap();
+        assert_eq!(check.tek, Kcv::Aes(ec_aes.tek().kcv()));
+        assert_eq!(check.auk, Kcv::Aes(ec_aes.auk().kcv()));
+        for held in [&mut of_tdes, &mut of_ec_aes] {
+            held.damage();
+            assert_eq!(held.check_values(), None);
         }
     }
 

@@ -62,7 +62,9 @@ use crate::pad::{AcceptedPoint, Asked, PlaceStatus, SignedCollected};
 use crate::refusals::RefusalLog;
 use crate::storage::Record;
 use crate::vault::Vault;
-use crate::{AcceptedKey, Clock, Error, Latch, LifeCycle, PinPad, SlotStatus, SystemClock, WorkingStatus};
+use crate::{
+    AcceptedKey, Clock, Error, Latch, LifeCycle, PinPad, SlotStatus, SystemClock, TkCheck, WorkingStatus,
+};
 use counters::KeyName;
 use download::Session;
 pub(crate) use guard::Denied;
@@ -257,6 +259,10 @@ impl PinPad for SoftPad {
 
     fn is_certified(&self) -> bool {
         self.state.certified().is_some()
+    }
+
+    fn tk_check_values(&self) -> Option<TkCheck> {
+        self.state.tk.as_ref()?.check_values()
     }
 
     fn tk_suite(&self) -> Suite {
