@@ -19,6 +19,7 @@
 //! [`kld`] is the house's other device that works under two cards at a terminal's cable: the key loading device, whose
 //! keys are in an HSM process of its own.
 
+pub mod agreement;
 pub mod allowance;
 pub mod approve;
 mod batches;
@@ -31,6 +32,7 @@ mod clock;
 pub mod collect;
 pub mod console;
 pub mod device;
+pub mod diagnosis;
 mod error;
 mod files;
 mod http;

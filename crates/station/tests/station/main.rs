@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that goes wrong stops here, as it should")]
 
+mod agreeing;
 mod approving;
 mod cards;
 mod ceremonies;
