@@ -5,7 +5,7 @@ use clap::{Args, Subcommand};
 use hsm_soft::{Duty, SoftHsm};
 
 use crate::{
-    commands::{backup, component},
+    commands::{agree, backup, component},
     secret::Source,
 };
 
@@ -21,6 +21,9 @@ pub(crate) enum Hsm {
     /// Keys from components: 2 or 3 people each type one, here at the HSM's own console.
     #[command(subcommand)]
     Component(component::Component),
+    /// Keys between an MTMS and a KMS by certificate: the vendor offers them, the acquirer accepts.
+    #[command(subcommand)]
+    Agree(agree::Agree),
     /// Back a work key pair up: a file, and shares of its key for different people.
     Backup(backup::Backup),
     /// Bring a work key pair back from its backup: people type their shares.
@@ -76,6 +79,7 @@ impl Hsm {
             }
             Self::Serve(serve) => serve.run()?,
             Self::Component(component) => component.run()?,
+            Self::Agree(agree) => agree.run()?,
             Self::Backup(backup) => backup.run()?,
             Self::Restore(restore) => restore.run()?,
         }

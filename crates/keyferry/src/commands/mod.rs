@@ -1,5 +1,6 @@
 //! One file a command.
 
+mod agree;
 mod allow_suite;
 pub(crate) mod audit;
 pub(crate) mod backup;
