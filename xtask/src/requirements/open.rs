@@ -12,16 +12,17 @@ pub(super) fn reason(number: u8) -> Option<&'static str> {
                trial's HSM folder is not to be used for production"
         }
         12 => {
-            "two people are demanded for collecting, replacing, windows, components, a KLD's runs and a lower suite; the \
-               CA, unsealing and restoring are still one person with a passphrase"
+            "two people are demanded for collecting, replacing, windows, components, a KLD's runs, a lower suite, and by a \
+               CA that was made with --two-people; the CA that `keyferry init` makes, unsealing and restoring are one person \
+               with a passphrase"
         }
         13 => {
             "what two people sign is the bytes that are carried out (CMS over the package itself); there is no console \
                yet that shows the second person what the first one asked"
         }
         14 => {
-            "components of full length and n-of-m shares of the backup exist and are tested by their own tests; no \
-               statistical test is made of them"
+            "two custodians' secrets are entered one after the other in one session at one keyboard; components of full \
+               length and n-of-m shares of the backup are tested by their own tests, without a statistical one"
         }
         15 => {
             "an HSM's folder is new for each estate; there is no hardware whose factory reset could be proved before a \
@@ -44,8 +45,8 @@ pub(super) fn reason(number: u8) -> Option<&'static str> {
                revocation lists, people bring them"
         }
         23 => {
-            "the CA is a crate without network code, held by `cargo xtask tidy`, and its log is chained; dual control for \
-               its root waits for tokens"
+            "`keyferry ca` and `keyferry card` have no network code, held by `cargo xtask tidy`, and the ceremonies run in a \
+               test without a network; they are commands of a program whose other commands have it"
         }
         24 => "PKCS #11 tokens are not used yet",
         26 => {
