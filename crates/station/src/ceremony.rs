@@ -75,6 +75,30 @@ impl Ceremony {
         Ok(ceremony)
     }
 
+    /// Today's: the one kept in this file, or else a new one, which is kept there; for that the server must be reached.
+    ///
+    /// # Errors
+    /// As [`Ceremony::ask`] and [`Ceremony::load`]; [`Error::File`].
+    pub fn of_today(
+        path: &Path,
+        server: &Server,
+        cards: &BothCards,
+        station: &str,
+    ) -> Result<Ceremony, Error> {
+        if path.exists() {
+            let kept = Ceremony::load(path)?;
+            if kept.station == station && kept.is_open(clock::now()).is_ok() {
+                return Ok(kept);
+            }
+        }
+        let new = Ceremony::ask(server, cards, station)?;
+        if let Some(folder) = path.parent() {
+            files::make_folder(folder)?;
+        }
+        new.save(path)?;
+        Ok(new)
+    }
+
     /// Writes it into a file, for collecting without a line to the KMS.
     ///
     /// # Errors

@@ -149,20 +149,6 @@ pub enum Error {
         #[source]
         source: io::Error,
     },
-    /// Another process has the spool.
-    #[error("another station uses the spool {}: wait until it is done", path.display())]
-    SpoolInUse {
-        /// The spool's folder.
-        path: PathBuf,
-    },
-    /// A package on disk is not what was written.
-    #[error("the package {} is damaged: {why}; collect these terminals again", path.display())]
-    PackageDamaged {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong with it.
-        why: String,
-    },
     /// The server's address is none.
     #[error("{url:?} is no server address: write https://host or https://host:port")]
     ServerAddress {
@@ -176,7 +162,7 @@ pub enum Error {
         why: String,
     },
     /// No answer from the server; what was to be sent may have arrived.
-    #[error("no answer from {server}: {why}; the package stays in the spool, upload it again later")]
+    #[error("no answer from {server}: {why}; the package stays in the journal, upload it again later")]
     ServerUnreachable {
         /// Its address.
         server: String,
@@ -237,7 +223,7 @@ pub enum Error {
         why: String,
     },
     /// The answer is not about the terminals that were sent.
-    #[error("the server's answer does not fit what was sent: {why}; the package stays in the spool")]
+    #[error("the server's answer does not fit what was sent: {why}; the package stays in the journal")]
     AnswerDoesNotFit {
         /// What does not fit.
         why: String,

@@ -92,7 +92,7 @@ impl Server {
         &self.url
     }
 
-    /// Sends a package as it is, past the spool, and only tells whether the server took it: for trying what a server
+    /// Sends a package as it is, past the journal, and only tells whether the server took it: for trying what a server
     /// refuses. Collecting goes through [`upload`](crate::upload()), which loses nothing.
     ///
     /// # Errors

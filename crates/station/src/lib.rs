@@ -5,8 +5,10 @@
 //! FileCard ─┐                                    targets
 //! FileCard ─┴► BothCards ─► collect() ◄─ WorkCertificate
 //!                  │            │
-//!                  │            ▼ CollectionRun: collected, failed (each with a reason and advice), missing
-//!                  └──► Package::sign() ─► Spool::keep() ─► upload() ─► a result and a fingerprint for each terminal
+//!                  │            ├─► CollectionRun: collected, failed (each with a reason and advice), missing
+//!                  │            ▼ each answer
+//!                  │         Journal ◄──► upload() ─► a result and a fingerprint for each terminal
+//!                  └► pack_collected() ▲
 //! ```
 //!
 //! Nothing here ever holds a clear key: a terminal's TK arrives encrypted to the KMS's work certificate. The crate
@@ -45,7 +47,6 @@ mod progress;
 pub mod repair;
 mod results;
 mod revocation;
-mod spool;
 mod text;
 mod upload;
 pub mod windows;
@@ -69,6 +70,5 @@ pub use package::{MAX_STATION_NAME, PackSettings, Package, Packed};
 pub use progress::{Bar, Progress, Quiet};
 pub use results::{FingerprintCheck, TerminalResult};
 pub use revocation::{FreshLists, RevocationFile};
-pub use spool::{Spool, Spooled};
 pub use upload::{Delivery, Upload, upload, upload_waiting};
 pub use work_certificate::WorkCertificate;

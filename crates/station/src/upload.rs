@@ -1,7 +1,7 @@
 //! Uploading packages (2-wire.md section 6).
 
 use crate::{
-    Error, Package, Server, Spool, Spooled,
+    Error, Journal, Package, PackageName, Server,
     http::{Answer, COLLECTIONS},
     results::{self, TerminalResult},
 };
@@ -26,61 +26,60 @@ impl Upload {
     }
 }
 
-/// What became of one package of a spool.
+/// What became of one package of a journal.
 #[derive(Debug)]
 pub struct Delivery {
     /// The package.
-    pub spooled: Spooled,
+    pub package: PackageName,
     /// What the server said; after an error the package is still waiting.
     pub outcome: Result<Upload, Error>,
 }
 
-/// Uploads one waiting package and marks it as sent.
+/// Uploads one waiting package and keeps the answer. One that was answered before is not uploaded again: it gives what
+/// the server said then. One thread uploads at a time.
 ///
 /// # Errors
-/// [`Error::PackageDamaged`], [`Error::ServerUnreachable`], [`Error::ServerNotTrusted`], [`Error::Forbidden`],
+/// [`JournalError::NoSuchPackage`](crate::JournalError), [`JournalError::Write`](crate::JournalError);
+/// [`Error::ServerUnreachable`], [`Error::ServerNotTrusted`], [`Error::Forbidden`],
 /// [`Error::TooLarge`], [`Error::ServerBusy`], [`Error::ServerStatus`], [`Error::AnswerTooLong`],
 /// [`Error::AnswerMalformed`], [`Error::AnswerDoesNotFit`]. The package then is still waiting; to upload it again is
 /// safe.
-pub fn upload(server: &Server, spool: &Spool, spooled: &Spooled) -> Result<Upload, Error> {
-    let package = spool.load(spooled)?;
+pub fn upload(server: &Server, journal: &Journal, name: &PackageName) -> Result<Upload, Error> {
+    let _alone = journal.hold_uploads();
+    if let Some(known) = journal.results(name)? {
+        return Ok(known);
+    }
+    let package = journal.package(name)?;
     let answer = server.post_cms(COLLECTIONS, package.cms())?;
-    settle(&answer, &package, spool, spooled)
+    settle(answer, &package, journal, name)
 }
 
 /// Uploads all that wait, oldest first. Ends early when the server is away or is not the KMS: the rest would fare no
 /// better.
-///
-/// # Errors
-/// [`Error::File`] when the spool cannot be listed; the packages' own errors are in each [`Delivery`].
-pub fn upload_waiting(server: &Server, spool: &Spool) -> Result<Vec<Delivery>, Error> {
+/// The packages' own errors are in each [`Delivery`].
+pub fn upload_waiting(server: &Server, journal: &Journal) -> Vec<Delivery> {
     let mut deliveries = Vec::new();
-    for spooled in spool.waiting()? {
-        let outcome = upload(server, spool, &spooled);
+    for queued in journal.waiting() {
+        let outcome = upload(server, journal, &queued.name);
         let stop = matches!(
             outcome,
             Err(Error::ServerUnreachable { .. } | Error::ServerNotTrusted { .. } | Error::ServerBusy { .. })
         );
-        deliveries.push(Delivery { spooled, outcome });
+        deliveries.push(Delivery { package: queued.name, outcome });
         if stop {
             break;
         }
     }
-    Ok(deliveries)
+    deliveries
 }
 
-/// Reads the answer before anything is marked: what cannot be read is asked for again, and then is a 409.
-fn settle(answer: &Answer, package: &Package, spool: &Spool, spooled: &Spooled) -> Result<Upload, Error> {
-    match answer.status {
-        200 => {
-            let results = results::read(&answer.body, package)?;
-            spool.mark_sent(spooled, Some(&answer.body))?;
-            Ok(Upload::Taken(results))
-        }
-        409 => {
-            spool.mark_sent(spooled, None)?;
-            Ok(Upload::ArrivedBefore)
-        }
-        _ => Err(answer.refusal()),
-    }
+/// Reads the answer before it is kept: what cannot be read, or cannot be kept, is asked for again, and then is a 409.
+fn settle(answer: Answer, package: &Package, journal: &Journal, name: &PackageName) -> Result<Upload, Error> {
+    let (upload, body) = match answer.status {
+        200 => (Upload::Taken(results::read(&answer.body, package)?), Some(answer.body)),
+        409 => (Upload::ArrivedBefore, None),
+        _ => return Err(answer.refusal()),
+    };
+    journal.keep_answer(name, &upload, body)?;
+    Ok(upload)
 }

@@ -13,6 +13,7 @@ use hsm::{
 use pki::{Name, Role, csr, issue::ServerName};
 use serde_json::json;
 use server::Config;
+use station::Journal;
 use store::{Event, NewAcquirer, SqliteOptions, SqliteStore, Store as _};
 
 use super::{
@@ -66,7 +67,7 @@ pub(crate) struct Site {
     #[arg(long, default_value = "First administrator")]
     pub(crate) administrator: String,
     /// Folder with the secrets in files of mode 0600: hsm-passphrase, ca-passphrase, operator-pin, administrator-pin,
-    /// and for an MTMS mtms-pin. Without it each is asked for.
+    /// station-passphrase, and for an MTMS mtms-pin. Without it each is asked for.
     #[arg(long, value_name = "FOLDER")]
     pub(crate) secrets: Option<PathBuf>,
 }
@@ -183,6 +184,8 @@ impl Installation<'_> {
         self.make_tls(&mut ca, &hsm.client, names).await?;
         let station = include_str!("station.toml.in").replace("@HTTPS@", &self.site.https.to_string());
         write(&folder.join("station.toml"), &station, 0o644)?;
+        let passphrase = self.secret("station-passphrase").choose("station passphrase")?;
+        Journal::create(&folder.join("station/journal"), &passphrase)?;
         write(&folder.join("keyferry.toml"), &self.config(), 0o644)?;
         // By the finished configuration, as a renewed one will be installed.
         self.make_work_key(&mut ca, &hsm.client).await

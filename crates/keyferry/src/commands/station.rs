@@ -11,18 +11,28 @@ use clap::{Args, Subcommand};
 use flows::EcAes;
 use pki::{Certificate, Role, TrustList};
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::json;
 use station::{
     AdministratorCard, Bar, BothCards, Card, CardSource, Ceremony, Checks, CollectSettings, CollectedTerminal, CollectionRun,
-    Delivery, FingerprintCheck, PackSettings, Package, FreshLists, Progress, Quiet, RevocationFile, Server,
-    ServerSettings, Spool, StationSuite, Target, Upload as Answer, WorkCertificate,
+    Journal, FreshLists, Progress, Quiet, RevocationFile, Server, ServerSettings, StationSuite, Target,
+    WorkCertificate,
     approve::{self, Decision},
-    collect, upload_waiting,
+    collect, pack_collected,
+    upload_waiting,
 };
 use wire::Serial;
 
-use super::{allow_suite::AllowSuite, cards::{self, Two}, device::Device, repair::Repair, suite::SuiteName, window::Window};
-use crate::{show, time};
+use super::{
+    allow_suite::AllowSuite,
+    cards::{self, Two},
+    device::Device,
+    journal::JournalCommand,
+    packages::{self, Deliver, Pack, Passphrase},
+    repair::Repair,
+    suite::SuiteName,
+    window::Window,
+};
+use crate::show;
 
 /// The operator station: collect transport keys under two cards, upload them.
 #[derive(Subcommand)]
@@ -31,6 +41,8 @@ pub(crate) enum Station {
     Collect(Collect),
     /// Upload packages that wait.
     Upload(Deliver),
+    Pack(Pack),
+    Journal(JournalCommand),
     /// List replacements that wait for a second person.
     Replacements(Config),
     /// Approve a replacement with the administrator card.
@@ -56,14 +68,23 @@ pub(crate) struct Config {
     pub(super) config: PathBuf,
 }
 
-/// Upload packages that wait.
+/// Both cards' PINs.
 #[derive(Args)]
-pub(crate) struct Deliver {
-    #[command(flatten)]
-    config: Config,
-    /// As JSON.
-    #[arg(long)]
-    json: bool,
+pub(super) struct BothPins {
+    /// Read the operator card's PIN from this file (mode 0600).
+    #[arg(long, value_name = "FILE")]
+    operator_pin_file: Option<PathBuf>,
+    /// Read the administrator card's PIN from this file (mode 0600).
+    #[arg(long, value_name = "FILE")]
+    administrator_pin_file: Option<PathBuf>,
+}
+
+impl BothPins {
+    /// Opens both cards of the station.
+    pub(super) fn open(&self, settings: &Settings, checks: &Checks) -> Result<BothCards> {
+        let both = settings.both_cards()?;
+        both.open(self.operator_pin_file.clone(), self.administrator_pin_file.clone(), checks)
+    }
 }
 
 /// Collect terminals.
@@ -83,15 +104,13 @@ pub(crate) struct Collect {
     /// The terminals are known already and their new keys are to replace the old: a second person must approve.
     #[arg(long)]
     replace: bool,
-    /// Keep the package here and do not upload it now.
+    /// Keep the package in the journal and do not upload it now.
     #[arg(long)]
     offline: bool,
-    /// Read the operator card's PIN from this file (mode 0600).
-    #[arg(long, value_name = "FILE")]
-    operator_pin_file: Option<PathBuf>,
-    /// Read the administrator card's PIN from this file (mode 0600).
-    #[arg(long, value_name = "FILE")]
-    administrator_pin_file: Option<PathBuf>,
+    #[command(flatten)]
+    passphrase: Passphrase,
+    #[command(flatten)]
+    pins: BothPins,
     /// As JSON.
     #[arg(long)]
     json: bool,
@@ -119,7 +138,8 @@ pub(super) struct Settings {
     cards: Cards,
     trust: Trust,
     kms: Kms,
-    collect: Collecting,
+    pub(super) collect: Collecting,
+    #[serde(default)]
     #[serde(skip)]
     folder: PathBuf,
 }
@@ -151,23 +171,20 @@ struct Kms {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Collecting {
-    spool: PathBuf,
+pub(super) struct Collecting {
+    journal: PathBuf,
     #[serde(default = "kept_ceremony")]
     ceremony: PathBuf,
-    parallel: usize,
+    pub(super) parallel: usize,
 }
 
 impl Station {
     pub(crate) fn run(self) -> Result<ExitCode> {
         match self {
             Self::Collect(collect) => collect.run(),
-            Self::Upload(upload) => {
-                let settings = Settings::read(&upload.config.config)?;
-                let delivered = deliver(&settings, &settings.spool()?)?;
-                show_deliveries(&delivered, upload.json);
-                Ok(exit(delivered.iter().all(is_good)))
-            }
+            Self::Upload(upload) => upload.run(),
+            Self::Pack(pack) => pack.run(),
+            Self::Journal(journal) => journal.run(),
             Self::Replacements(config) => replacements(&Settings::read(&config.config)?),
             Self::Approve(decide) => decide.run(Decision::Replace),
             Self::Reject(decide) => decide.run(Decision::Reject),
@@ -183,21 +200,20 @@ impl Collect {
     fn run(self) -> Result<ExitCode> {
         let settings = Settings::read(&self.config.config)?;
         let targets = self.targets()?;
-        let spool = settings.spool()?;
+        let journal = settings.journal(&self.passphrase)?;
         let checks = settings.checks()?;
-        let (operator, administrator) = (self.operator_pin_file.clone(), self.administrator_pin_file.clone());
-        let cards = settings.both_cards()?.open(operator, administrator, &checks)?;
+        let cards = self.pins.open(&settings, &checks)?;
         // The work certificate's key says which suite the terminals are collected in.
         let work = settings.work_certificate()?;
         match SuiteName::of_key(Certificate::from_pem(&work)?.spki_der())? {
             SuiteName::Tdes => {
                 let work = WorkCertificate::from_pem(&work, &checks)?;
-                self.collect_under(&settings, &cards, &work, &targets, &spool)
+                self.collect_under(&settings, &cards, &work, &targets, &journal)
             }
             SuiteName::EcAes => {
                 let ceremony = settings.ceremony(&cards)?;
                 let work = WorkCertificate::<EcAes>::from_pem_under(ceremony, &work, &checks)?;
-                self.collect_under(&settings, &cards, &work, &targets, &spool)
+                self.collect_under(&settings, &cards, &work, &targets, &journal)
             }
         }
     }
@@ -208,29 +224,34 @@ impl Collect {
         cards: &BothCards,
         work: &WorkCertificate<S>,
         targets: &[Target],
-        spool: &Spool,
+        journal: &Journal,
     ) -> Result<ExitCode> {
         let how = CollectSettings {
             parallel: settings.collect.parallel,
             allowed: self.serials.as_deref().map(read_serials).transpose()?,
+            replaces: self.replace,
             ..CollectSettings::default()
         };
         let bar: &dyn Progress = if self.json { &Quiet } else { &Bar::new() };
-        let run = collect(cards, work, targets, &how, bar)?;
+        let run = collect(cards, work, targets, &how, journal, bar)?;
         if !self.json {
             self.show_run(cards, &run);
         }
         let mut complete = run.failed.is_empty() && run.missing.is_empty() && !run.collected.is_empty();
+        // Also what an earlier run left, which a crash or a card that was taken out ended.
+        let packing = pack_collected(journal, cards, &settings.name).with_context(|| {
+            let config = self.config.config.display();
+            format!("what was collected is in the journal; pack it with: keyferry station pack --config {config}")
+        })?;
+        complete &= packing.withdrawn.is_empty();
         let mut deliveries = Vec::new();
-        if !run.collected.is_empty() {
-            let pack = PackSettings { station: settings.name.clone(), replaces: self.replace };
-            let spooled = spool.keep(&Package::sign(cards, &run.collected, &pack)?)?;
-            if !self.json {
-                say!("package {}", spool.waiting_path(&spooled).display());
-            }
+        if !self.json {
+            packages::show_packing(&packing);
+        }
+        if !packing.packed.is_empty() {
             if !self.offline {
-                deliveries = deliver(settings, spool)?;
-                complete &= deliveries.iter().all(is_good);
+                deliveries = upload_waiting(&settings.server()?, journal);
+                complete &= deliveries.iter().all(packages::is_good);
             } else if !self.json {
                 say!(
                     "kept; upload it with: keyferry station upload --config {}",
@@ -245,11 +266,12 @@ impl Collect {
                 }).collect::<Vec<_>>(),
                 "failed": run.failed.iter().map(ToString::to_string).collect::<Vec<_>>(),
                 "missing": run.missing.iter().map(ToString::to_string).collect::<Vec<_>>(),
-                "uploads": deliveries.iter().map(delivery_json).collect::<Vec<_>>(),
+                "packing": packages::packing_json(&packing),
+                "uploads": deliveries.iter().map(packages::delivery_json).collect::<Vec<_>>(),
             });
             say!("{document}");
         } else {
-            show_deliveries(&deliveries, false);
+            packages::show_deliveries(&deliveries, false);
         }
         Ok(exit(complete))
     }
@@ -284,48 +306,7 @@ impl Collect {
     }
 }
 
-/// Uploads everything that waits.
-fn deliver(settings: &Settings, spool: &Spool) -> Result<Vec<Delivery>> {
-    Ok(upload_waiting(&settings.server()?, spool)?)
-}
-
-fn is_good(delivery: &Delivery) -> bool {
-    match &delivery.outcome {
-        Ok(Answer::Taken(results)) => results.iter().all(|result| result.ok && !result.is_alarm()),
-        Ok(Answer::ArrivedBefore) => true,
-        Err(_) => false,
-    }
-}
-
-fn show_deliveries(deliveries: &[Delivery], json: bool) {
-    if json {
-        say!("{}", Value::Array(deliveries.iter().map(delivery_json).collect()));
-        return;
-    }
-    for delivery in deliveries {
-        say!("upload {}", delivery.spooled.name());
-        match &delivery.outcome {
-            Ok(Answer::Taken(results)) => results.iter().for_each(|result| say!("  {result}")),
-            Ok(Answer::ArrivedBefore) => say!("  arrived before; compare the fingerprints at the KMS"),
-            Err(error) => say!("  still waiting: {error}"),
-        }
-    }
-}
-
-fn delivery_json(delivery: &Delivery) -> Value {
-    let outcome = match &delivery.outcome {
-        Ok(Answer::Taken(results)) => json!({ "taken": results.iter().map(|result| {
-            let same = matches!(result.fingerprint, FingerprintCheck::Same(_));
-            json!({ "sn": result.sn.as_str(), "ok": result.ok, "code": result.code, "text": result.text,
-                    "fingerprint_agrees": same })
-        }).collect::<Vec<_>>() }),
-        Ok(Answer::ArrivedBefore) => json!({ "arrived_before": true }),
-        Err(error) => json!({ "error": error.to_string() }),
-    };
-    json!({ "package": delivery.spooled.name(), "outcome": outcome })
-}
-
-fn exit(good: bool) -> ExitCode {
+pub(super) fn exit(good: bool) -> ExitCode {
     if good { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
@@ -400,13 +381,23 @@ impl Settings {
     }
 
     pub(super) fn server(&self) -> Result<Server> {
-        let path = self.path(&self.kms.tls_root);
-        let root = fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
-        Ok(Server::new(&ServerSettings::new(&self.kms.url, root))?)
+        Ok(Server::new(&self.server_settings()?)?)
     }
 
-    /// The root, and the revocation lists: fresh from the server where it can be reached, else as last fetched.
+    /// Where the server is.
+    pub(super) fn server_settings(&self) -> Result<ServerSettings> {
+        let path = self.path(&self.kms.tls_root);
+        let root = fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
+        Ok(ServerSettings::new(&self.kms.url, root))
+    }
+
+    /// The roots, and the revocation lists: fresh from the server where it can be reached, else as last fetched.
     pub(super) fn checks(&self) -> Result<Checks> {
+        Ok(Checks::kept_fresh(self.roots()?, self.revocation_lists()?))
+    }
+
+    /// The acquirer's root, and vendors' for device certificates.
+    pub(super) fn roots(&self) -> Result<TrustList> {
         let mut trust = TrustList::new();
         let root = read_certificate(&self.path(&self.trust.root))?;
         let production = !root.is_for_trials();
@@ -418,17 +409,21 @@ impl Settings {
             root.must_be_for(production).with_context(|| path.display().to_string())?;
             trust.add(root, &[Role::Device]);
         }
-        Ok(Checks::kept_fresh(trust, self.revocation_lists()?))
+        Ok(trust)
     }
 
-    fn revocation_lists(&self) -> Result<Arc<FreshLists>> {
+    /// The file of the revocation lists.
+    pub(super) fn revocation_file(&self) -> Result<RevocationFile> {
         let path = self.path(&self.trust.crl);
         if let Some(folder) = path.parent() {
             fs::create_dir_all(folder)?;
         }
         let age = Duration::from_secs(u64::from(self.trust.crl_max_age_hours) * 3600);
-        let file = RevocationFile::new(&path, age);
-        let lists = FreshLists::start(file, Some(self.server()?), FreshLists::REFETCH)?;
+        Ok(RevocationFile::new(&path, age))
+    }
+
+    fn revocation_lists(&self) -> Result<Arc<FreshLists>> {
+        let lists = FreshLists::start(self.revocation_file()?, Some(self.server()?), FreshLists::REFETCH)?;
         if !lists.were_fetched_now() {
             complain!("the server cannot be reached; using the revocation list fetched last");
         }
@@ -437,30 +432,44 @@ impl Settings {
 
     /// The KMS's work certificate and its chain, PEM.
     fn work_certificate(&self) -> Result<String> {
-        let path = self.path(&self.kms.work_certificate);
+        let path = self.work_certificate_file();
         fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))
     }
 
     /// Today's ceremony: the one kept, or else a new one, for which the server must be reached.
     fn ceremony(&self, cards: &BothCards) -> Result<Ceremony> {
-        let path = self.path(&self.collect.ceremony);
-        if path.exists() {
-            let kept = Ceremony::load(&path)?;
-            if kept.station() == self.name && kept.expires_at() > time::now_seconds() {
-                return Ok(kept);
-            }
-        }
-        let new = Ceremony::ask(&self.server()?, cards, &self.name)
-            .context("a new ceremony is needed: collect where the server can be reached, once a day")?;
-        if let Some(folder) = path.parent() {
-            fs::create_dir_all(folder)?;
-        }
-        new.save(&path)?;
-        Ok(new)
+        Ceremony::of_today(&self.ceremony_file(), &self.server()?, cards, &self.name)
+            .context("a new ceremony is needed: collect where the server can be reached, once a day")
     }
 
-    fn spool(&self) -> Result<Spool> {
-        Ok(Spool::open(&self.path(&self.collect.spool))?)
+    /// Where the day's ceremony is kept.
+    pub(super) fn ceremony_file(&self) -> PathBuf {
+        self.path(&self.collect.ceremony)
+    }
+
+    /// Where the work certificate is.
+    pub(super) fn work_certificate_file(&self) -> PathBuf {
+        self.path(&self.kms.work_certificate)
+    }
+
+    /// Where the operator card and the administrator card are.
+    pub(super) fn card_sources(&self) -> [CardSource; 2] {
+        [&self.cards.operator, &self.cards.administrator].map(|card| card.within(&self.folder))
+    }
+
+    /// The journal, opened with its passphrase.
+    pub(super) fn journal(&self, passphrase: &Passphrase) -> Result<Journal> {
+        Ok(Journal::open(&self.journal_folder(), &passphrase.read()?)?)
+    }
+
+    /// Where the journal is.
+    pub(super) fn journal_folder(&self) -> PathBuf {
+        self.path(&self.collect.journal)
+    }
+
+    /// The station's name for itself.
+    pub(super) fn name(&self) -> &str {
+        &self.name
     }
 }
 

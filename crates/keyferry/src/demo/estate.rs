@@ -10,7 +10,7 @@ use std::{
 };
 
 use anyhow::{Context, Result, bail};
-use station::ServerSettings;
+use station::{Journal, ServerSettings};
 use store::{SqliteOptions, SqliteStore};
 
 use super::tool::{keyferry, run, text};
@@ -19,7 +19,8 @@ use crate::commands::suite::SuiteName;
 /// The server takes ports that are free and says which: naming them beforehand, somebody else may be faster.
 const ANY_PORT: &str = "127.0.0.1:0";
 
-const SECRETS: [&str; 4] = ["hsm-passphrase", "ca-passphrase", "operator-pin", "administrator-pin"];
+const SECRETS: [&str; 5] =
+    ["hsm-passphrase", "ca-passphrase", "operator-pin", "administrator-pin", "station-passphrase"];
 
 /// The folder of the demo; removed at the end unless it is to be kept.
 pub(super) struct Folder {
@@ -235,14 +236,26 @@ impl Estate {
         command.arg("--config").arg(config);
         command.arg("--operator-pin-file").arg(self.secret("operator-pin"));
         command.arg("--administrator-pin-file").arg(self.secret("administrator-pin"));
+        command.arg("--station-passphrase-file").arg(self.secret("station-passphrase"));
         Ok(command)
     }
 
-    /// A second station with the same cards and another spool, with changes to its configuration.
+    /// The package that waits in the station's journal.
+    pub(super) fn waiting_package(&self) -> Result<Vec<u8>> {
+        let passphrase = fs::read_to_string(self.secret("station-passphrase"))?;
+        let journal = Journal::open(&self.path("station/journal"), passphrase.trim_end())?;
+        let waiting = journal.waiting();
+        let first = waiting.first().context("no package waits in the station's journal")?;
+        Ok(journal.package(&first.name)?.cms().to_vec())
+    }
+
+    /// A second station with the same cards and another journal, with changes to its configuration.
     pub(super) fn other_station(&self, name: &str, changes: &[(&str, &str)]) -> Result<PathBuf> {
         let mut config = fs::read_to_string(self.path("station.toml"))?;
-        let spool = format!("spool = \"station/{name}\"");
-        for (from, to) in [("spool = \"station/spool\"", spool.as_str())].iter().chain(changes) {
+        let journal = format!("journal = \"station/{name}\"");
+        let passphrase = fs::read_to_string(self.secret("station-passphrase"))?;
+        Journal::create(&self.path(&format!("station/{name}")), passphrase.trim_end())?;
+        for (from, to) in [("journal = \"station/journal\"", journal.as_str())].iter().chain(changes) {
             if !config.contains(from) {
                 bail!("station.toml has no line {from}");
             }

@@ -129,14 +129,16 @@ impl Story<'_> {
     /// Forgeries first, then the true package, twice.
     fn upload(&mut self, folder: &Path, shown: &Shown) -> Result<()> {
         self.report.chapter("The station uploads to the KMS");
-        let package = waiting_package(&self.estate.path("station/spool"))?;
+        let package = self.estate.waiting_package()?;
         let forged = forgery::sign_by_stranger(&package, folder, self.estate.suite)?;
         self.refuse_package("forged-signature-refused", "another CA's operator signed it", &forged)?;
         let changed = forgery::change_one_byte(&package, self.estate.suite)?;
         self.refuse_package("changed-byte-refused", "one byte of it was changed", &changed)?;
 
         let mut upload = keyferry(["station", "upload", "--json", "--config"])?;
-        let said = run(upload.arg(self.estate.path("station.toml")))?;
+        upload.arg(self.estate.path("station.toml"));
+        upload.arg("--station-passphrase-file").arg(self.estate.secret("station-passphrase"));
+        let said = run(&mut upload)?;
         let taken =
             said.json.pointer("/0/outcome/taken").and_then(Value::as_array).cloned().unwrap_or_default();
         let good = |result: &&Value| result["ok"] == true && result["fingerprint_agrees"] == true;
@@ -343,14 +345,4 @@ fn fingerprints(collected: Option<&Value>) -> Shown {
     let text =
         |entry: &Value, name: &str| entry.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
     collected.iter().map(|entry| (text(entry, "sn"), text(entry, "fingerprint"))).collect()
-}
-
-fn waiting_package(spool: &Path) -> Result<Vec<u8>> {
-    for entry in fs::read_dir(spool)? {
-        let path = entry?.path();
-        if path.to_string_lossy().ends_with(".waiting.cms") {
-            return Ok(fs::read(path)?);
-        }
-    }
-    bail!("no package waits in {}", spool.display())
 }

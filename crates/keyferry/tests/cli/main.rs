@@ -26,6 +26,7 @@ mod host;
 mod hsm_process;
 mod import;
 mod init;
+mod journal;
 mod kills;
 mod kld;
 mod memory;

@@ -7,10 +7,10 @@ use serde_json::Value;
 
 use crate::support::{
     estate::{COLLECTED, Estate, SECRETS},
-    folders::{files, mode, write_secret},
+    folders::{copy, write_secret},
     records,
     server::Server,
-    station::{collect, collect_with, command, make_card, other_station, run_station},
+    station::{collect, collect_with, command, journal, make_card, other_station, with_journal},
     terminals::Terminal,
     tool::{openssl, run, text},
 };
@@ -18,15 +18,6 @@ use crate::support::{
 /// How many terminals the KMS knows.
 fn known(estate: &Estate) -> i64 {
     records::number(&estate.path("keyferry.db"), "SELECT count(*) FROM terminals")
-}
-
-/// The package in a spool whose name ends so.
-fn package(estate: &Estate, spool: &str, end: &str) -> std::path::PathBuf {
-    let all = files(&estate.path("station").join(spool));
-    let mut found = all.iter().filter(|path| path.to_string_lossy().ends_with(end));
-    let first = found.next().unwrap_or_else(|| panic!("no {end} in {all:?}"));
-    assert_eq!(found.next(), None, "{all:?}");
-    first.clone()
 }
 
 fn refused(estate: &Estate, terminal: &Terminal, config: &str, reason: &str) {
@@ -114,7 +105,7 @@ fn a_revoked_operator_card_is_refused_by_station_and_server() {
     revoke().refused_with("is revoked already");
     // The running server takes up the new list by itself.
     refused(&estate, &terminal, "station.toml", "is refused as operator card");
-    let upload = run_station(&estate, &["upload", "--json"]);
+    let upload = with_journal(&estate, &["upload", "--json"]);
     assert_eq!(upload.code, Some(1));
     let error: Value = serde_json::from_str(&upload.out).unwrap();
     let error = error[0]["outcome"]["error"].as_str().unwrap();
@@ -155,21 +146,26 @@ fn what_was_collected_without_a_server_waits_and_is_uploaded_once() {
     let collection = collect(&estate, &[&terminal], &["--offline"]);
     assert!(collection.ran.err.contains("using the revocation list fetched last"), "{}", collection.ran.err);
     assert_eq!(collection.ran.json()["uploads"], Value::Array(vec![]));
-    let waiting = package(&estate, "spool", ".waiting.cms");
-    assert_eq!(mode(&waiting), 0o600);
-    let upload = || run_station(&estate, &["upload", "--json"]);
+    let waiting = journal(&estate).waiting().remove(0).name;
+    let package = journal(&estate).package(&waiting).unwrap();
+    let upload = || with_journal(&estate, &["upload", "--json"]);
     let failed = upload();
     assert_eq!(failed.code, Some(1));
-    assert!(failed.out.contains("the package stays in the spool, upload it again later"), "{}", failed.out);
-    assert!(waiting.exists());
+    assert!(failed.out.contains("the package stays in the journal, upload it again later"), "{}", failed.out);
+    assert_eq!(journal(&estate).waiting().len(), 1);
+    // As a power failure leaves it between the server's answer and the journal's.
+    let before = estate.folder().join("before");
+    copy(&estate.path("station/journal"), &before);
 
     let server = Server::start(&estate);
     assert_eq!(upload().json()[0]["outcome"]["taken"][0]["fingerprint_agrees"], true);
-    assert!(!waiting.exists());
+    assert!(journal(&estate).waiting().is_empty());
     let key = terminal.key(&server.terminals, 0);
-    // Nothing waits any more; and the very package again, as after a power cut, does no harm.
+    // Nothing waits any more; and the very package again does no harm.
     assert_eq!(upload().json(), Value::Array(vec![]));
-    fs::rename(waiting.with_extension("").with_extension("sent.cms"), &waiting).unwrap();
+    fs::remove_dir_all(estate.path("station/journal")).unwrap();
+    copy(&before, &estate.path("station/journal"));
+    assert_eq!(journal(&estate).package(&waiting).unwrap().cms(), package.cms());
     assert_eq!(upload().json()[0]["outcome"]["arrived_before"], true);
     assert_eq!(known(&estate), 2);
     assert_eq!(records::kcv(&estate.path("keyferry.db"), "SN-2", 0, "active"), Some(key.clone()));
@@ -179,7 +175,9 @@ fn what_was_collected_without_a_server_waits_and_is_uploaded_once() {
 #[test]
 fn openssl_verifies_a_package_and_notices_one_changed_byte() {
     let estate = Estate::collected();
-    let sent = package(&estate, "spool", ".sent.cms");
+    let sent = estate.folder().join("sent.cms");
+    let name = journal(&estate).answered()[0].package.name.to_string();
+    with_journal(&estate, &["journal", "--export", &name[..12], "--out", &text(&sent)]).good();
     let root = text(&estate.path("ca/root.pem"));
     let verify = |path: &std::path::Path| {
         openssl(["cms", "-verify", "-inform", "DER", "-purpose", "any", "-CAfile", &root, "-in", &text(path)])

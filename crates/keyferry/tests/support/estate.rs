@@ -18,11 +18,12 @@ use super::{
 };
 
 /// Names of the secrets' files with what is in them. Long and odd, so that they can be looked for anywhere.
-pub(crate) const SECRETS: [(&str, &str); 4] = [
+pub(crate) const SECRETS: [(&str, &str); 5] = [
     ("hsm-passphrase", "hsm-zcq4-passphrase-w8vk"),
     ("ca-passphrase", "ca-y7jd-passphrase-m2xh"),
     ("operator-pin", "operator-k3nb-pin-e6rt"),
     ("administrator-pin", "administrator-u5fz-pin-g9pl"),
+    ("station-passphrase", "station-h2vd-passphrase-q7bs"),
 ];
 
 /// No run of the tests takes longer.

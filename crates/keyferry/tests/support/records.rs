@@ -36,6 +36,11 @@ pub(crate) fn kcv(database: &Path, sn: &str, index: u8, state: &str) -> Option<S
     first
 }
 
+/// Whether the KMS has a TK of this terminal.
+pub(crate) fn knows(database: &Path, sn: &str) -> bool {
+    number(database, &format!("SELECT count(*) FROM terminals WHERE sn = '{sn}'")) > 0
+}
+
 /// One number.
 pub(crate) fn number(database: &Path, sql: &str) -> i64 {
     open(database).query_row(sql, [], |row| row.get(0)).unwrap()

@@ -3,6 +3,7 @@
 use std::{path::PathBuf, process::Command};
 
 use serde_json::Value;
+use station::Journal;
 
 use super::{
     estate::Estate,
@@ -24,6 +25,7 @@ pub(crate) fn command(estate: &Estate, config: &str) -> Command {
     command.arg("--config").arg(estate.path(config));
     command.arg("--operator-pin-file").arg(estate.secret("operator-pin"));
     command.arg("--administrator-pin-file").arg(estate.secret("administrator-pin"));
+    command.arg("--station-passphrase-file").arg(estate.secret("station-passphrase"));
     command
 }
 
@@ -52,6 +54,19 @@ pub(crate) fn collect_with(terminals: &[&Terminal], command: &mut Command) -> Co
 /// Another command of the station.
 pub(crate) fn run_station(estate: &Estate, arguments: &[&str]) -> Ran {
     run(keyferry(["station"]).args(arguments).arg("--config").arg(estate.path("station.toml")))
+}
+
+/// A command of the station that uses its journal.
+pub(crate) fn with_journal(estate: &Estate, arguments: &[&str]) -> Ran {
+    let mut command = keyferry(["station"]);
+    command.args(arguments).arg("--config").arg(estate.path("station.toml"));
+    run(command.arg("--station-passphrase-file").arg(estate.secret("station-passphrase")))
+}
+
+/// The estate's journal, while no station uses it.
+pub(crate) fn journal(estate: &Estate) -> Journal {
+    let passphrase = std::fs::read_to_string(estate.secret("station-passphrase")).unwrap();
+    Journal::open(&estate.path("station/journal"), passphrase.trim_end()).unwrap()
 }
 
 /// `approve` or `reject` with the administrator card of a configuration.

@@ -10,8 +10,8 @@ use std::{
 
 use pki::{Certificate, CrlSet, Role, Signer, TrustList};
 use station::{
-    BothCards, Card, Checks, CollectSettings, FingerprintCheck, PackSettings, Package, Quiet, ServerSettings,
-    Spool, Upload, WorkCertificate, approve, collect, upload,
+    BothCards, Card, Checks, CollectSettings, FingerprintCheck, Journal, Quiet, ServerSettings, Upload,
+    WorkCertificate, approve, collect, pack_collected, upload,
 };
 use terminal::{
     NewTerminal, Terminal, TrustedRoot, collect as terminal_collect, connect as terminal_connect,
@@ -75,18 +75,18 @@ fn cards() -> BothCards {
     BothCards::open(Box::new(operator), "", Box::new(administrator), "", &checks()).unwrap()
 }
 
-/// Collects the terminals that listen at these addresses, packs, spools and uploads; gives the fingerprints.
+/// Collects the terminals that listen at these addresses, packs and uploads; gives the fingerprints.
 fn collect_and_upload(world: &World, server: &Server, at: &[SocketAddr], replaces: bool) -> Vec<String> {
     let (cards, checks) = (cards(), checks());
     let work = WorkCertificate::check(ESTATE.work.certificate.clone(), &[], &checks).unwrap();
     let targets: Vec<_> = at.iter().map(|address| address.to_string().parse().unwrap()).collect();
-    let run = collect(&cards, &work, &targets, &CollectSettings::default(), &Quiet).unwrap();
+    let journal = station_journal(&world.folder().join("journal"));
+    let settings = CollectSettings { replaces, ..CollectSettings::default() };
+    let run = collect(&cards, &work, &targets, &settings, &journal, &Quiet).unwrap();
     assert!(run.failed.is_empty(), "{:?}", run.failed);
-    let settings = PackSettings { station: "station 7".into(), replaces };
-    let package = Package::sign(&cards, &run.collected, &settings).unwrap();
-    let spool = Spool::open(&world.folder().join("spool")).unwrap();
-    let spooled = spool.keep(&package).unwrap();
-    let Upload::Taken(results) = upload(&client(server), &spool, &spooled).unwrap() else { panic!("new") };
+    let packed = pack_collected(&journal, &cards, "station 7").unwrap().packed;
+    let [package] = packed.as_slice() else { panic!("{packed:?}") };
+    let Upload::Taken(results) = upload(&client(server), &journal, package).unwrap() else { panic!("new") };
     results
         .into_iter()
         .map(|result| match result.fingerprint {
@@ -94,6 +94,12 @@ fn collect_and_upload(world: &World, server: &Server, at: &[SocketAddr], replace
             other => panic!("{other:?}: {} {}", result.code, result.text),
         })
         .collect()
+}
+
+/// The station's journal, made if need be.
+fn station_journal(folder: &std::path::Path) -> Journal {
+    let passphrase = "a station passphrase";
+    Journal::open(folder, passphrase).or_else(|_| Journal::create(folder, passphrase)).unwrap()
 }
 
 fn client(server: &Server) -> station::Server {

@@ -112,7 +112,9 @@ impl CollectFault {
     /// What the person at the station does next.
     pub fn advice(&self) -> &'static str {
         match self {
-            Self::Cards(_) | Self::CardsDuring(_) => "insert both cards again and collect the rest in another run",
+            Self::Cards(_) | Self::CardsDuring(_) => {
+                "insert both cards again and collect the rest in another run"
+            }
             Self::NotKept { .. } => "see to the journal, then collect it again: it gives the same answer",
             Self::TargetTwice => "write each address once",
             Self::Link(LinkError::Unreachable(_)) => {

@@ -2,7 +2,7 @@
 
 mod ec_aes;
 mod fault;
-mod settle;
+pub(crate) mod settle;
 mod suite;
 mod target;
 mod tdes;
@@ -22,7 +22,7 @@ use flows::{Tdes, collect::Collected};
 use wire::{Device, ErrorCode, Fields, Frame, ModelId, Serial, VendorId};
 
 use crate::{
-    BothCards, Error, Progress, WorkCertificate, clock,
+    BothCards, Error, Journal, Progress, WorkCertificate, clock,
     link::{Link, LinkError, LinkLimits},
 };
 
@@ -48,11 +48,18 @@ pub struct CollectSettings {
     pub allowed: Option<Vec<Serial>>,
     /// How long each link waits.
     pub limits: LinkLimits,
+    /// Whether the KMS knows the terminals already, and the new TKs are to replace theirs.
+    pub replaces: bool,
 }
 
 impl Default for CollectSettings {
     fn default() -> CollectSettings {
-        CollectSettings { parallel: DEFAULT_PARALLEL, allowed: None, limits: LinkLimits::default() }
+        CollectSettings {
+            parallel: DEFAULT_PARALLEL,
+            allowed: None,
+            limits: LinkLimits::default(),
+            replaces: false,
+        }
     }
 }
 
@@ -64,9 +71,26 @@ pub struct CollectedTerminal<S: StationSuite = Tdes> {
     frame: Frame,
     ceremony: S::Ceremony,
     work_certificate_sha256: String,
+    /// Its number in the journal.
+    kept: u64,
 }
 
 impl<S: StationSuite> CollectedTerminal<S> {
+    /// One that the journal kept.
+    pub(crate) fn restored(
+        (kept, target): (u64, Target),
+        (answer, frame): (Collected<S>, Frame),
+        ceremony: S::Ceremony,
+        work_certificate_sha256: String,
+    ) -> CollectedTerminal<S> {
+        CollectedTerminal { target, answer, frame, ceremony, work_certificate_sha256, kept }
+    }
+
+    /// Its number in the journal.
+    pub(crate) fn kept(&self) -> u64 {
+        self.kept
+    }
+
     /// Where it was.
     pub fn target(&self) -> &Target {
         &self.target
@@ -127,6 +151,7 @@ impl<S: StationSuite> CollectedTerminal<S> {
             target: self.target,
             sn: Some(self.answer.device.sn().clone()),
             fault: Box::new(fault),
+            kept: Some(self.kept),
         }
     }
 }
@@ -137,6 +162,7 @@ pub struct FailedTerminal {
     target: Target,
     sn: Option<Serial>,
     fault: Box<CollectFault>,
+    kept: Option<u64>,
 }
 
 impl FailedTerminal {
@@ -148,6 +174,11 @@ impl FailedTerminal {
     /// The serial that it gave, if it came so far.
     pub fn sn(&self) -> Option<&Serial> {
         self.sn.as_ref()
+    }
+
+    /// The number of its answer in the journal, where it was kept before it was refused.
+    pub(crate) fn kept(&self) -> Option<u64> {
+        self.kept
     }
 
     /// Why it was not collected; [`CollectFault::advice`] says what to do next.
@@ -177,14 +208,18 @@ pub struct CollectionRun<S: StationSuite = Tdes> {
 /// before each terminal is asked, after it has answered, and five times a second meanwhile. When one goes, every exchange is
 /// broken off and no further terminal is asked, even if the card comes back: a run is of two people who are both there.
 ///
+/// An answer is in the journal before it counts; [`pack_collected`](crate::pack_collected) packs what is there.
+///
 /// # Errors
-/// [`Error::TooManyTerminals`]; [`Error::CeremonyOver`]; what [`BothCards::check`] says when no terminal has been asked yet.
-/// Later troubles are each terminal's own, in [`CollectionRun::failed`].
+/// [`Error::TooManyTerminals`]; [`Error::CeremonyOver`]; what [`BothCards::check`] says when no terminal has been asked yet;
+/// the journal's when it cannot be written even then. Later troubles are each terminal's own, in
+/// [`CollectionRun::failed`].
 pub fn collect<S: StationSuite>(
     cards: &BothCards,
     work: &WorkCertificate<S>,
     targets: &[Target],
     settings: &CollectSettings,
+    journal: &Journal,
     progress: &dyn Progress,
 ) -> Result<CollectionRun<S>, Error> {
     if targets.len() > S::MAX_TERMINALS {
@@ -193,7 +228,10 @@ pub fn collect<S: StationSuite>(
     cards.check()?;
     S::is_open(work.ceremony(), clock::now())?;
     let allowed: Option<HashSet<&Serial>> = settings.allowed.as_ref().map(|list| list.iter().collect());
-    let run = Run { watch: Watch::over(cards), work, limits: settings.limits, allowed: allowed.as_ref() };
+    let keeper =
+        Keeper { journal, run: journal.begin_run(cards, work, settings.replaces)?, refused: OnceLock::new() };
+    let run =
+        Run { watch: Watch::over(cards), work, limits: settings.limits, allowed: allowed.as_ref(), keeper };
 
     let mut run_result = CollectionRun { collected: Vec::new(), failed: Vec::new(), missing: Vec::new() };
     progress.started(targets.len());
@@ -203,7 +241,7 @@ pub fn collect<S: StationSuite>(
             Err(failed) => run_result.failed.push(failed),
         }
     }
-    let (collected, refused) = settle::settle(run_result.collected);
+    let (collected, refused) = journal.settle(run_result.collected);
     refused.iter().for_each(|failed| progress.withdrawn(failed));
     progress.finished();
     run_result.collected = collected;
@@ -220,6 +258,41 @@ struct Run<'a, S: StationSuite> {
     work: &'a WorkCertificate<S>,
     limits: LinkLimits,
     allowed: Option<&'a HashSet<&'a Serial>>,
+    keeper: Keeper<'a>,
+}
+
+/// Hands answers to the journal.
+struct Keeper<'a> {
+    journal: &'a Journal,
+    /// The run's number in it.
+    run: u64,
+    /// Why it takes no more.
+    refused: OnceLock<String>,
+}
+
+impl Keeper<'_> {
+    /// Once the journal has refused an answer, no further terminal is asked for one.
+    fn is_open(&self) -> Result<(), CollectFault> {
+        match self.refused.get() {
+            None => Ok(()),
+            Some(why) => Err(CollectFault::NotKept { why: why.clone() }),
+        }
+    }
+
+    /// Has the answer on disk, or refuses it.
+    fn keep<S: StationSuite>(&self, terminal: &mut CollectedTerminal<S>) -> Result<(), CollectFault> {
+        match self.journal.keep_collected(self.run, terminal) {
+            Ok(number) => {
+                terminal.kept = number;
+                Ok(())
+            }
+            Err(error) => {
+                let why = error.to_string();
+                let _ = self.refused.set(why.clone());
+                Err(CollectFault::NotKept { why })
+            }
+        }
+    }
 }
 
 /// Asks all, by as many threads as may work at a time; answers come back in the order of the targets.
@@ -278,18 +351,24 @@ fn ask_all<S: StationSuite>(
 impl<S: StationSuite> Run<'_, S> {
     fn ask(&self, target: &Target, progress: &dyn Progress) -> Outcome<S> {
         self.watch.check().map_err(|why| failed(target, None, CollectFault::Cards(why)))?;
+        self.keeper.is_open().map_err(|fault| failed(target, None, fault))?;
         progress.asking(target);
         let (answer, frame) = self.exchange(target).map_err(|fault| {
             let sn = fault.answered_by().cloned();
             failed(target, sn, fault)
         })?;
-        Ok(CollectedTerminal {
+        let mut terminal = CollectedTerminal {
             target: target.clone(),
             answer,
             frame,
             ceremony: self.work.ceremony().clone(),
             work_certificate_sha256: self.work.sha256_hex(),
-        })
+            kept: 0,
+        };
+        match self.keeper.keep(&mut terminal) {
+            Ok(()) => Ok(terminal),
+            Err(fault) => Err(failed(target, Some(terminal.answer.device.sn().clone()), fault)),
+        }
     }
 
     /// COLLECT and its answer.
@@ -355,7 +434,7 @@ impl<S: StationSuite> Run<'_, S> {
 }
 
 fn failed(target: &Target, sn: Option<Serial>, fault: CollectFault) -> FailedTerminal {
-    FailedTerminal { target: target.clone(), sn, fault: Box::new(fault) }
+    FailedTerminal { target: target.clone(), sn, fault: Box::new(fault), kept: None }
 }
 
 /// The serials of the list that no terminal brought.

@@ -164,6 +164,22 @@ impl JournalFile {
         }
     }
 
+    /// Reads every record, and changes nothing: a file that others follow, or that was opened before, has no torn end.
+    ///
+    /// # Errors
+    /// [`JournalError::Damaged`] at the first record that is not sound.
+    pub(super) fn check_all(&mut self, key: &Key, take: &mut dyn FnMut(Record, Place)) -> Result<(), Error> {
+        let damage = self.scan(key, None, take, false)?;
+        let end = self.file.metadata().map_err(Error::file("read", &self.path))?.len();
+        match damage.or((end != self.length).then_some(Damage::Cut)) {
+            Some(damage) => {
+                Err(JournalError::Damaged { path: self.path.clone(), record: self.next.number, damage }
+                    .into())
+            }
+            None => Ok(()),
+        }
+    }
+
     /// Reads what is sound, past damaged records where the ones behind them can be found.
     ///
     /// # Errors

@@ -53,7 +53,7 @@ impl Key {
         Key::of(id, bytes)
     }
 
-    fn of(id: [u8; ID_LEN], bytes: Zeroizing<[u8; KEY_LEN]>) -> Result<Key, Error> {
+    pub(super) fn of(id: [u8; ID_LEN], bytes: Zeroizing<[u8; KEY_LEN]>) -> Result<Key, Error> {
         let cipher = cipher(&*bytes)?;
         Ok(Key { id, bytes, cipher })
     }

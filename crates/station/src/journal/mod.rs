@@ -241,3 +241,6 @@ impl fmt::Debug for Journal {
         f.debug_struct("Journal").field("folder", &self.folder).finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -14,7 +14,7 @@ use super::{
     record::{self, Record},
     state::State,
 };
-use crate::{Error, clock};
+use crate::{Error, clock, files};
 
 /// What the damaged file is called afterwards.
 const DAMAGED: &str = ".damaged";
@@ -45,28 +45,41 @@ impl Journal {
         let lock = folder::lock(folder)?;
         let key = Key::open(folder, passphrase)?;
         let Some(number) = folder::numbers(folder)?.pop() else { return Err(refused) };
-        let path = folder::path(folder, number);
-        let mut old = JournalFile::open(&path, &key, number)?;
-        let mut state = State::default();
-        old.read_sound(&key, &mut |record, place| state.take(record, place))?;
-        // What is open is written into the next file before the damaged one loses its name; a mark of the old would not
-        // fit. A crash before the renaming leaves the damaged file as the newest but one, with all in it taken over.
-        let next = number.saturating_add(1);
-        let next_path = folder::path(folder, next);
-        let _ = fs::remove_file(folder.join(MARK_FILE));
-        let part = crate::files::part_of(&next_path);
-        FileHead::create(&part, &key, next, clock::now(), old.next)?;
-        let mut new = JournalFile::open(&part, &key, next)?;
-        take_over(&old, &mut new, &key, &state)?;
-        crate::files::rename(&part, &next_path)?;
-        let mut renamed = path.as_os_str().to_owned();
-        renamed.push(DAMAGED);
-        let renamed = PathBuf::from(renamed);
-        crate::files::rename(&path, &renamed)?;
+        let renamed = go_on(folder, &key, number)?;
         drop(lock);
         let journal = Journal::open(folder, passphrase)?;
         Ok(Rescued { journal, damaged: Some(renamed), damage: Some(damage) })
     }
+}
+
+/// Begins the next file with what is open and sound in this one, which is renamed; gives its new name.
+///
+/// What is open is on disk in the next file before that has its name. A crash before the renaming leaves the damaged file
+/// as the last but one, with all in it taken over.
+pub(super) fn go_on(folder: &Path, key: &Key, number: u32) -> Result<PathBuf, Error> {
+    let path = folder::path(folder, number);
+    let mut old = JournalFile::open(&path, key, number)?;
+    let mut state = State::default();
+    old.read_sound(key, &mut |record, place| state.take(record, place))?;
+    let next = number.saturating_add(1);
+    let next_path = folder::path(folder, next);
+    let part = files::part_of(&next_path);
+    FileHead::create(&part, key, next, clock::now(), old.next)?;
+    let mut new = JournalFile::open(&part, key, next)?;
+    take_over(&old, &mut new, key, &state)?;
+    // The mark is the damaged file's.
+    match fs::remove_file(folder.join(MARK_FILE)) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            return Err(Error::file("remove", &folder.join(MARK_FILE))(error));
+        }
+        _ => {}
+    }
+    files::rename(&part, &next_path)?;
+    let mut renamed = path.as_os_str().to_owned();
+    renamed.push(DAMAGED);
+    let renamed = PathBuf::from(renamed);
+    files::rename(&path, &renamed)?;
+    Ok(renamed)
 }
 
 /// Writes what is open into the new file.

@@ -11,6 +11,7 @@ use crate::{
     estate::BOTH,
     fake_server::{client, listen},
     fake_terminal::{receive, terminal},
+    journals::journal,
     suite_02::{EC, EC_CARDS, STATION, ceremony, ceremony_answer},
 };
 
@@ -79,7 +80,7 @@ fn a_ceremony_is_kept_for_the_day_and_collects_nothing_when_it_is_over() {
     let work = WorkCertificate::<EcAes>::check_under(over, EC.work_leaf(), &[], &EC.checks()).unwrap();
     let (sender, asked) = mpsc::channel();
     let target = terminal(move |mut stream| sender.send(receive(&mut stream)).unwrap());
-    let refused = collect(&EC_CARDS.1, &work, &[target], &CollectSettings::default(), &Quiet);
+    let refused = collect(&EC_CARDS.1, &work, &[target], &CollectSettings::default(), journal(), &Quiet);
     assert!(matches!(refused, Err(Error::CeremonyOver { .. })));
     assert!(asked.try_recv().is_err(), "nobody was asked");
 }

@@ -25,6 +25,7 @@ use crate::{
     fake_terminal::{
         answering, collected, counting, expecting, hanging, honest, receive, sending, serial, terminal,
     },
+    journals::journal,
 };
 
 /// Quick, so that tests are.
@@ -34,11 +35,11 @@ fn settings() -> CollectSettings {
         idle: Duration::from_secs(1),
         message: Duration::from_secs(4),
     };
-    CollectSettings { parallel: 8, allowed: None, limits }
+    CollectSettings { parallel: 8, limits, ..CollectSettings::default() }
 }
 
 fn run(targets: &[Target], settings: &CollectSettings) -> CollectionRun {
-    collect(&BOTH.1, &ESTATE.work_certificate(), targets, settings, &Quiet).unwrap()
+    collect(&BOTH.1, &ESTATE.work_certificate(), targets, settings, journal(), &Quiet).unwrap()
 }
 
 /// The fault of the one bad terminal, between two good ones that must not be spoilt.
@@ -58,7 +59,7 @@ fn many_terminals_are_collected_in_the_order_of_their_targets() {
     let names: Vec<_> = (0..20).map(|n| format!("SN-{n:02}")).collect();
     let targets: Vec<_> = names.iter().map(|sn| honest(sn)).collect();
     let work = ESTATE.work_certificate();
-    let run = collect(&BOTH.1, &work, &targets, &settings(), &Quiet).unwrap();
+    let run = collect(&BOTH.1, &work, &targets, &settings(), journal(), &Quiet).unwrap();
     assert!(run.failed.is_empty() && run.missing.is_empty(), "{:?}", run.failed);
     assert_eq!(run.collected.len(), names.len());
     for ((terminal, sn), target) in run.collected.iter().zip(&names).zip(&targets) {
@@ -75,7 +76,7 @@ fn terminal_gets_the_work_certificate_and_its_intermediates_but_no_root() {
     let mut chain = ESTATE.chain();
     chain.push(ESTATE.root.clone());
     let work = WorkCertificate::check(ESTATE.work_leaf(Role::KmsWork), &chain, &ESTATE.checks()).unwrap();
-    collect(&BOTH.1, &work, &[target], &settings(), &Quiet).unwrap();
+    collect(&BOTH.1, &work, &[target], &settings(), journal(), &Quiet).unwrap();
     let ask = <Ask>::read(&asked.recv().unwrap()).unwrap();
     let flows::collect::CollectKey::Certificate { leaf, intermediates } = ask.key() else {
         panic!("{ask:?}")
@@ -258,7 +259,7 @@ fn nobody_is_asked_once_a_card_is_gone() {
     let cards = Cards::good();
     let both = cards.open().unwrap();
     cards.remove("administrator.pem");
-    let error = collect(&both, &ESTATE.work_certificate(), &[target], &settings(), &Quiet).unwrap_err();
+    let error = collect(&both, &ESTATE.work_certificate(), &[target], &settings(), journal(), &Quiet).unwrap_err();
     assert!(matches!(error, Error::CardMissing { .. }), "{error}");
     assert!(asked.try_recv().is_err());
 }
@@ -271,7 +272,7 @@ fn card_taken_out_in_the_middle_stops_the_rest() {
         let settings = CollectSettings { parallel: 1, ..settings() };
         let both = cards.open().unwrap();
         let run =
-            collect(&both, &ESTATE.work_certificate(), &targets, &settings, &Taker(&cards, file)).unwrap();
+            collect(&both, &ESTATE.work_certificate(), &targets, &settings, journal(), &Taker(&cards, file)).unwrap();
         assert_eq!(run.collected.len(), 1);
         let missing = |why: &Error| matches!(why, Error::CardMissing { card } if card.ends_with(file));
         let gone = |failed: &FailedTerminal| matches!(failed.fault(), CollectFault::Cards(why) if missing(why));
@@ -316,7 +317,7 @@ fn progress_is_told_everything() {
     let told = Told::default();
     let targets = [honest("SN-1"), honest("SN-1"), sending(Vec::new())];
     let settings = CollectSettings { parallel: 1, ..settings() };
-    collect(&BOTH.1, &ESTATE.work_certificate(), &targets, &settings, &told).unwrap();
+    collect(&BOTH.1, &ESTATE.work_certificate(), &targets, &settings, journal(), &told).unwrap();
     let told = told.0.into_inner().unwrap();
     let one_each = ["asking", "collected", "asking", "collected", "asking", "failed"];
     assert_eq!(told, [&["started"], one_each.as_slice(), &["withdrawn", "withdrawn", "finished"]].concat());
@@ -327,7 +328,7 @@ fn run_of_too_many_terminals_is_refused_before_any_is_asked() {
     let target: Target = "127.0.0.1:1".parse().unwrap();
     let targets = vec![target; MAX_TERMINALS + 1];
     let cards = Cards::good();
-    let error = collect(&cards.open().unwrap(), &ESTATE.work_certificate(), &targets, &settings(), &Quiet)
+    let error = collect(&cards.open().unwrap(), &ESTATE.work_certificate(), &targets, &settings(), journal(), &Quiet)
         .unwrap_err();
     assert!(matches!(error, Error::TooManyTerminals { max: MAX_TERMINALS, .. }), "{error}");
 }

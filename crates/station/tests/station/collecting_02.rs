@@ -10,7 +10,7 @@ use flows::{
 };
 use keyferry_station::{
     Ceremony, CollectFault, CollectSettings, CollectionRun, Error, FailedTerminal, PackSettings, Package,
-    Quiet, Server, Spool, Target, Upload, WorkCertificate, collect, upload,
+    Quiet, Server, Target, Upload, WorkCertificate, collect, upload,
 };
 use pki::{CertificateRefusal, Role, cms};
 use serde_json::Value;
@@ -20,12 +20,13 @@ use crate::{
     estate::{ESTATE, expired, name},
     fake_server::{client, listen},
     fake_terminal::{honest, receive, serial, terminal},
+    journals::{journal, journal_in},
     openssl::cms_verify,
     suite_02::{EC, EC_CARDS, Pad, STATION, ceremony, ceremony_answer, certify},
 };
 
 fn run(targets: &[Target]) -> CollectionRun<EcAes> {
-    collect(&EC_CARDS.1, &EC.work(), targets, &CollectSettings::default(), &Quiet).unwrap()
+    collect(&EC_CARDS.1, &EC.work(), targets, &CollectSettings::default(), journal(), &Quiet).unwrap()
 }
 
 fn settings() -> PackSettings {
@@ -51,7 +52,7 @@ fn a_terminal_gets_certificate_and_nonce_and_its_device_is_believed() {
         sender.send(collect).unwrap();
     });
     let work = EC.work();
-    let run = collect(&EC_CARDS.1, &work, &[target], &CollectSettings::default(), &Quiet).unwrap();
+    let run = collect(&EC_CARDS.1, &work, &[target], &CollectSettings::default(), journal(), &Quiet).unwrap();
     let asked = Ask::<EcAes>::read(&asked.recv().unwrap()).unwrap();
     assert_eq!(asked.suite(), wire::Suite::EC_AES);
     assert_eq!(asked.nonce(), &CeremonyNonce([0xCE; 32]));
@@ -111,20 +112,20 @@ fn a_package_carries_the_ceremony_and_each_answer_and_both_signatures() {
 }
 
 #[test]
-fn a_package_waits_in_the_spool_and_is_uploaded_with_its_fingerprints() {
+fn a_package_waits_in_the_journal_and_is_uploaded_with_its_fingerprints() {
     let run = run(&[Pad::new("SN-1", None).listen()]);
     let package = Package::sign(&EC_CARDS.1, &run.collected, &settings()).unwrap();
     let folder = tempfile::tempdir().unwrap();
-    let spool = Spool::open(folder.path()).unwrap();
-    let kept = spool.keep(&package).unwrap();
-    let read = spool.load(&kept).unwrap();
+    let kept_in = journal_in(folder.path());
+    let kept = kept_in.keep(&package).unwrap();
+    let read = kept_in.package(&kept).unwrap();
     assert_eq!(read.terminals(), package.terminals());
     let fingerprint = run.collected[0].fingerprint();
     assert_eq!(read.terminals()[0].fingerprint, fingerprint);
 
     let answer = format!(r#"{{"results":[{{"sn":"SN-1","ok":true,"fingerprint":"{fingerprint}"}}]}}"#);
     let (url, requests) = listen(move |_| (200, answer.clone().into_bytes()));
-    let taken = upload(&client(&url), &spool, &kept).unwrap();
+    let taken = upload(&client(&url), &kept_in, &kept).unwrap();
     assert!(matches!(&taken, Upload::Taken(results) if results[0].ok && taken.alarms().count() == 0));
     assert_eq!(requests.recv().unwrap().body, package.cms());
 }
@@ -180,7 +181,7 @@ fn a_device_certificate_expired_revoked_foreign_or_of_another_role_is_refused_an
         std::io::Write::write_all(&mut stream, revoked.answer(&collect).bytes()).unwrap();
         sender.send(receive(&mut stream).message().unwrap()).unwrap();
     });
-    let run = collect(&EC_CARDS.1, &work, &[target], &CollectSettings::default(), &Quiet).unwrap();
+    let run = collect(&EC_CARDS.1, &work, &[target], &CollectSettings::default(), journal(), &Quiet).unwrap();
     refused(&run.failed[0], |reason| matches!(reason, CertificateRefusal::Revoked { .. }));
     let code = ErrorMessage::read(&told.recv().unwrap().fields).known_code();
     assert_eq!(code, Some(ErrorCode::CertificateRefused));
@@ -227,7 +228,7 @@ fn an_answer_to_another_ceremony_or_certificate_is_refused() {
         std::io::Write::write_all(&mut stream, answer.bytes()).unwrap();
         sender.send(answer).unwrap();
     });
-    let run = collect(&EC_CARDS.1, &work, &[target], &CollectSettings::default(), &Quiet).unwrap();
+    let run = collect(&EC_CARDS.1, &work, &[target], &CollectSettings::default(), journal(), &Quiet).unwrap();
     assert_eq!(run.collected.len(), 1);
     let old: Frame = recorded.recv().unwrap();
     let replayed = Pad::new("SN-1", None).listen_changing(move |_| old.clone());
@@ -306,7 +307,7 @@ fn a_package_is_of_one_ceremony_and_of_its_own_station() {
         let ceremony = Ceremony::ask(&client(&url), &EC_CARDS.1, STATION).unwrap();
         let work = WorkCertificate::check_under(ceremony, EC.work_leaf(), &[], &EC.checks()).unwrap();
         let targets = [Pad::new("SN-2", None).listen()];
-        collect(&EC_CARDS.1, &work, &targets, &CollectSettings::default(), &Quiet).unwrap()
+        collect(&EC_CARDS.1, &work, &targets, &CollectSettings::default(), journal(), &Quiet).unwrap()
     };
     let both: Vec<_> = first.collected.iter().chain(&second.collected).cloned().collect();
     assert!(matches!(sign(&both, STATION), Err(Error::CeremonyMixed)));

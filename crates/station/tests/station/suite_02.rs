@@ -88,6 +88,11 @@ impl EcEstate {
         self.work_checked_by(&self.checks())
     }
 
+    /// For a run in another ceremony.
+    pub(crate) fn work_in(&self, ceremony: Ceremony) -> WorkCertificate<EcAes> {
+        WorkCertificate::check_under(ceremony, self.work_leaf(), &[], &self.checks()).unwrap()
+    }
+
     pub(crate) fn work_checked_by(&self, checks: &Checks) -> WorkCertificate<EcAes> {
         WorkCertificate::check_under(ceremony(), self.work_leaf(), &[], checks).unwrap()
     }
@@ -116,6 +121,15 @@ pub(crate) fn ceremony_answer(nonce: &[u8], expires_at: &str) -> Vec<u8> {
     use base64ct::{Base64, Encoding as _};
     let nonce = Base64::encode_string(nonce);
     format!(r#"{{"ceremony":"{nonce}","expires_at":"{expires_at}"}}"#).into_bytes()
+}
+
+/// A ceremony that ends then, unix seconds, from a server.
+pub(crate) fn ceremony_until(ends: i64) -> Ceremony {
+    let ends = time::OffsetDateTime::from_unix_timestamp(ends).unwrap();
+    let ends = ends.format(&time::format_description::well_known::Rfc3339).unwrap();
+    let (url, _requests) =
+        crate::fake_server::listen(move |_| (200, ceremony_answer(&[0xCF; 32], &ends)));
+    Ceremony::ask(&client(&url), &EC_CARDS.1, STATION).unwrap()
 }
 
 /// Today's ceremony, from a server.

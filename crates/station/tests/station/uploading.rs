@@ -1,7 +1,8 @@
 //! Uploading, over real TLS.
 
 use keyferry_station::{
-    Error, FingerprintCheck, Package, RevocationFile, Server, ServerSettings, Spool, Upload, WorkCertificate,
+    Error, FingerprintCheck, Package, RevocationFile, Server, ServerSettings, Upload, WorkCertificate,
+    journal::{JournalError, Outcome},
     upload, upload_waiting,
 };
 
@@ -10,7 +11,8 @@ use pki::Role;
 use crate::{
     estate::{DAY, ESTATE, Key, name, now},
     fake_server::{answering, client, listen},
-    spooling::{package, package_that},
+    journals::journal_in,
+    keeping::{package, package_that},
 };
 
 /// A body of results, all good.
@@ -29,23 +31,23 @@ fn good(package: &Package) -> Vec<u8> {
 /// What becomes of one package under this answer, and whether it still waits.
 fn outcome(status: u16, body: &[u8]) -> (Result<Upload, Error>, bool) {
     let folder = tempfile::tempdir().unwrap();
-    let spool = Spool::open(folder.path()).unwrap();
-    let kept = spool.keep(&package()).unwrap();
+    let journal = journal_in(folder.path());
+    let kept = journal.keep(&package()).unwrap();
     let (server, _requests) = answering(status, body);
-    let result = upload(&server, &spool, &kept);
-    (result, !spool.waiting().unwrap().is_empty())
+    let result = upload(&server, &journal, &kept);
+    (result, !journal.waiting().is_empty())
 }
 
 #[test]
 fn package_is_uploaded_marked_and_its_fingerprints_compared() {
     let folder = tempfile::tempdir().unwrap();
-    let spool = Spool::open(folder.path()).unwrap();
+    let journal = journal_in(folder.path());
     let package = package();
-    let kept = spool.keep(&package).unwrap();
+    let kept = journal.keep(&package).unwrap();
     let answer = good(&package);
     let (server, requests) = answering(200, &answer);
 
-    let result = upload(&server, &spool, &kept).unwrap();
+    let result = upload(&server, &journal, &kept).unwrap();
     let request = requests.recv().unwrap();
     assert!(request.head.starts_with("post /v1/collections http/1.1"), "{}", request.head);
     assert!(request.head.contains("content-type: application/cms\r\n"), "{}", request.head);
@@ -55,8 +57,75 @@ fn package_is_uploaded_marked_and_its_fingerprints_compared() {
     assert!(
         results.iter().all(|result| result.ok && matches!(result.fingerprint, FingerprintCheck::Same(_)))
     );
-    assert_eq!(spool.sent().unwrap(), std::slice::from_ref(&kept));
-    assert_eq!(spool.answer(&kept).unwrap(), answer);
+    let answered = journal.answered();
+    assert_eq!((answered.len(), answered[0].package.name), (1, kept));
+    assert_eq!(answered[0].outcome, Outcome::Taken { refused: 0, alarms: 0 });
+    // What it said is there for good, and the package is never uploaded again.
+    drop(journal);
+    let journal = journal_in(folder.path());
+    assert_eq!(upload(&server, &journal, &kept).unwrap(), Upload::Taken(results));
+    assert!(upload_waiting(&server, &journal).is_empty());
+    assert!(requests.try_recv().is_err());
+}
+
+#[test]
+fn alarms_and_refusals_of_an_answer_are_counted_in_the_journal() {
+    let folder = tempfile::tempdir().unwrap();
+    let journal = journal_in(folder.path());
+    let package = package();
+    let kept = journal.keep(&package).unwrap();
+    let lines: Vec<_> = package
+        .terminals()
+        .iter()
+        .map(|packed| {
+            format!(r#"{{"sn":"{}","ok":{}}}"#, packed.device.sn(), packed.device.sn().as_str() == "SN-1")
+        })
+        .collect();
+    let (server, _requests) = answering(200, format!(r#"{{"results":[{}]}}"#, lines.join(",")).as_bytes());
+    upload(&server, &journal, &kept).unwrap();
+    assert_eq!(journal.answered()[0].outcome, Outcome::Taken { refused: 1, alarms: 1 });
+}
+
+#[test]
+fn two_threads_upload_a_package_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let journal = journal_in(folder.path());
+    let package = package();
+    let kept = journal.keep(&package).unwrap();
+    let (server, requests) = answering(200, &good(&package));
+    std::thread::scope(|scope| {
+        let upload = || assert!(matches!(upload(&server, &journal, &kept), Ok(Upload::Taken(_))));
+        (0..4)
+            .map(|_| scope.spawn(upload))
+            .collect::<Vec<_>>()
+            .into_iter()
+            .for_each(|one| one.join().unwrap());
+    });
+    assert_eq!(requests.try_iter().count(), 1);
+}
+
+/// The server took the package, and the station had no room for its answer: it is asked again and says 409.
+#[test]
+fn an_answer_that_cannot_be_kept_leaves_the_package_waiting() {
+    let folder = tempfile::tempdir().unwrap();
+    let Some(disk) = crate::disk::Disk::mount(&folder.path().join("disk"), "256k") else { return };
+    let journal = journal_in(&disk.path().join("journal"));
+    let package = package();
+    let kept = journal.keep(&package).unwrap();
+    let filler = disk.fill();
+    let mut body = good(&package);
+    body.extend(vec![b' '; 100_000]);
+    let (server, requests) = answering(200, &body);
+    let refused = upload(&server, &journal, &kept);
+    assert!(matches!(refused, Err(Error::Journal(JournalError::Write { .. }))), "{refused:?}");
+    assert_eq!((journal.waiting().len(), requests.try_iter().count()), (1, 1));
+    std::fs::remove_file(filler).unwrap();
+    let (server, _requests) = answering(409, b"");
+    assert_eq!(upload(&server, &journal, &kept).unwrap(), Upload::ArrivedBefore);
+    drop(journal);
+    let journal = journal_in(&disk.path().join("journal"));
+    assert!(journal.waiting().is_empty());
+    journal.check().unwrap();
 }
 
 #[test]
@@ -105,17 +174,17 @@ fn server_under_another_ca_is_not_trusted_and_gets_nothing() {
     let server = Server::new(&ServerSettings::new(url.as_str(), other.pem())).unwrap();
 
     let folder = tempfile::tempdir().unwrap();
-    let spool = Spool::open(folder.path()).unwrap();
-    spool.keep(&package()).unwrap();
-    let mut deliveries = upload_waiting(&server, &spool).unwrap();
+    let journal = journal_in(folder.path());
+    journal.keep(&package()).unwrap();
+    let mut deliveries = upload_waiting(&server, &journal);
     let error = deliveries.remove(0).outcome.unwrap_err();
     assert!(matches!(error, Error::ServerNotTrusted { .. }), "{error}");
     assert!(requests.try_recv().is_err());
-    assert_eq!(spool.waiting().unwrap().len(), 1);
+    assert_eq!(journal.waiting().len(), 1);
 
     // The certificate is for 127.0.0.1, not for a name.
     let server = client(&url.replace("127.0.0.1", "localhost"));
-    let error = upload_waiting(&server, &spool).unwrap().remove(0).outcome.unwrap_err();
+    let error = upload_waiting(&server, &journal).remove(0).outcome.unwrap_err();
     assert!(matches!(error, Error::ServerNotTrusted { .. }), "{error}");
 }
 
@@ -124,13 +193,13 @@ fn server_that_is_away_leaves_all_waiting_and_is_asked_once() {
     let address = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let server = client(&format!("https://{address}"));
     let folder = tempfile::tempdir().unwrap();
-    let spool = Spool::open(folder.path()).unwrap();
-    spool.keep(&package_that(false)).unwrap();
-    spool.keep(&package_that(true)).unwrap();
-    let deliveries = upload_waiting(&server, &spool).unwrap();
+    let journal = journal_in(folder.path());
+    journal.keep(&package_that(false)).unwrap();
+    journal.keep(&package_that(true)).unwrap();
+    let deliveries = upload_waiting(&server, &journal);
     assert_eq!(deliveries.len(), 1);
     assert!(matches!(deliveries[0].outcome, Err(Error::ServerUnreachable { .. })));
-    assert_eq!(spool.waiting().unwrap().len(), 2);
+    assert_eq!(journal.waiting().len(), 2);
 }
 
 #[test]
