@@ -76,6 +76,9 @@ pub enum AgreementRefusal {
     /// Its two signers are not the two that it needs.
     #[error("the agreement's signers are refused: {0}; it needs the MTMS's card and an administrator's")]
     Signers(#[from] BothRefusal),
+    /// The administrator's certificate is of another house's root.
+    #[error("the agreement's two signers are of two houses: the administrator must be the vendor's own")]
+    TwoHouses,
     /// The MTMS's certificate is the one that terminals encrypt to: it signs nothing.
     #[error("the MTMS's certificate is not for signatures: {0}")]
     Use(CertificateRefusal),
@@ -129,7 +132,10 @@ impl Agreement {
         let verified = cms::verify_both(&package, ROLES, |signer, role| {
             checks.verify(&signer.certificate, &signer.intermediates, role, clock::now())
         })?;
-        let [mtms, _] = &verified;
+        let [mtms, administrator] = &verified;
+        if mtms.root() != administrator.root() {
+            return Err(AgreementRefusal::TwoHouses);
+        }
         for_signatures(mtms).map_err(AgreementRefusal::Use)?;
         let agreement: Agreement = serde_json::from_slice(&package.content)
             .map_err(|error| AgreementRefusal::Content(printable(&error.to_string())))?;

@@ -7,7 +7,7 @@ use hsm_soft::{
     Offline,
     agreement::{self, Agreed, AgreedKeys, Parties, Travelling},
 };
-use pki::{Certificate, Role, Verified};
+use pki::{Certificate, Role, TrustList, Verified};
 use serde_json::{Value, json};
 use server::Config;
 use station::{
@@ -275,10 +275,15 @@ impl Common {
     }
 }
 
-/// What the server's settings believe, for cards and for an agreement's signers.
+/// What an agreement's signers are believed by: those roots that may name an MTMS. For an agreement, and for nothing else,
+/// such a root also names the administrator who signs with it.
 fn checks(config: &Config) -> Result<Checks> {
     let server::Believed { roots, crls, policy } = server::believed(config)?;
-    let mut checks = Checks::new(roots, crls);
+    let mut trust = TrustList::new();
+    for root in roots.roots().filter(|root| roots.allows(root, Role::Mtms)) {
+        trust.add(root.clone(), &[Role::Mtms, Role::Administrator]);
+    }
+    let mut checks = Checks::new(trust, crls);
     checks.policy = policy;
     Ok(checks)
 }

@@ -11,6 +11,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod agreeing;
 mod audit;
 mod ca;
 mod calc;

@@ -4,9 +4,12 @@ use keyferry_station::{
     Error, FileCard,
     agreement::{Agreement, AgreementCards, AgreementRefusal, MAX_AGREEMENT, Offer},
 };
-use pki::{Certificate, CertificateRefusal, Role, cms};
+use pki::{
+    Certificate, CertificateRefusal, Role, cms,
+    issue::{self, Issuer},
+};
 
-use crate::estate::{ADMINISTRATOR_PIN, Cards, ESTATE, Key, OPERATOR_PIN, expired, now, valid};
+use crate::estate::{ADMINISTRATOR_PIN, Cards, DAY, ESTATE, Key, OPERATOR_PIN, expired, name, now, valid};
 
 const MTMS: &str = "mtms.pem";
 const ADMINISTRATOR: &str = "administrator.pem";
@@ -104,6 +107,25 @@ fn both(content: &[u8], certificate: &Certificate, key: &Key) -> Vec<u8> {
     let signer = &ESTATE.administrator.signer;
     let other = cms::Signatory { signer, certificate: &administrator, chain: &chain };
     cms::sign_by_both(content, [one, other], now()).unwrap()
+}
+
+#[test]
+fn an_administrator_of_another_house_does_not_stand_in_for_the_vendors_own() {
+    let (_cards, mtms) = cards(Role::Mtms, valid());
+    let root_key = Key::new("another-root");
+    let root = issue::root(&name("Another house"), &root_key.signer, valid(), 1).unwrap();
+    let issuer = Issuer::new(&root, &root_key.signer).unwrap();
+    let spki = ESTATE.administrator.signer.spki_der();
+    let foreign = issue::leaf(&issuer, Role::Administrator, &name("Anna Admin"), spki, valid()).unwrap();
+    let mut checks = ESTATE.checks();
+    checks.trust.add(root.clone(), &[Role::Administrator]);
+    checks.crls.add(issue::build_crl(&issuer, 1, now() - 60, now() + DAY, &[]).unwrap());
+    let content = cms::open(&signed().0).unwrap().content;
+    let chain = ESTATE.chain();
+    let one = cms::Signatory { signer: &ESTATE.operator.signer, certificate: &mtms, chain: &chain };
+    let other = cms::Signatory { signer: &ESTATE.administrator.signer, certificate: &foreign, chain: &[] };
+    let der = cms::sign_by_both(&content, [one, other], now()).unwrap();
+    assert!(matches!(Agreement::open(&der, &checks), Err(AgreementRefusal::TwoHouses)));
 }
 
 #[test]
