@@ -37,6 +37,17 @@ impl BothCards {
         })
     }
 
+    /// Of two cards that were opened one after the other.
+    ///
+    /// # Errors
+    /// [`Error::SameCard`].
+    pub(crate) fn join(operator: Opened, administrator: Opened) -> Result<BothCards, Error> {
+        match in_common(operator.card().certificate(), administrator.card().certificate()) {
+            Some(what) => Err(Error::SameCard { what }),
+            None => Ok(BothCards { operator, administrator }),
+        }
+    }
+
     /// Whether both are still there and still good. Asked again for each terminal and before packing.
     ///
     /// # Errors

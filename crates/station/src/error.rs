@@ -308,6 +308,27 @@ pub enum Error {
         /// The number that came; 0 where none came.
         found: u64,
     },
+    /// There is no terminal to draw the console on, or it is gone.
+    #[error("the console cannot use this terminal: {source}; without one, use `keyferry station collect`")]
+    Screen {
+        /// What the system said.
+        #[source]
+        source: io::Error,
+    },
+    /// A part of the console has failed.
+    #[error("the console's own part {part:?} failed; nothing that was kept is lost: start it again, and report this")]
+    ConsoleFailed {
+        /// Which.
+        part: &'static str,
+    },
+    /// The file of the work certificate is none.
+    #[error("{} is no certificate: {why}; fetch the KMS's work certificate again", path.display())]
+    WorkCertificateUnreadable {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        why: String,
+    },
     /// A time that no calendar has.
     #[error("{0} is no time that can be written as RFC 3339")]
     Time(i64),

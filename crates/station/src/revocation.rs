@@ -43,6 +43,19 @@ impl RevocationFile {
         RevocationFile { path: path.to_owned(), max_age }
     }
 
+    /// How long after fetching the lists are used.
+    pub fn max_age(&self) -> Duration {
+        self.max_age
+    }
+
+    /// When the lists at hand were fetched, unix seconds; nothing when there are none.
+    ///
+    /// # Errors
+    /// [`Error::CrlMalformed`], [`Error::File`].
+    pub fn fetched(&self) -> Result<Option<i64>, Error> {
+        Ok(self.stored()?.map(|(fetched, _)| fetched))
+    }
+
     /// Fetches the lists (`GET /v1/crl`, PEM or DER) and keeps them, unless one is older than the one at hand.
     ///
     /// # Errors

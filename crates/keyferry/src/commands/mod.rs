@@ -9,6 +9,7 @@ pub(crate) mod calc;
 mod cards;
 pub(crate) mod card;
 pub(crate) mod component;
+mod console;
 pub(crate) mod device;
 pub(crate) mod host;
 pub(crate) mod hsm;

@@ -18,6 +18,7 @@ use station::{
     WorkCertificate,
     approve::{self, Decision},
     collect, pack_collected,
+    ports::Links,
     upload_waiting,
 };
 use wire::Serial;
@@ -25,6 +26,7 @@ use wire::Serial;
 use super::{
     allow_suite::AllowSuite,
     cards::{self, Two},
+    console::Console,
     device::Device,
     journal::JournalCommand,
     packages::{self, Deliver, Pack, Passphrase},
@@ -50,6 +52,7 @@ pub(crate) enum Station {
     /// Reject a replacement with the administrator card.
     Reject(Decide),
     AllowSuite(AllowSuite),
+    Console(Console),
     /// Bring a repair authorisation to a deployed or tampered terminal: it wipes every key and enters repair.
     Repair(Repair),
     /// Device certificates of terminals' PIN pads.
@@ -140,6 +143,7 @@ pub(super) struct Settings {
     kms: Kms,
     pub(super) collect: Collecting,
     #[serde(default)]
+    pub(super) links: Links,
     #[serde(skip)]
     folder: PathBuf,
 }
@@ -188,6 +192,7 @@ impl Station {
             Self::Replacements(config) => replacements(&Settings::read(&config.config)?),
             Self::Approve(decide) => decide.run(Decision::Replace),
             Self::Reject(decide) => decide.run(Decision::Reject),
+            Self::Console(console) => console.run(),
             Self::AllowSuite(allow) => allow.run(),
             Self::Repair(repair) => repair.run(),
             Self::Device(device) => device.run(),

@@ -11,16 +11,17 @@
 //!
 //! [`Model`] is pure: no clock, no file, no thread. It takes one [`Event`] after another and says by [`Effect`]s what is
 //! to be done, so that everything that a person can meet is a test, and the pictures of `docs/console.md` are made by
-//! these tests.
-//! [`view`] draws it.
+//! these tests. [`view`] draws it. [`run`] is the driver: it has the threads.
 //!
 //! Colour never says anything that no word says. A PIN that is typed here is wiped once the card has seen it.
 
+mod driver;
 mod event;
 mod model;
 mod pin;
 mod view;
 
+pub use driver::{End, Setup, run};
 pub use event::{
     Answer, Effect, Event, Face, Key, ListSeen, Parcel, Place, Port, Seen, ServerSeen, Told, Tries,
 };
