@@ -144,6 +144,79 @@ fn joint(dir: &Path, first: &str, second: &str) -> String {
 }
 
 #[test]
+fn a_ca_is_handed_over_to_other_people_and_the_old_ones_open_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = made(dir.path());
+    let old_key = fs::read(path.join("root.key.pem")).unwrap();
+    let root = fs::read(path.join("root.pem")).unwrap();
+    let (eve, joe) = ("eve's long passphrase", "joe's long passphrase");
+    let to = Custodians::new("Eve Lind", "Joe May").unwrap();
+    let mut ca = Ca::open(&path, Secret::Two([ANN, BOB])).unwrap();
+    let mut refused = |old: Secret<'_>, to: Option<Custodians>, new: Secret<'_>| {
+        ca.hand_over(old, to, new, NOW).unwrap_err()
+    };
+    let both = || Secret::Two([ANN, BOB]);
+    assert!(matches!(refused(both(), None, Secret::One(eve)), Error::TwoPeople { .. }));
+    assert!(matches!(refused(both(), Some(to.clone()), Secret::One(eve)), Error::TwoPeople { .. }));
+    assert!(matches!(refused(both(), Some(to.clone()), Secret::Two([eve, eve])), Error::SameSecret));
+    assert!(matches!(refused(both(), Some(to.clone()), Secret::Two([eve, "short"])), Error::ShortPin { .. }));
+    assert!(matches!(
+        refused(Secret::One(ANN), Some(to.clone()), Secret::Two([eve, joe])),
+        Error::TwoPeople { .. }
+    ));
+    assert!(matches!(
+        refused(Secret::Two([BOB, ANN]), Some(to.clone()), Secret::Two([eve, joe])),
+        Error::WrongPin
+    ));
+    assert_eq!(ca.record().entries(), 2, "nothing was logged");
+    ca.hand_over(both(), Some(to), Secret::Two([eve, joe]), NOW).unwrap();
+    ca.crl(7, NOW).unwrap();
+    drop(ca);
+
+    assert!(matches!(Ca::open(&path, both()), Err(Error::WrongPassphrases { .. })));
+    let ca = Ca::open(&path, Secret::Two([eve, joe])).unwrap();
+    assert_eq!(ca.record().custodians().unwrap().to_string(), "Eve Lind and Joe May");
+    drop(ca);
+    assert_eq!(fs::read(path.join("root.pem")).unwrap(), root, "the same root");
+    // A copy of the key file from before is not taken back.
+    let new_key = fs::read(path.join("root.key.pem")).unwrap();
+    fs::write(path.join("root.key.pem"), old_key).unwrap();
+    assert!(matches!(Ca::open(&path, both()), Err(Error::Inconsistent { .. })));
+    fs::write(path.join("root.key.pem"), new_key).unwrap();
+    Ca::open(&path, Secret::Two([eve, joe])).unwrap();
+}
+
+#[test]
+fn one_persons_ca_becomes_two_peoples_and_a_crash_on_the_way_leaves_one_that_opens() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("ca");
+    let new = NewCa::new(name("R"), KeyKind::P256);
+    let mut ca = Ca::create(&path, &new, ANN, NOW).unwrap();
+    let before: Vec<_> =
+        ["root.key.pem", "log"].map(|name| (name, fs::read(path.join(name)).unwrap())).into();
+    let to = Custodians::new("Ann", "Bob").unwrap();
+    ca.hand_over(ANN, Some(to), Secret::Two([ANN, BOB]), NOW).unwrap();
+    drop(ca);
+    let after_log = fs::read(path.join("log")).unwrap();
+    let after_key = fs::read(path.join("root.key.pem")).unwrap();
+    assert_eq!(files(&path), ["crl.pem", "issued", "lock", "log", "root.key.pem", "root.pem"]);
+
+    // Before the log said so: it did not happen.
+    for (name, bytes) in &before {
+        fs::write(path.join(name), bytes).unwrap();
+    }
+    fs::write(path.join("root.key.next.pem"), &after_key).unwrap();
+    assert!(Ca::open(&path, ANN).unwrap().record().custodians().is_none());
+    assert!(!path.join("root.key.next.pem").exists());
+    // After the log said so, before the file had moved: it did.
+    fs::write(path.join("log"), after_log).unwrap();
+    fs::write(path.join("root.key.next.pem"), after_key).unwrap();
+    assert!(matches!(Ca::open(&path, ANN), Err(Error::TwoPeople { .. })));
+    Ca::open(&path, Secret::Two([ANN, BOB])).unwrap();
+    assert!(!path.join("root.key.next.pem").exists());
+}
+
+#[test]
 fn the_mtms_has_a_certificate_for_signing_and_another_for_agreement_and_no_key_has_both() {
     let dir = tempfile::tempdir().unwrap();
     let mut ca = Ca::create(&dir.path().join("ca"), &NewCa::new(name("R"), KeyKind::P256), ANN, NOW).unwrap();

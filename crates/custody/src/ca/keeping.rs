@@ -7,7 +7,7 @@ use zeroize::Zeroizing;
 
 use super::log::Record;
 use super::secret::{MIN_PASSPHRASE_CHARS, MIN_PIN_PART_CHARS, Secret};
-use super::{KEY_FILE, NewCa};
+use super::{KEY_FILE, NewCa, hand_over};
 use crate::error::Error;
 use crate::files::{self, Mode};
 use crate::keyfile;
@@ -78,16 +78,25 @@ impl NewKey {
     }
 }
 
+/// The token that has the key, as the folder names it.
+pub(super) fn token(dir: &Path) -> Result<Option<TokenUri>, Error> {
+    let name = dir.join(TOKEN_FILE);
+    if !name.is_file() {
+        return Ok(None);
+    }
+    let limit = u64::try_from(MAX_URI_LEN).unwrap_or(u64::MAX).saturating_add(1); // and its line end
+    files::read(&name, limit)?.trim_end().parse().map(Some)
+}
+
 /// Opens the key with what its keepers gave.
 pub(super) fn open(dir: &Path, record: &Record, secret: &Secret<'_>) -> Result<Key, Error> {
     let custodians = record.custodians();
-    let name = dir.join(TOKEN_FILE);
-    if name.is_file() {
-        let limit = u64::try_from(MAX_URI_LEN).unwrap_or(u64::MAX).saturating_add(1); // and its line end
-        let uri: TokenUri = files::read(&name, limit)?.trim_end().parse()?;
-        return Ok(Box::new(Token::find(&uri)?.open(&secret.pin(custodians)?)?));
+    if let Some(uri) = token(dir)? {
+        let pin = secret.pin(custodians)?;
+        return Ok(Box::new(Token::find(&uri)?.open(&pin)?));
     }
     let passphrase = secret.passphrase(custodians)?;
+    hand_over::settle(dir, record)?;
     match keyfile::open(&keyfile::read(&dir.join(KEY_FILE))?, &passphrase) {
         Ok(key) => Ok(Box::new(key)),
         Err(Error::WrongPin) if let Some(both) = custodians => {

@@ -65,6 +65,7 @@ pub struct Record {
     root_sha256: Option<String>,
     custodians: Option<Custodians>,
     token: Option<String>,
+    key_sha256: Option<String>,
     issued: Vec<Issued>,
     crl_number: u64,
     crl_next_update: i64,
@@ -115,6 +116,11 @@ impl Record {
         &self.head
     }
 
+    /// SHA-256 of the key file since it was handed over, lower-case hex.
+    pub(super) fn key_sha256(&self) -> Option<&str> {
+        self.key_sha256.as_deref()
+    }
+
     pub(super) fn root_sha256(&self) -> Option<&str> {
         self.root_sha256.as_deref()
     }
@@ -134,6 +140,13 @@ pub(super) enum Act {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         token: Option<String>,
     },
+    /// New keepers, and the key file that is theirs.
+    Keepers {
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        custodians: Option<[String; 2]>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        key_sha256: Option<String>,
+    },
     /// A certificate.
     Issue { certificate_number: u64, purpose: String, subject: String, serial: String, pem: String },
     /// A revocation, which the next list carries.
@@ -151,6 +164,10 @@ impl Act {
             custodians: custodians.map(|both| both.names().clone()),
             token,
         }
+    }
+
+    pub(super) fn keepers(custodians: Option<&Custodians>, key_sha256: Option<String>) -> Self {
+        Self::Keepers { custodians: custodians.map(|both| both.names().clone()), key_sha256 }
     }
 
     pub(super) fn issue(number: u64, purpose: Use, certificate: &Certificate) -> Self {
@@ -264,12 +281,13 @@ impl Log {
             Act::Root { sha256, custodians, token, .. } if record.entries == 0 => {
                 record.root_sha256 = Some(sha256);
                 record.token = token;
-                if let Some([first, second]) = custodians {
-                    let both = Custodians::new(&first, &second).map_err(|error| error.to_string())?;
-                    record.custodians = Some(both);
-                }
+                record.custodians = custodians.map(both).transpose()?;
             }
             Act::Root { .. } => return Err("a second root".into()),
+            Act::Keepers { custodians, key_sha256 } => {
+                record.custodians = custodians.map(both).transpose()?;
+                record.key_sha256 = key_sha256;
+            }
             Act::Issue { certificate_number, purpose, serial, pem, .. } => {
                 let certificate = Certificate::from_pem(&pem).map_err(|error| error.to_string())?;
                 if certificate.serial_hex() != serial {
@@ -305,6 +323,10 @@ impl Log {
     fn broken(&self, why: String) -> Error {
         Error::Log { path: self.path.clone(), line: self.record.entries + 1, why }
     }
+}
+
+fn both([first, second]: [String; 2]) -> Result<Custodians, String> {
+    Custodians::new(&first, &second).map_err(|error| error.to_string())
 }
 
 fn hash(entry: &Entry) -> Result<String, String> {

@@ -19,6 +19,7 @@
 
 mod act;
 mod device;
+mod hand_over;
 mod keeping;
 mod log;
 mod secret;
