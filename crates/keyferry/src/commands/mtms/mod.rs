@@ -1,6 +1,9 @@
 //! The vendor's MTMS: what it is set up with, and what it hands to acquirers.
 
+mod dispatch;
 mod init;
+mod partner;
+mod report;
 
 use std::process::ExitCode;
 
@@ -15,6 +18,9 @@ pub(crate) enum Mtms {
     Init(init::Init),
     WorkKeyRequest(WorkKeyRequest),
     WorkKeyInstall(WorkKeyInstall),
+    Dispatch(dispatch::Dispatch),
+    Report(report::ReportOf),
+    History(report::History),
 }
 
 impl Mtms {
@@ -24,6 +30,9 @@ impl Mtms {
             Self::Init(init) => init.run()?,
             Self::WorkKeyRequest(request) => runtime()?.block_on(request.run(Of::Mtms))?,
             Self::WorkKeyInstall(install) => runtime()?.block_on(install.run(Of::Mtms))?,
+            Self::Dispatch(dispatch) => return runtime()?.block_on(dispatch.run()),
+            Self::Report(report) => runtime()?.block_on(report.run())?,
+            Self::History(history) => runtime()?.block_on(history.run())?,
         }
         Ok(ExitCode::SUCCESS)
     }
