@@ -13,6 +13,7 @@ pub(crate) mod kld_ec;
 pub(crate) mod kms_ec;
 pub(crate) mod line;
 pub(crate) mod package;
+pub(crate) mod partner;
 pub(crate) mod posp;
 pub(crate) mod raw;
 pub(crate) mod rks;

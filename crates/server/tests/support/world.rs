@@ -46,6 +46,9 @@ pub(crate) struct Options {
     pub(crate) production: bool,
     /// Whether keys of suite 02 come from KLDs, under an exchange key of their own, and its root is believed.
     pub(crate) suite_02: bool,
+    /// One more root that is believed, and one more revocation list, as the configuration writes them.
+    pub(crate) root: &'static str,
+    pub(crate) crl: &'static str,
     /// More sections of the configuration.
     pub(crate) more: String,
 }
@@ -63,6 +66,8 @@ impl Default for Options {
             rks: Some((vec![0, 1, 5], false, 8)),
             production: true,
             suite_02: false,
+            root: "",
+            crl: "",
             more: String::new(),
         }
     }
@@ -306,7 +311,16 @@ async fn fill(database: &Path) {
 
 fn configuration(options: &Options) -> String {
     let Options {
-        acquirer, slots: [first, last], replace_active, idle_seconds, tls, production, more, ..
+        acquirer,
+        slots: [first, last],
+        replace_active,
+        idle_seconds,
+        tls,
+        production,
+        root,
+        crl,
+        more,
+        ..
     } = options;
     let (most, most_per_address) = (options.max_connections, options.max_connections_per_address);
     let socket = ESTATE.socket();
@@ -319,7 +333,7 @@ fn configuration(options: &Options) -> String {
     });
     let (root_02, crl_02) = if options.suite_02 {
         (
-            r#", { certificate = "root-02.pem", roles = ["operator", "administrator", "kms-work", "device"] }"#,
+            r#", { certificate = "root-02.pem", roles = ["operator", "administrator", "kms-work", "mtms", "device"] }"#,
             r#", "crl-02.pem""#,
         )
     } else {
@@ -356,8 +370,8 @@ path = "keyferry.db"
 
 [trust]
 production = {production}
-roots = [{{ certificate = "root.pem", roles = ["operator", "administrator", "kms-work"] }}{root_02}]
-crls = ["crl.pem"{crl_02}]
+roots = [{{ certificate = "root.pem", roles = ["operator", "administrator", "kms-work", "mtms"] }}{root_02}{root}]
+crls = ["crl.pem"{crl_02}{crl}]
 
 {rks}
 {more}"#
