@@ -156,3 +156,11 @@ fn cards_are_shut_after_a_quarter_of_an_hour_without_a_key() {
     assert!(matches!(desk.wait(1).as_slice(), [Effect::Close]));
     desk.shows("No key for 15 minutes");
 }
+
+#[test]
+fn of_a_long_path_the_end_is_shown() {
+    let mut desk = Desk::ready();
+    let name = "/a/very/long/folder/of/a/station/far/away/cards/operator.pem".to_owned();
+    desk.on(Event::Card(Place::Operator, Seen { name, card: Some(face(Place::Operator)), trouble: None }));
+    desk.shows("…/station/far/away/cards/operator.pem");
+}

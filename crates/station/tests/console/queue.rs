@@ -83,7 +83,7 @@ fn the_revocation_list_shows_its_age_and_when_it_is_too_old() {
     let mut desk = Desk::ready();
     desk.shows("Revocation list: 2 h 0 min old, good for 22 h 0 min more");
     desk.wait(23 * 3600);
-    desk.shows("Revocation list: TOO OLD, fetched 1 days ago");
+    desk.shows("Revocation list: TOO OLD, fetched 1 day ago");
     let none = ListSeen { fetched: None, max_age: DAY, trouble: None };
     desk.on(Event::List(none));
     desk.shows("Revocation list: none yet");
@@ -132,4 +132,13 @@ fn what_others_collected_says_who_packs_it() {
     let mut desk = Desk::ready();
     desk.on(Event::Unpacked(2, Some("collected by Otto with Anna: these two pack it".to_owned())));
     desk.shows("Not packed: collected by Otto with Anna: these two pack it");
+}
+
+#[test]
+fn a_server_that_answers_to_a_package_is_there() {
+    let mut desk = packed();
+    desk.away();
+    desk.send("package-1", Answer::Taken(vec![taken(0), taken(1)]));
+    desk.hides("NOT REACHABLE");
+    desk.shows("Server reachable");
 }

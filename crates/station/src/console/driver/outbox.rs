@@ -38,7 +38,9 @@ fn told(result: &TerminalResult) -> Told {
         FingerprintCheck::Same(_) => "the KMS shows the same fingerprint",
         _ => "",
     };
-    let said = [result.code.as_str(), result.text.as_str(), agrees];
+    // Some texts begin with their code.
+    let code = if result.text.starts_with(&result.code) { "" } else { result.code.as_str() };
+    let said = [code, result.text.as_str(), agrees];
     let said: Vec<_> = said.into_iter().filter(|part| !part.is_empty()).collect();
     Told {
         sn: result.sn.to_string(),

@@ -189,7 +189,7 @@ impl Model {
         };
     }
 
-    fn server(&mut self, seen: ServerSeen) {
+    pub(super) fn server(&mut self, seen: ServerSeen) {
         self.away_since = match &seen {
             ServerSeen::Reached => None,
             ServerSeen::Away { .. } => self.away_since.or(Some(self.now)),

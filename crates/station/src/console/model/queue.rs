@@ -1,7 +1,7 @@
 //! Packages on their way to the server.
 
 use super::{
-    super::{Answer, Effect, Parcel},
+    super::{Answer, Effect, Parcel, ServerSeen},
     Model, State, Stop,
 };
 
@@ -123,6 +123,8 @@ impl Model {
             }
         };
         if state != EntryState::Waiting {
+            // Who answers is there.
+            self.server(ServerSeen::Reached);
             self.queue
                 .entries
                 .iter_mut()

@@ -15,7 +15,7 @@ use super::{
     },
     look::Look,
     section,
-    words::{column, day, fit, lasting},
+    words::{column, day, fit, fit_end, lasting},
 };
 
 /// Lines below the rule.
@@ -23,6 +23,8 @@ pub(super) const LINES: u16 = 5;
 
 const ROLE: usize = 15;
 const STATE: usize = 13;
+/// Room for a reader's name, with the blanks before it.
+const NAME: usize = 40;
 
 pub(super) fn draw(model: &Model, look: Look, frame: &mut Frame<'_>, area: Rect) {
     let open = matches!(model.session, Session::Open);
@@ -65,7 +67,8 @@ fn card_lines(model: &Model, look: Look, place: Place, card: &CardState, width: 
         }
     };
     let pin = pin(model, place, card);
-    let name = column(&format!("   {}", card.name), width.saturating_sub(end.len() + pin.len() + 4).min(40));
+    let room = width.saturating_sub(end.len() + pin.len() + 4).min(NAME);
+    let name = column(&format!("   {}", fit_end(&card.name, room.saturating_sub(3))), room);
     let refused = face.filter(|_| there).and_then(|face| face.refused.clone());
     let second = match refused {
         Some(why) => Line::styled(fit(&format!("   REFUSED: {why}"), width), look.bad()),

@@ -11,14 +11,14 @@ use super::{
     super::model::{Entry, EntryState, Focus, Model, Row, State},
     look::Look,
     section,
-    words::{fit, grouped},
+    words::{fit, grouped, place},
 };
 
 pub(super) fn draw(model: &Model, look: Look, frame: &mut Frame<'_>, area: Rect) {
     let (title, lines) = match model.focus {
         Focus::Terminals => match model.terminals.selected() {
             None => ("Selected: nothing".to_owned(), Vec::new()),
-            Some((_, row)) => (format!("Selected: {}", row.address), terminal(row)),
+            Some((_, row)) => (format!("Selected: {}", place(&row.address)), terminal(row)),
         },
         Focus::Queue => match model.queue.selected() {
             None => ("Selected: nothing".to_owned(), Vec::new()),

@@ -26,6 +26,19 @@ pub(super) fn fit(text: &str, width: usize) -> String {
     kept
 }
 
+/// The same, cut at its beginning: of a path the end tells most.
+pub(super) fn fit_end(text: &str, width: usize) -> String {
+    if Span::raw(text).width() <= width {
+        return text.to_owned();
+    }
+    let mut from = text.char_indices().map(|(at, _)| at).skip(1);
+    let kept = from.find_map(|at| {
+        let rest = text.get(at..)?;
+        (Span::raw(rest).width() < width).then_some(rest)
+    });
+    if width > 0 { format!("…{}", kept.unwrap_or_default()) } else { String::new() }
+}
+
 /// The same, filled up with blanks to exactly this width.
 pub(super) fn column(text: &str, width: usize) -> String {
     let text = fit(text, width);
@@ -56,7 +69,7 @@ pub(super) fn lasting(seconds: i64) -> String {
         i64::MIN..MINUTE => format!("{} s", seconds.max(0)),
         MINUTE..HOUR => format!("{} min", seconds / MINUTE),
         HOUR..DAY => format!("{} h {} min", seconds / HOUR, seconds % HOUR / MINUTE),
-        _ => format!("{} days", seconds / DAY),
+        _ => many(usize::try_from(seconds / DAY).unwrap_or(0), "day"),
     }
 }
 
@@ -94,6 +107,10 @@ mod tests {
         assert_eq!(fit("abcdef", 1), "…");
         assert_eq!(fit("abcdef", 0), "");
         assert_eq!(fit("密码键盘", 5), "密码…");
+        assert_eq!(fit_end("abcdef", 6), "abcdef");
+        assert_eq!(fit_end("abcdef", 4), "…def");
+        assert_eq!(fit_end("密码键盘", 5), "…键盘");
+        assert_eq!((fit_end("abcdef", 1), fit_end("abcdef", 0)), ("…".to_owned(), String::new()));
         assert_eq!(column("密码键盘", 6), "密码… ");
         assert_eq!(column("ab", 4), "ab  ");
     }
@@ -106,7 +123,7 @@ mod tests {
         let lengths = [-1, 59, 60, 3599, 3600, 86_399, 86_400, 200_000].map(lasting);
         assert_eq!(
             lengths,
-            ["0 s", "59 s", "1 min", "59 min", "1 h 0 min", "23 h 59 min", "1 days", "2 days"]
+            ["0 s", "59 s", "1 min", "59 min", "1 h 0 min", "23 h 59 min", "1 day", "2 days"]
         );
         assert_eq!(place("serial:/dev/ttyUSB0?baud=9600"), "/dev/ttyUSB0");
         assert_eq!(place("till-7:7802"), "till-7:7802");
