@@ -47,8 +47,8 @@ impl Kld {
         let arguments = ["kld", "init", "--name", NAME, "--acquirer", "DEMO", "--root"];
         let mut init = keyferry(arguments)?;
         init.arg(estate.path("ca/root.pem"));
-        init.arg("--operator-card").arg(estate.path("cards/operator.pem"));
-        init.arg("--administrator-card").arg(estate.path("cards/administrator.pem"));
+        init.arg("--operator-card").arg(estate.card("operator"));
+        init.arg("--administrator-card").arg(estate.card("administrator"));
         init.arg("--kms").arg(estate.url()).arg("--tls-root").arg(estate.path("ca/root.pem"));
         good(init.arg("--hsm-passphrase-file").arg(&hsm).arg(&kld.folder))?;
 

@@ -66,6 +66,8 @@ pub(super) struct Estate {
     /// Where POSPs connect, once they are served.
     pub(super) posp: Option<String>,
     server: Option<Child>,
+    /// Cards that are on tokens, by role: their URIs.
+    on_tokens: Vec<(String, String)>,
 }
 
 impl Estate {
@@ -107,7 +109,32 @@ impl Estate {
             https: ANY_PORT.into(),
             posp: None,
             server: None,
+            on_tokens: Vec::new(),
         })
+    }
+
+    /// The card of this role, as commands take it: a file, or a token's URI.
+    pub(super) fn card(&self, role: &str) -> String {
+        let on_token = self.on_tokens.iter().find(|(of, _)| of == role).map(|(_, uri)| uri.clone());
+        on_token.unwrap_or_else(|| text(&self.path(&format!("cards/{role}.pem"))))
+    }
+
+    /// From now on the card of this role is on a token, and the station's configuration says so.
+    pub(super) fn put_card(&mut self, role: &str, uri: &str) -> Result<()> {
+        let path = self.path("station.toml");
+        let (config, file) = (fs::read_to_string(&path)?, format!("\"cards/{role}.pem\""));
+        if !config.contains(&file) {
+            bail!("station.toml has no card {file}");
+        }
+        fs::write(&path, config.replace(&file, &format!("\"{uri}\"")))?;
+        self.on_tokens.push((role.to_owned(), uri.to_owned()));
+        Ok(())
+    }
+
+    /// The card of this role as the station's configuration has it.
+    pub(super) fn card_in_config(&self, role: &str) -> String {
+        let on_token = self.on_tokens.iter().find(|(of, _)| of == role).map(|(_, uri)| uri.clone());
+        on_token.unwrap_or_else(|| format!("cards/{role}.pem"))
     }
 
     /// Where stations and KLDs reach the server.
@@ -281,6 +308,9 @@ pub(super) fn print_next_commands(folder: &Path, json: bool) {
     }
     let f = folder.display();
     say!("\nThe estate is kept in {f}. Try:");
+    if folder.join("tokens").is_dir() {
+        say!("  export SOFTHSM2_CONF={f}/tokens/softhsm2.conf");
+    }
     say!(
         "  keyferry server --config {f}/estate/keyferry.toml --passphrase-file {f}/secrets/hsm-passphrase &"
     );
@@ -295,7 +325,7 @@ pub(super) fn print_next_commands(folder: &Path, json: bool) {
 }
 
 /// A passphrase for this run only.
-fn random_words() -> Result<String> {
+pub(super) fn random_words() -> Result<String> {
     use std::io::Read as _;
     let mut bytes = [0_u8; 16];
     fs::File::open("/dev/urandom")?.read_exact(&mut bytes)?;

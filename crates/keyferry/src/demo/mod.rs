@@ -9,11 +9,13 @@ mod estate;
 mod forgery;
 mod pins;
 mod posp;
+mod removal;
 mod report;
 mod software;
 mod story;
 mod stutter;
 mod terminals;
+mod tokens;
 mod tool;
 mod vendor_site;
 
@@ -35,6 +37,10 @@ pub(crate) struct Demo {
     /// The suite of the whole estate: 2 is EC and AES, 1 is TDES and RSA.
     #[arg(long, default_value_t = SuiteName::EcAes)]
     suite: SuiteName,
+    /// What the operator's and the administrator's card are: files, or two real PKCS #11 tokens of SoftHSM 2, of which one
+    /// is then pulled out in the middle of a collection.
+    #[arg(long, value_enum, default_value_t = tokens::CardKind::File)]
+    cards: tokens::CardKind,
     /// Print one JSON document instead of text.
     #[arg(long)]
     json: bool,
@@ -51,9 +57,12 @@ impl Demo {
         if !(1..=MOST_TERMINALS).contains(&self.terminals) {
             bail!("--terminals takes 1 to {MOST_TERMINALS}");
         }
+        if self.cards == tokens::CardKind::Softhsm {
+            tokens::module()?;
+        }
         let folder = estate::Folder::make(self.keep.as_deref())?;
         let mut report = Report::new(self.json);
-        let told = story::tell(folder.path(), self.terminals, self.suite, &mut report);
+        let told = story::tell(folder.path(), self.terminals, self.suite, self.cards, &mut report);
         if let Err(error) = &told {
             // The story broke off: that is a finding like any other, and the folder may tell why.
             report.check("story-told-to-its-end", false, &crate::out::with_causes(error));

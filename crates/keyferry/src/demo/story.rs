@@ -18,16 +18,28 @@ use super::{
     forgery,
     report::{Report, Row},
     terminals::{Terminal, Waiting, each},
+    tokens::{CardKind, Reader},
     tool::{Said, keyferry, run},
 };
 use crate::commands::suite::SuiteName;
 
 /// Tells the whole story in `folder` with so many terminals.
-pub(super) fn tell(folder: &Path, count: usize, suite: SuiteName, report: &mut Report) -> Result<()> {
+pub(super) fn tell(
+    folder: &Path,
+    count: usize,
+    suite: SuiteName,
+    cards: CardKind,
+    report: &mut Report,
+) -> Result<()> {
+    let reader = (cards == CardKind::Softhsm).then(|| Reader::make(folder)).transpose()?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     report.chapter(&format!("An acquirer sets up, in suite {suite}"));
     let mut estate = Estate::init(folder, suite)?;
     report.tell("root, work key in the HSM, operator and administrator card, database: keyferry init");
+    let tokens = reader.map(|reader| reader.make_cards(&mut estate)).transpose()?;
+    if tokens.is_some() {
+        report.tell("both cards are PKCS #11 tokens now, which made their keys: keyferry ca card --token");
+    }
     estate.start_server()?;
     report.check("server-and-hsm-serve", true, "the server and its HSM serve, each in a process of its own");
 
@@ -36,6 +48,9 @@ pub(super) fn tell(folder: &Path, count: usize, suite: SuiteName, report: &mut R
     let (known, stranger) = terminals.split_at(count);
     let shown = story.collect(known)?;
     story.upload(folder, &shown)?;
+    if let Some(tokens) = &tokens {
+        story.take_a_card_out(folder, tokens)?;
+    }
     story.first_slot(known)?;
     story.cut_line(known)?;
     story.refuse_stranger(stranger)?;
@@ -89,8 +104,9 @@ impl Story<'_> {
         let list = self.estate.path("terminals.list");
         fs::write(&list, addresses.join("\n"))?;
 
-        let same =
-            self.estate.other_station("one-card", &[("cards/administrator.pem", "cards/operator.pem")])?;
+        let [operator, administrator] =
+            ["operator", "administrator"].map(|role| self.estate.card_in_config(role));
+        let same = self.estate.other_station("one-card", &[(administrator.as_str(), operator.as_str())])?;
         let mut one_card = self.estate.station_collect(&same)?;
         one_card.arg("--terminals-file").arg(&list).arg("--offline");
         let refused = run(&mut one_card)?;

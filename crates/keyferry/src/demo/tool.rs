@@ -2,8 +2,9 @@
 
 use std::{
     ffi::OsStr,
-    path::Path,
+    path::{Path, PathBuf},
     process::{Command, Output, Stdio},
+    sync::OnceLock,
 };
 
 use anyhow::{Context, Result, bail};
@@ -14,7 +15,18 @@ pub(super) fn keyferry<I: AsRef<OsStr>>(arguments: impl IntoIterator<Item = I>) 
     let program = std::env::current_exe().context("cannot find this program's own file")?;
     let mut command = Command::new(program);
     command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    if let Some(config) = TOKENS.get() {
+        command.env("SOFTHSM2_CONF", config);
+    }
     Ok(command)
+}
+
+/// SoftHSM's configuration, where the demo has cards on tokens. SoftHSM takes it from the environment alone.
+static TOKENS: OnceLock<PathBuf> = OnceLock::new();
+
+/// Has every command from here on see these tokens.
+pub(super) fn tell_where_tokens_are(config: &Path) -> Result<()> {
+    TOKENS.set(config.to_owned()).ok().context("a demo has one place for tokens")
 }
 
 /// What a command said: its exit and its answer in JSON, if it gave one.

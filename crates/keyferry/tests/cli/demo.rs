@@ -31,6 +31,20 @@ fn the_demo_in_suite_01_says_what_that_suite_cannot_stop() {
     assert!(names.contains(&"substituted-key-seen".to_owned()), "{names:?}");
 }
 
+#[test]
+fn the_demo_with_cards_on_two_tokens_pulls_one_out_and_packs_nothing_without_it() {
+    let names = told(&["--cards", "softhsm"]);
+    for name in [
+        "card-taken-out-stops-collection",
+        "nothing-packed-without-both-cards",
+        "no-collection-with-one-token",
+        "put-back-and-finished",
+    ] {
+        assert!(names.contains(&name.to_owned()), "{name} is not in {names:?}");
+    }
+    assert_eq!(run(&mut keyferry(["demo", "--cards", "paper"])).code, Some(2));
+}
+
 /// Tells the story; gives the names of its checks, all of which hold.
 fn told(arguments: &[&str]) -> Vec<String> {
     let temporary = tempfile::Builder::new().prefix("kf").tempdir().unwrap();
