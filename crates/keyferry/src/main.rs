@@ -56,6 +56,7 @@ enum Command {
     Kld(commands::kld::Kld),
     #[command(subcommand)]
     Station(commands::station::Station),
+    Diagnose(commands::evidence::Diagnose),
     #[command(subcommand)]
     Terminal(commands::terminal::Terminal),
     #[command(subcommand)]
@@ -80,6 +81,7 @@ fn main() -> ExitCode {
         Command::Mtms(mtms) => mtms.run(),
         Command::Kld(kld) => kld.run(),
         Command::Station(station) => station.run(),
+        Command::Diagnose(diagnose) => diagnose.run(),
         Command::Terminal(terminal) => terminal.run(),
         Command::Tms(tms) => tms.run(),
         Command::Host(host) => host.run(),

@@ -4,9 +4,11 @@ use anyhow::{Result, bail};
 use clap::{Args, Subcommand};
 use hsm::Client;
 use server::Config;
+use station::diagnosis::Hop;
 use store::{DeviceStore as _, RefusalEntry, SlotRecord, SqliteStore, Store as _, TerminalRecord, TkRecord};
 
 use super::{
+    evidence::OfServer,
     import::Import,
     server::open_store,
     suites::Suites,
@@ -29,6 +31,7 @@ pub(crate) enum Kms {
     Import(Import),
     WorkKeyRequest(WorkKeyRequest),
     WorkKeyInstall(WorkKeyInstall),
+    Evidence(OfServer),
 }
 
 /// Which estate.
@@ -86,6 +89,7 @@ impl Kms {
                 Self::Import(import) => import.run().await,
                 Self::WorkKeyRequest(request) => request.run(Of::Kms).await,
                 Self::WorkKeyInstall(install) => install.run(Of::Kms).await,
+                Self::Evidence(evidence) => evidence.run(Hop::Kms).await,
             }
         })?;
         Ok(ExitCode::SUCCESS)

@@ -11,6 +11,7 @@ pub(crate) mod card;
 pub(crate) mod component;
 mod console;
 pub(crate) mod device;
+pub(crate) mod evidence;
 pub(crate) mod host;
 pub(crate) mod hsm;
 pub(crate) mod import;

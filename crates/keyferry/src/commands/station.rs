@@ -28,6 +28,7 @@ use super::{
     cards::{self, Two},
     console::Console,
     device::Device,
+    evidence::OfStation,
     journal::JournalCommand,
     packages::{self, Deliver, Pack, Passphrase},
     repair::Repair,
@@ -52,6 +53,7 @@ pub(crate) enum Station {
     /// Reject a replacement with the administrator card.
     Reject(Decide),
     AllowSuite(AllowSuite),
+    Evidence(OfStation),
     Console(Console),
     /// Bring a repair authorisation to a deployed or tampered terminal: it wipes every key and enters repair.
     Repair(Repair),
@@ -194,6 +196,7 @@ impl Station {
             Self::Reject(decide) => decide.run(Decision::Reject),
             Self::Console(console) => console.run(),
             Self::AllowSuite(allow) => allow.run(),
+            Self::Evidence(evidence) => evidence.run(),
             Self::Repair(repair) => repair.run(),
             Self::Device(device) => device.run(),
             Self::Window(window) => window.run(),

@@ -21,6 +21,7 @@ mod ceremonies;
 mod config;
 mod custodians;
 mod demo;
+mod diagnosing;
 mod full_disk;
 mod help;
 mod host;

@@ -5,7 +5,7 @@ use keyferry_station::{
     agreement::{Agreement, AgreementCards, AgreementRefusal, MAX_AGREEMENT, Offer},
 };
 use pki::{
-    Certificate, CertificateRefusal, Role, cms,
+    Certificate, CertificateRefusal, Role, Signer as _, cms,
     issue::{self, Issuer},
 };
 

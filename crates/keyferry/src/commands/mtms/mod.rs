@@ -9,8 +9,12 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::Subcommand;
+use station::diagnosis::Hop;
 
-use super::work_key::{Of, WorkKeyInstall, WorkKeyRequest};
+use super::{
+    evidence::OfServer,
+    work_key::{Of, WorkKeyInstall, WorkKeyRequest},
+};
 
 /// The vendor's material tracking system: production orders, their terminals' keys, and which KMS gets them.
 #[derive(Subcommand)]
@@ -21,6 +25,7 @@ pub(crate) enum Mtms {
     Dispatch(dispatch::Dispatch),
     Report(report::ReportOf),
     History(report::History),
+    Evidence(OfServer),
 }
 
 impl Mtms {
@@ -33,6 +38,7 @@ impl Mtms {
             Self::Dispatch(dispatch) => return runtime()?.block_on(dispatch.run()),
             Self::Report(report) => runtime()?.block_on(report.run())?,
             Self::History(history) => runtime()?.block_on(history.run())?,
+            Self::Evidence(evidence) => runtime()?.block_on(evidence.run(Hop::Mtms))?,
         }
         Ok(ExitCode::SUCCESS)
     }

@@ -28,6 +28,7 @@ use wire::{ModelId, Serial, Slot, VendorId};
 
 use line::Server;
 
+use super::evidence::OfTerminal;
 use crate::{show, time};
 
 /// A software terminal, for trials and tests: its state is a folder.
@@ -52,6 +53,7 @@ pub(crate) enum Terminal {
     InstallRoot(care::InstallRoot),
     InstallCrl(crl::InstallCrl),
     Retire(care::Retire),
+    Evidence(OfTerminal),
     /// Show serials, state, fingerprint and the check values of its keys.
     Status(Status),
 }
@@ -147,6 +149,7 @@ impl Terminal {
             Self::DeviceRequest(request) => request.run()?,
             Self::DeviceInstall(install) => install.run()?,
             Self::Sensor(sensor) => sensor.run()?,
+            Self::Evidence(evidence) => return evidence.run(),
             Self::InstallRoot(install) => install.run()?,
             Self::InstallCrl(install) => install.run()?,
             Self::Retire(retire) => retire.run()?,
