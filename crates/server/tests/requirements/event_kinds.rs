@@ -8,9 +8,11 @@ use std::{
 };
 
 /// Texts of the same form that are no events: settings, files, and commands of the demo.
-const NO_EVENTS: [&str; 8] = [
+const NO_EVENTS: [&str; 10] = [
     "acquirer.id",
     "https.listen",
+    "interrupted.list",
+    "partners.name",
     "posp.clients",
     "posp.listen",
     "rks.slots",

@@ -24,10 +24,12 @@ const KEYS: [(&str, &str, &str, &[&str]); 11] = [
 ];
 
 /// Columns that hold texts or bytes and no key; `operators.sealed` is what passwords are checked with, sealed by the HSM,
-/// and `ctk_pu` and the packages are ciphertexts until the HSM has opened them. What is not on either list is new, and must be put on one.
+/// and `ctk_pu` and the packages are ciphertexts until the HSM has opened them; batches carry key blocks inside their CMS. What is not on either list is new, and must be put on one.
 const OTHERS: &str = "
     acquirers.id acquirers.name
     audit.kind audit.actor audit.subject audit.detail audit.prev_hash audit.hash audit_end.hash
+    batch_items.sn batch_results.code batch_results.text batch_results.fingerprint
+    batches.digest batches.package batches.receipt
     ceremonies.nonce ceremonies.station ceremonies.operator ceremonies.operator_serial
     certificates.sha256 certificates.role certificates.der
     collection_windows.request_digest collection_windows.sn collection_windows.asked_by
@@ -48,9 +50,14 @@ const OTHERS: &str = "
     kld_reports.content_digest kld_reports.kld kld_reports.run
     load_counters.key_serial
     offers.sn offers.state operators.id operators.sealed
+    order_serials.sn orders.name orders.vendor orders.buyer orders.model orders.serials_digest orders.package
+    orders.asked_by orders.asked_by_serial orders.approved_by orders.approved_by_serial
     packages.vendor packages.name packages.version packages.models packages.sha256 packages.certificate
     packages.intermediates packages.signature packages.approval_certificate packages.approval_intermediates
     packages.approval_signature packages.requires packages.path
+    past_tks.sn past_tks.fingerprint
+    received_batches.content_digest received_batches.partner
+    received_items.sn received_items.code received_items.text received_items.fingerprint
     refusals.sn refusals.check refusals.reading refusals.source
     replacements.sn replacements.key_serial replacements.vendor replacements.model replacements.ctk_pu
     replacements.work_certificate_sha256 replacements.fingerprint replacements.state replacements.decided_by
@@ -61,7 +68,7 @@ const OTHERS: &str = "
     suite_allowances.asked_by_serial suite_allowances.approved_by suite_allowances.approved_by_serial
     terminal_groups.name terminal_groups.sn
     terminals.sn terminals.key_serial terminals.acquirer terminals.vendor terminals.model terminals.ctk_pu
-    terminals.work_certificate_sha256 terminals.fingerprint
+    terminals.work_certificate_sha256 terminals.fingerprint terminals.collected_under
     tmks.sn tmks.state tmks.key_serial tmks.kcv
     tms_terminals.sn tms_terminals.installed tms_terminals.status
     vendor_roots.vendor vendor_roots.der

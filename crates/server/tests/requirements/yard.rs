@@ -20,6 +20,7 @@ use crate::support::{
     kms_ec::{self, Ec},
     line::connect,
     package::{entry, package, signed},
+    partner::{VENDOR, VENDOR_01, VENDOR_02, order, sections, take_order},
     posp::{POSP, zone_block, zone_master},
     raw::{Raw, Tmk},
     rks::{RawDevice, report},
@@ -58,7 +59,7 @@ pub(crate) struct Operation {
 }
 
 /// All of them.
-pub(crate) const OPERATIONS: [Operation; 11] = [
+pub(crate) const OPERATIONS: [Operation; 14] = [
     Operation {
         name: "an upload",
         act: upload,
@@ -69,6 +70,13 @@ pub(crate) const OPERATIONS: [Operation; 11] = [
         name: "a report of a KLD",
         act: kld_report,
         leaves: &[("kld-report.received", ""), ("kld.terminal", "SN-LO")],
+    },
+    Operation { name: "an order", act: an_order, leaves: &[("order.added", "PO-")] },
+    Operation { name: "a batch", act: batch, leaves: &[("batch.received", ""), ("batch.terminal", "SN-BA")] },
+    Operation {
+        name: "a batch of suite 02",
+        act: batch_02,
+        leaves: &[("batch.received", ""), ("batch.terminal", "SN-BB")],
     },
     Operation { name: "a zone key", act: zone_key, leaves: &[("zone-key.imported", "zone-")] },
     Operation { name: "flow A", act: flow_a, leaves: &[("tmk.made", "SN-A1"), ("tmk.confirmed", "SN-A1")] },
@@ -92,7 +100,8 @@ impl Yard {
     /// The yard, and the server that must stay as long as something is done in it.
     pub(crate) fn new() -> (Yard, Server) {
         let world = World::new();
-        let more = format!("{POSP}[host]\ntdk = true\n[tms]\n");
+        let partners = sections(&world, &[&VENDOR_01, &VENDOR_02]);
+        let more = format!("{POSP}[host]\ntdk = true\n[tms]\n{partners}");
         let server = world.start(&Options { suite_02: true, more, ..Options::default() });
         kms_ec::install(&server);
         rks_ec::install(&server);
@@ -106,6 +115,7 @@ impl Yard {
         assert_eq!(post_report(server.https, &report("run-01", &[device.entry(), of_pos])), 200);
         let (ec_device, ec_pos) = (EcDevice::new("SN-C2"), EcPos::new("SN-E2"));
         rks_ec::take(&server, &rks_ec::report("run-02", &[ec_device.entry(), ec_pos.entry()]));
+        take_order(&server, &order("YARD", VENDOR, None));
         let maker = Maker::new();
         server.block_on(server.store.put_vendor(maker.vendor(world.folder()), event("vendor"))).unwrap();
         let tmk = signing_in.download(server.terminals, 0).unwrap();
@@ -155,8 +165,17 @@ impl Yard {
 
     /// How many keys there are of each kind.
     pub(crate) fn keys(&self) -> Vec<i64> {
-        let tables =
-            ["terminals", "tmks", "working_keys", "zone_keys", "devices", "ceremonies", "kld_reports"];
+        let tables = [
+            "terminals",
+            "tmks",
+            "working_keys",
+            "zone_keys",
+            "devices",
+            "ceremonies",
+            "kld_reports",
+            "orders",
+            "received_batches",
+        ];
         tables.map(|table| self.world.count(table)).to_vec()
     }
 }
@@ -180,6 +199,23 @@ fn kld_report(yard: &Yard) -> bool {
     let number = yard.number();
     let device = RawDevice::new(&format!("SN-LO-{number}"));
     post_report(yard.https, &report(&format!("run-{number}"), &[device.entry()])) == 200
+}
+
+fn an_order(yard: &Yard) -> bool {
+    let cms = kms_ec::by_both(&order(&format!("PO-{}", yard.number()), VENDOR, None));
+    https::post(yard.https, "/v1/orders", CMS, &cms).status == 200
+}
+
+fn batch(yard: &Yard) -> bool {
+    let terminal = Raw::new(&format!("SN-BA-{}", yard.number()));
+    let cms = VENDOR_01.batch("YARD", &[VENDOR_01.entry(&terminal)]);
+    https::post(yard.https, "/v1/batches", CMS, &cms).status == 200
+}
+
+fn batch_02(yard: &Yard) -> bool {
+    let terminal = Ec::new(&format!("SN-BB-{}", yard.number()));
+    let cms = VENDOR_02.batch("YARD", &[VENDOR_02.entry_ec(&terminal)]);
+    https::post(yard.https, "/v1/batches", CMS, &cms).status == 200
 }
 
 fn zone_key(yard: &Yard) -> bool {
