@@ -149,18 +149,20 @@ fn a_station_without_room_says_so_and_goes_on_when_there_is() {
     goes_on(&estate, &server, &terminals, "without room");
 }
 
+/// Collects so that the station dies after the terminal's answer is kept, and before the package is.
+pub(crate) fn ends_unpacked(estate: &Estate, waiting: &[Waiting]) {
+    let length = fs::metadata(estate.path("station/journal/00000001.journal")).unwrap().len();
+    let mut child = held(estate, waiting, "read _; exec \"$@\"");
+    release(&mut child, length + 1500);
+    assert!(!child.wait().unwrap().success());
+}
+
 #[test]
 fn what_was_collected_and_not_packed_is_shown_told_and_packed_by_its_people_alone() {
     let estate = Estate::new();
     let server = Server::start(&estate);
     let terminal = estate.make_terminal("SN-1");
-    // Dies after the terminal's answer is kept, and before the package is.
-    let head = fs::metadata(estate.path("station/journal/00000001.journal")).unwrap().len();
-    let waiting = [terminal.wait()];
-    let mut child = held(&estate, &waiting, "read _; exec \"$@\"");
-    release(&mut child, head + 1500);
-    assert!(!child.wait().unwrap().success());
-    drop(waiting);
+    ends_unpacked(&estate, &[terminal.wait()]);
     let shown = with_journal(&estate, &["journal"]).good();
     assert!(shown.contains("collected and not packed") && shown.contains("SN-1"), "{shown}");
     let listed = with_journal(&estate, &["journal", "--json"]).json();
@@ -191,12 +193,7 @@ fn the_next_run_of_the_same_people_packs_what_an_earlier_one_left() {
     let estate = Estate::new();
     let _server = Server::start(&estate);
     let terminals = ["SN-1", "SN-2"].map(|sn| estate.make_terminal(sn));
-    let head = fs::metadata(estate.path("station/journal/00000001.journal")).unwrap().len();
-    let waiting = [terminals[0].wait()];
-    let mut child = held(&estate, &waiting, "read _; exec \"$@\"");
-    release(&mut child, head + 1500);
-    assert!(!child.wait().unwrap().success());
-    drop(waiting);
+    ends_unpacked(&estate, &[terminals[0].wait()]);
     let said = collect(&estate, &[&terminals[1]], &[]).ran.json();
     assert_eq!(said["packing"]["packed"].as_array().unwrap().len(), 2, "{said}");
     assert_eq!(said["uploads"].as_array().unwrap().len(), 2, "{said}");

@@ -33,6 +33,15 @@ impl Typing {
     /// Runs a line of shell in a folder. `keyferry` is the program under test. Where this system lets anyone have a
     /// network of their own, the command gets one with nothing in it.
     pub(crate) fn start(folder: &Path, line: &str, environment: &[(&str, &Path)]) -> Typing {
+        Typing::begin(folder, line, environment, network_can_be_taken_away())
+    }
+
+    /// The same with the network that there is.
+    pub(crate) fn start_with_network(folder: &Path, line: &str) -> Typing {
+        Typing::begin(folder, line, &[], false)
+    }
+
+    fn begin(folder: &Path, line: &str, environment: &[(&str, &Path)], alone: bool) -> Typing {
         let flags = OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC;
         let master = openpt(flags).unwrap();
         grantpt(&master).unwrap();
@@ -42,7 +51,7 @@ impl Typing {
         // `setsid --ctty` makes standard input the terminal that prompts are asked at.
         let mut command = Command::new("setsid");
         command.args(["--ctty", "--wait"]);
-        if network_can_be_taken_away() {
+        if alone {
             command.args(["unshare", "--map-root-user", "--net"]);
         }
         let program = Path::new(env!("CARGO_BIN_EXE_keyferry")).parent().unwrap().display().to_string();

@@ -201,6 +201,8 @@ impl Journal {
                 CollectedTerminal::restored((number, target), (answer, frame), ceremony.clone(), work);
             terminals.push(restored);
         }
+        // In the order of their serials: which one answered first is of no interest a day later.
+        terminals.sort_by(|one, other| one.device().sn().as_str().cmp(other.device().sn().as_str()));
         Ok(terminals)
     }
 }
