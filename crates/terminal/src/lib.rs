@@ -18,6 +18,7 @@ pub mod board;
 pub mod collect;
 pub mod listen;
 pub mod package;
+pub mod pty;
 pub mod refusals;
 pub mod serial;
 pub mod sign_in;

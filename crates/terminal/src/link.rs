@@ -18,6 +18,11 @@ const SHORTEST: Duration = Duration::from_millis(1);
 const LINGER: Duration = Duration::from_secs(1);
 /// Most bytes that are read and thrown away meanwhile.
 const MAX_LINGER: usize = 256 * 1024;
+/// How long a line must say nothing before something new is begun on it: many times what a byte takes at the slowest
+/// rate. A station waits longer before it tries again (0.5 s).
+pub(crate) const QUIET: Duration = Duration::from_millis(300);
+/// Bits that a byte takes on a line: start, eight, stop.
+const BITS_A_BYTE: u64 = 10;
 
 /// A blocking byte stream that can be told how long to wait.
 pub trait Stream: Read + Write {
@@ -33,6 +38,30 @@ pub trait Stream: Read + Write {
     /// Bits a second that the line carries, where that is known and slow enough to matter.
     fn baud(&self) -> Option<u32> {
         None
+    }
+
+    /// Whether it is a bare line, on which one exchange follows another without an end in between, rather than a
+    /// connection.
+    fn is_line(&self) -> bool {
+        false
+    }
+}
+
+impl<S: Stream + ?Sized> Stream for Box<S> {
+    fn limit(&self, read: Duration, write: Duration) -> io::Result<()> {
+        (**self).limit(read, write)
+    }
+
+    fn shut(&mut self, how: Shutdown) {
+        (**self).shut(how);
+    }
+
+    fn baud(&self) -> Option<u32> {
+        (**self).baud()
+    }
+
+    fn is_line(&self) -> bool {
+        (**self).is_line()
     }
 }
 
@@ -140,6 +169,8 @@ pub struct Link<S> {
     stream: S,
     decoder: FrameDecoder,
     limits: LinkLimits,
+    /// How long what was sent needs on the line, after the system has taken it: the peer's silence begins then.
+    on_the_way: Duration,
 }
 
 impl<S: Stream> Link<S> {
@@ -150,7 +181,7 @@ impl<S: Stream> Link<S> {
 
     /// Frames over this stream.
     pub fn with_limits(stream: S, limits: LinkLimits) -> Link<S> {
-        Link { stream, decoder: FrameDecoder::new(), limits }
+        Link { stream, decoder: FrameDecoder::new(), limits, on_the_way: Duration::ZERO }
     }
 
     /// Sends a frame.
@@ -161,7 +192,12 @@ impl<S: Stream> Link<S> {
         self.stream.limit(self.limits.idle, self.limits.idle)?;
         match self.stream.write_all(frame.bytes()).and_then(|()| self.stream.flush()) {
             Err(error) if is_timeout(&error) => Err(LinkError::Idle(self.limits.idle)),
-            sent => Ok(sent?),
+            sent => {
+                let bits = BITS_A_BYTE * frame.bytes().len() as u64;
+                let takes = |baud: u32| Duration::from_millis(1000 * bits / u64::from(baud.max(1)));
+                self.on_the_way = self.stream.baud().map_or(Duration::ZERO, takes);
+                Ok(sent?)
+            }
         }
     }
 
@@ -178,17 +214,35 @@ impl<S: Stream> Link<S> {
     /// # Errors
     /// [`LinkError`].
     pub fn receive_unless(&mut self, stop: &dyn Fn() -> bool) -> Result<Frame, LinkError> {
-        let mut last_byte = Instant::now();
+        self.receive_within(true, &|_| stop())
+    }
+
+    /// Waits for the frame that begins a flow, until `stop`, which is told whether a frame has begun, says to stop. On a
+    /// bare line that may be for ever, since
+    /// nobody is there between two exchanges; from the frame's first byte on its limits hold.
+    ///
+    /// # Errors
+    /// [`LinkError`].
+    pub(crate) fn receive_first_unless(&mut self, stop: &dyn Fn(bool) -> bool) -> Result<Frame, LinkError> {
+        self.receive_within(!self.stream.is_line(), stop)
+    }
+
+    fn receive_within(&mut self, idle_before: bool, stop: &dyn Fn(bool) -> bool) -> Result<Frame, LinkError> {
+        let mut last_byte = Instant::now() + std::mem::take(&mut self.on_the_way);
         let mut began = self.decoder.is_inside_frame().then_some(last_byte);
         let mut buffer = [0; READ];
         loop {
             if let Some(frame) = self.decoder.next()? {
                 return Ok(frame);
             }
-            if stop() {
+            if stop(began.is_some()) {
                 return Err(LinkError::Stopped);
             }
-            let idle_left = self.limits.idle.saturating_sub(last_byte.elapsed());
+            let waits_for_ever = !idle_before && began.is_none();
+            let idle_left = match waits_for_ever {
+                true => Duration::MAX,
+                false => (last_byte + self.limits.idle).saturating_duration_since(Instant::now()),
+            };
             if idle_left.is_zero() {
                 return Err(LinkError::Idle(self.limits.idle));
             }
@@ -215,9 +269,13 @@ impl<S: Stream> Link<S> {
 
     /// Sends an ERROR as well as it goes, and closes: after an ERROR both sides do (2-wire.md section 1).
     pub fn end_with(mut self, error: &Frame) {
-        if self.send(error).is_err() {
-            return;
+        if self.send(error).is_ok() {
+            self.linger();
         }
+    }
+
+    /// Closes after an ERROR of this side, so that it arrives.
+    pub(crate) fn linger(mut self) {
         // Closing while something unread lies here would reset the connection, and the ERROR might be lost with it.
         self.stream.shut(Shutdown::Write);
         let until = Instant::now() + LINGER;
@@ -231,6 +289,33 @@ impl<S: Stream> Link<S> {
             match self.stream.read(&mut buffer) {
                 Ok(0) | Err(_) => return,
                 Ok(count) => thrown_away += count,
+            }
+        }
+    }
+
+    /// Throws away what comes until the line is quiet, so that what comes next is the beginning of something, or until
+    /// `stop` says to stop; it is asked a few times a second.
+    ///
+    /// # Errors
+    /// [`LinkError::Closed`], [`LinkError::Stopped`], [`LinkError::Io`].
+    pub(crate) fn drain_unless(&mut self, stop: &dyn Fn() -> bool) -> Result<(), LinkError> {
+        self.decoder = FrameDecoder::new();
+        let mut quiet_at = Instant::now() + QUIET;
+        let mut buffer = [0; READ];
+        loop {
+            if stop() {
+                return Err(LinkError::Stopped);
+            }
+            let left = quiet_at.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return Ok(());
+            }
+            self.stream.limit(left.min(SLICE).max(SHORTEST), self.limits.idle)?;
+            match self.stream.read(&mut buffer) {
+                Ok(0) => return Err(LinkError::Closed),
+                Ok(_) => quiet_at = Instant::now() + QUIET,
+                Err(error) if is_timeout(&error) || error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error.into()),
             }
         }
     }

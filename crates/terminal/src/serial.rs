@@ -19,10 +19,8 @@ use wire::limits::IDLE_SECONDS;
 pub use wire::{NotSerial, SerialAddress};
 
 use crate::Stream;
+use crate::link::QUIET;
 
-/// How long a line must say nothing before something new is begun on it: many times what a byte takes at the slowest
-/// rate.
-const QUIET: Duration = Duration::from_millis(300);
 /// Longest wait for that: a peer that still sends then is no peer that waits for us.
 const NEVER_QUIET: Duration = Duration::from_secs(IDLE_SECONDS);
 
@@ -30,7 +28,8 @@ const NEVER_QUIET: Duration = Duration::from_secs(IDLE_SECONDS);
 #[derive(Debug)]
 pub struct Serial {
     fd: OwnedFd,
-    baud: u32,
+    /// Unknown where it is this side of a pseudo-terminal.
+    baud: Option<u32>,
     read: Cell<Duration>,
     write: Cell<Duration>,
 }
@@ -43,6 +42,13 @@ impl Serial {
     /// The system's: no such device, no permission, no terminal line; `TimedOut` when the other side does not fall
     /// silent.
     pub fn open(address: &SerialAddress) -> io::Result<Serial> {
+        let mut serial = Serial::open_at_once(address)?;
+        serial.wait_for_quiet()?;
+        Ok(serial)
+    }
+
+    /// Opens a line without waiting for it to be quiet.
+    pub(crate) fn open_at_once(address: &SerialAddress) -> io::Result<Serial> {
         let fd = open(Path::new(&address.path))?;
         let mut line = termios::tcgetattr(&fd)?;
         line.make_raw();
@@ -51,10 +57,13 @@ impl Serial {
         line.control_modes -= ControlModes::CSTOPB;
         termios::tcsetattr(&fd, OptionalActions::Now, &line)?;
         termios::tcflush(&fd, QueueSelector::IOFlush)?;
+        Ok(Serial::over(fd, Some(address.baud)))
+    }
+
+    /// A line that is open, raw and not blocking.
+    pub(crate) fn over(fd: OwnedFd, baud: Option<u32>) -> Serial {
         let forever = Cell::new(Duration::MAX);
-        let mut serial = Serial { fd, baud: address.baud, read: forever.clone(), write: forever };
-        serial.wait_for_quiet()?;
-        Ok(serial)
+        Serial { fd, baud, read: forever.clone(), write: forever }
     }
 
     fn wait_for_quiet(&mut self) -> io::Result<()> {
@@ -104,7 +113,7 @@ impl Read for Serial {
             match rustix::io::read(&self.fd, &mut *buffer) {
                 Err(Errno::AGAIN | Errno::INTR) => {}
                 // The other side of a pseudo-terminal, or the adapter, is gone.
-                Err(Errno::IO) => return Ok(0),
+                Err(Errno::IO | Errno::NXIO | Errno::NODEV) => return Ok(0),
                 done => return Ok(done?),
             }
         }
@@ -143,6 +152,10 @@ impl Stream for Serial {
     }
 
     fn baud(&self) -> Option<u32> {
-        Some(self.baud)
+        self.baud
+    }
+
+    fn is_line(&self) -> bool {
+        true
     }
 }

@@ -15,5 +15,5 @@ mod tests;
 
 pub(crate) use answer::decide;
 pub use answer::{Answer, Refusal, answer};
-pub use serve::{DEFAULT_ADDRESS, Event, serve, serve_with};
+pub use serve::{DEFAULT_ADDRESS, Event, serve, serve_line, serve_with};
 pub(crate) use suite::TerminalSuite;

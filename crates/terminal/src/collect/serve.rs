@@ -5,7 +5,7 @@ use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4, TcpListener};
 
 use wire::{ErrorCode, ErrorMessage};
 
-use crate::listen::{self, Flows, serve_flows};
+use crate::listen::{self, Flows, LinePort, serve_flows, serve_line_flows};
 use crate::{Collector, LinkLimits, PinPad, Terminal};
 
 /// Where a terminal listens unless told otherwise: for a station on the same machine. One elsewhere needs an address
@@ -47,6 +47,16 @@ pub enum Event {
         /// How.
         reason: String,
     },
+    /// The line that the terminal listens on is gone. It listens again when the line is back.
+    LineGone {
+        /// Which.
+        line: String,
+    },
+    /// The line is back.
+    LineBack {
+        /// Which.
+        line: String,
+    },
 }
 
 /// Serves stations on this listener, one connection after another, until `stop` says so; it is asked many times a
@@ -74,12 +84,27 @@ pub fn serve_with<P: PinPad>(
     stop: &dyn Fn() -> bool,
     on_event: &mut dyn FnMut(&Event),
 ) -> io::Result<()> {
-    let mut translated = |event: &listen::Event| {
-        if let Some(event) = translate(event.clone()) {
-            on_event(&event);
-        }
-    };
-    serve_flows(listener, Flows::Collecting, limits, terminal, stop, &mut translated)
+    serve_flows(listener, Flows::Collecting, limits, terminal, stop, &mut |event| tell(event, on_event))
+}
+
+/// As [`serve`], on a line that has no connections ([`listen::serve_line`]).
+///
+/// # Errors
+/// As [`listen::serve_line`].
+pub fn serve_line<P: PinPad>(
+    port: &mut LinePort,
+    terminal: &mut Terminal<P>,
+    stop: &dyn Fn() -> bool,
+    on_event: &mut dyn FnMut(&Event),
+) -> io::Result<()> {
+    let mut heard = |event: &listen::Event| tell(event, on_event);
+    serve_line_flows(port, Flows::Collecting, LinkLimits::default(), terminal, stop, &mut heard)
+}
+
+fn tell(event: &listen::Event, on_event: &mut dyn FnMut(&Event)) {
+    if let Some(event) = translate(event.clone()) {
+        on_event(&event);
+    }
 }
 
 fn translate(event: listen::Event) -> Option<Event> {
@@ -93,6 +118,8 @@ fn translate(event: listen::Event) -> Option<Event> {
         Heard::Tampered { why } => Event::Refused { code: ErrorCode::NotPermittedNow, reason: why },
         Heard::PeerError { message } => Event::PeerError { message },
         Heard::LinkFailed { reason } => Event::LinkFailed { reason },
+        Heard::LineGone { line } => Event::LineGone { line },
+        Heard::LineBack { line } => Event::LineBack { line },
         Heard::Loaded { .. }
         | Heard::DeviceKeyAsked
         | Heard::DeviceCertified

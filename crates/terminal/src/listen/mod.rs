@@ -3,28 +3,36 @@
 //!
 //! | file | what |
 //! |---|---|
-//! | `mod.rs` | the listener, its events |
+//! | `mod.rs` | what happens, and who listens where |
+//! | `conversation.rs` | one connection, or a bare line for as long as it is up |
+//! | `callers.rs` | TCP: connections one after another, and who waits meanwhile |
+//! | `line.rs` | serial lines and pseudo-terminals, which have no connections |
 //! | `device_certificate.rs` | a station certifies the device key |
 //! | `loading.rs` | a KLD loads a key |
 //! | `repair.rs` | a station brings a repair authorisation |
 
+mod callers;
+mod conversation;
 mod device_certificate;
+mod line;
 mod loading;
 mod repair;
 #[cfg(test)]
 mod tests;
 
-use std::cell::RefCell;
 use std::io;
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpListener};
 use std::time::{Duration, Instant};
 
-use flows::{Fault, HasCode};
-use wire::{ErrorCode, ErrorMessage, Frame, Kcv, MessageType, error_frame, error_frame_with_refusals};
+use wire::{ErrorCode, ErrorMessage, Kcv};
 
-use crate::collect::{DEFAULT_ADDRESS, answer};
-use crate::conversation::{NotPermitted, Stop, receive_unless, records_since};
-use crate::{Collector, Link, LinkError, LinkLimits, PinPad, Terminal};
+use crate::collect::DEFAULT_ADDRESS;
+use crate::{Collector, LinkLimits, PinPad, Terminal};
+
+pub(crate) use callers::serve_flows;
+use conversation::{Ended, Line};
+pub(crate) use line::serve_line_flows;
+pub use line::{LineAddress, LinePort, NotALine};
 
 /// Where a terminal listens unless told otherwise.
 pub const ADDRESS: SocketAddr = DEFAULT_ADDRESS;
@@ -87,6 +95,16 @@ pub enum Event {
         /// How.
         reason: String,
     },
+    /// The line that the terminal listens on is gone: an adapter was unplugged. It listens again when the line is back.
+    LineGone {
+        /// Which.
+        line: String,
+    },
+    /// The line is back.
+    LineBack {
+        /// Which.
+        line: String,
+    },
 }
 
 /// Which flows are served.
@@ -126,33 +144,45 @@ pub fn serve_with<P: PinPad>(
     serve_flows(listener, Flows::All, limits, terminal, stop, on_event)
 }
 
-pub(crate) fn serve_flows<P: PinPad>(
-    listener: &TcpListener,
-    flows: Flows,
+/// Serves stations and KLDs on a line that has no connections, as [`serve`] does on a listener: when it is cut it is
+/// served again as soon as it is back.
+///
+/// # Errors
+/// None that a line can cause once it was open: it may be plugged in again. The system's, where it cannot be watched.
+pub fn serve_line<P: PinPad>(
+    port: &mut LinePort,
+    terminal: &mut Terminal<P>,
+    stop: &dyn Fn() -> bool,
+    on_event: &mut dyn FnMut(&Event),
+) -> io::Result<()> {
+    serve_line_with(port, LinkLimits::default(), terminal, stop, on_event)
+}
+
+/// As [`serve_line`], with limits of one's own.
+///
+/// # Errors
+/// As [`serve_line`].
+pub fn serve_line_with<P: PinPad>(
+    port: &mut LinePort,
     limits: LinkLimits,
     terminal: &mut Terminal<P>,
     stop: &dyn Fn() -> bool,
     on_event: &mut dyn FnMut(&Event),
 ) -> io::Result<()> {
-    listener.set_nonblocking(true)?;
-    let mut sensed: Option<Instant> = None;
-    while !stop() {
-        if sensed.is_none_or(|at| at.elapsed() >= SENSE) {
+    serve_line_flows(port, Flows::All, limits, terminal, stop, on_event)
+}
+
+/// The sensors between two flows: looked at every [`SENSE`].
+#[derive(Default)]
+struct Watch(Option<Instant>);
+
+impl Watch {
+    fn look<P: PinPad>(&mut self, terminal: &mut Terminal<P>, on_event: &mut dyn FnMut(&Event)) {
+        if self.0.is_none_or(|at| at.elapsed() >= SENSE) {
             sense(terminal, on_event);
-            sensed = Some(Instant::now());
-        }
-        match listener.accept() {
-            Ok((stream, peer)) => {
-                on_event(&Event::Connected { peer });
-                if let Err(error) = connection(stream, flows, limits, terminal, stop, on_event) {
-                    on_event(&Event::LinkFailed { reason: error.to_string() });
-                }
-            }
-            Err(error) if is_passing(&error) => std::thread::sleep(POLL),
-            Err(error) => return Err(error),
+            self.0 = Some(Instant::now());
         }
     }
-    Ok(())
 }
 
 /// Looks at the sensors; tells of tampering once, when it has changed something.
@@ -163,154 +193,4 @@ fn sense<P: PinPad>(terminal: &mut Terminal<P>, on_event: &mut dyn FnMut(&Event)
     {
         on_event(&Event::Tampered { why: refusal.to_string() });
     }
-}
-
-/// Serves one connection to its end.
-fn connection<P: PinPad>(
-    stream: TcpStream,
-    flows: Flows,
-    limits: LinkLimits,
-    terminal: &mut Terminal<P>,
-    stop: &dyn Fn() -> bool,
-    on_event: &mut dyn FnMut(&Event),
-) -> Result<(), LinkError> {
-    // Some systems hand the listener's mode on.
-    stream.set_nonblocking(false)?;
-    stream.set_nodelay(true)?;
-    let mut link = Link::with_limits(stream, limits);
-    loop {
-        let frame = match first_message(&mut link, terminal, stop, on_event) {
-            Ok(frame) => frame,
-            Err(LinkError::Closed | LinkError::Stopped) => return Ok(()),
-            Err(error) => {
-                if let Some(code) = error.code() {
-                    link.end_with(&error_frame(code, code.text()));
-                }
-                return Err(error);
-            }
-        };
-        let before = terminal.pad.refusals().total();
-        let mut line = Line { link: &mut link, stop };
-        match flow(flows, terminal, &mut line, &frame) {
-            Ok(event) => on_event(&event),
-            Err(Ended::Link(error)) => {
-                if let Some(code) = error.code() {
-                    link.end_with(&error_frame(code, code.text()));
-                }
-                return if matches!(error, LinkError::Stopped) { Ok(()) } else { Err(error) };
-            }
-            Err(Ended::Peer(message)) => {
-                on_event(&Event::PeerError { message });
-                return Ok(());
-            }
-            Err(Ended::Refused { code, reason, text }) => {
-                on_event(&Event::Refused { code, reason });
-                let records = records_since(&terminal.pad, before);
-                link.end_with(&error_frame_with_refusals(code, &text, &records));
-                return Ok(());
-            }
-        }
-    }
-}
-
-/// Waits for the message that begins a flow. A caller who says nothing does not keep the terminal from its sensors.
-fn first_message<P: PinPad>(
-    link: &mut Link<TcpStream>,
-    terminal: &mut Terminal<P>,
-    stop: &dyn Fn() -> bool,
-    on_event: &mut dyn FnMut(&Event),
-) -> Result<Frame, LinkError> {
-    let watched = RefCell::new((terminal, on_event));
-    link.receive_unless(&|| {
-        let (terminal, on_event) = &mut *watched.borrow_mut();
-        sense(terminal, *on_event);
-        stop()
-    })
-}
-
-/// Runs the flow that this message begins.
-fn flow<P: PinPad>(
-    flows: Flows,
-    terminal: &mut Terminal<P>,
-    line: &mut Line<'_>,
-    frame: &Frame,
-) -> Result<Event, Ended> {
-    match frame.kind() {
-        Ok(MessageType::KldConnect) if flows == Flows::All => loading::serve(terminal, line, frame),
-        Ok(MessageType::DeviceAsk) if flows == Flows::All => device_certificate::ask(terminal, line, frame),
-        Ok(MessageType::DeviceCertificate) if flows == Flows::All => {
-            device_certificate::offered(terminal, line, frame)
-        }
-        Ok(MessageType::RepairAsk) if flows == Flows::All => repair::ask(terminal, line, frame),
-        Ok(MessageType::Repair) if flows == Flows::All => repair::authorised(terminal, line, frame),
-        _ => {
-            let answer =
-                answer(terminal, frame).map_err(|refusal| Ended::of(&refusal.fault, Some(refusal.text)))?;
-            line.link.send(&answer.frame)?;
-            let (fingerprint, collector) = (answer.fingerprint, answer.collector);
-            Ok(Event::Collected { fingerprint, collector, again: answer.again })
-        }
-    }
-}
-
-/// A connection, and who may end it.
-struct Line<'a> {
-    link: &'a mut Link<TcpStream>,
-    stop: &'a dyn Fn() -> bool,
-}
-
-impl Line<'_> {
-    fn receive<P: PinPad, R: NotPermitted>(&mut self, pad: &mut P) -> Result<Frame, Stop<R>> {
-        receive_unless(self.link, pad, self.stop)
-    }
-}
-
-/// Why a flow on this connection ended.
-enum Ended {
-    Refused { code: ErrorCode, reason: String, text: String },
-    Peer(ErrorMessage),
-    Link(LinkError),
-}
-
-impl Ended {
-    /// A fault, with a text for the technician where there is a better one than the reason.
-    fn of<R: HasCode>(fault: &Fault<R>, text: Option<String>) -> Ended {
-        if let Some(message) = fault.peer_error() {
-            return Ended::Peer(message.clone());
-        }
-        let reason = fault.reason.to_string();
-        let text = match (fault.code, text) {
-            // Something internal is for the terminal's own log.
-            (ErrorCode::Internal, _) => fault.code.text().to_owned(),
-            (_, text) => text.unwrap_or_else(|| reason.clone()),
-        };
-        Ended::Refused { code: fault.code, reason, text }
-    }
-}
-
-impl<R: HasCode> From<Fault<R>> for Ended {
-    fn from(fault: Fault<R>) -> Ended {
-        Ended::of(&fault, None)
-    }
-}
-
-impl<R: HasCode> From<Stop<R>> for Ended {
-    fn from(stop: Stop<R>) -> Ended {
-        match stop {
-            Stop::Fault(fault) => fault.into(),
-            Stop::Link(error) => Ended::Link(error),
-        }
-    }
-}
-
-impl From<LinkError> for Ended {
-    fn from(error: LinkError) -> Ended {
-        Ended::Link(error)
-    }
-}
-
-/// Whether accepting may go on: nobody was there, or the caller was gone again.
-fn is_passing(error: &io::Error) -> bool {
-    use io::ErrorKind::{ConnectionAborted, ConnectionReset, Interrupted, WouldBlock};
-    matches!(error.kind(), WouldBlock | Interrupted | ConnectionAborted | ConnectionReset)
 }

@@ -314,3 +314,18 @@ fn a_station_that_only_collects_is_served_by_collecting_alone() {
         crate::collect::serve(&listener, &mut terminal, &stopped, &mut |_| {}).unwrap();
     });
 }
+
+#[test]
+fn a_caller_who_says_nothing_gives_way_with_000b_when_another_one_waits() {
+    let ((mut terminal, _), collect) = (estate().full_terminal(), estate().collect());
+    let events = served(&mut terminal, |address| {
+        let mut silent = Peer::new(address);
+        // It is served, and then says no more.
+        silent.ask(&collect);
+        let mut waits = Peer::new(address);
+        assert_eq!(waits.ask(&collect).kind().unwrap(), MessageType::Collected);
+        assert_eq!(silent.error().0, ErrorCode::Busy);
+    });
+    let told = |event: &Event| matches!(event, Event::LinkFailed { reason } if reason.contains("another"));
+    assert!(events.iter().any(told), "{events:?}");
+}

@@ -58,6 +58,8 @@ fn what_lay_in_the_line_is_thrown_away() {
 #[test]
 fn what_is_no_line_is_refused() {
     let file = tempfile::NamedTempFile::new().unwrap();
-    assert!(Serial::open(&SerialAddress { path: file.path().to_str().unwrap().into(), baud: 9_600 }).is_err());
+    assert!(
+        Serial::open(&SerialAddress { path: file.path().to_str().unwrap().into(), baud: 9_600 }).is_err()
+    );
     assert!(Serial::open(&SerialAddress { path: "/nowhere/tty".into(), baud: 9_600 }).is_err());
 }

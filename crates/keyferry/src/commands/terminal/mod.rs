@@ -8,11 +8,11 @@ mod software;
 mod transact;
 
 use std::{
+    cell::Cell,
     fs,
-    net::{SocketAddr, TcpListener},
     path::PathBuf,
     process::ExitCode,
-    sync::atomic::{AtomicBool, Ordering},
+    sync::atomic::Ordering,
     time::Instant,
 };
 
@@ -27,6 +27,7 @@ use terminal::{
 use wire::{ModelId, Serial, Slot, VendorId};
 
 use line::Server;
+use listen::{At, Open, told_to_end};
 
 use super::evidence::OfTerminal;
 use crate::{show, time};
@@ -94,9 +95,10 @@ pub(crate) struct New {
 pub(crate) struct Collect {
     /// The terminal's folder.
     folder: PathBuf,
-    /// Where to listen.
-    #[arg(long, default_value = "127.0.0.1:7802")]
-    listen: SocketAddr,
+    /// Where to listen: ADDRESS:PORT, serial:/dev/ttyS0?baud=115200, or pty:PATH to make a pseudo-terminal with a symbolic
+    /// link there.
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:7802")]
+    listen: At,
     /// Go on listening after a collection.
     #[arg(long)]
     keep: bool,
@@ -195,15 +197,17 @@ impl New {
 impl Collect {
     fn run(self) -> Result<()> {
         let mut device = Device::open(&self.folder)?;
-        let listener =
-            TcpListener::bind(self.listen).with_context(|| format!("cannot listen on {}", self.listen))?;
-        let listening = listener.local_addr()?;
+        let told = told_to_end()?;
+        let (open, listening) = self.listen.open()?;
         self.say(
-            &json!({ "listening": listening.to_string(), "sn": device.device().sn().as_str() }),
+            &json!({ "listening": listening, "sn": device.device().sn().as_str() }),
             &format!("terminal {} waits for a station on {listening}", device.device().sn()),
         );
-        let collected = AtomicBool::new(false);
-        let stop = || !self.keep && collected.load(Ordering::Relaxed);
+        let collected: Cell<Option<Instant>> = Cell::new(None);
+        // Over a bare line, which checks nothing, a station asks twice and compares.
+        let lingers = self.listen.lingers();
+        let is_done = || collected.get().is_some_and(|at| at.elapsed() >= lingers);
+        let stop = || told.load(Ordering::Relaxed) || (!self.keep && is_done());
         let mut show = |event: &collect::Event| match event {
             collect::Event::Connected { peer } => {
                 self.say(&json!({ "station": peer.to_string() }), &format!("station at {peer}"));
@@ -216,13 +220,21 @@ impl Collect {
                         "collected{same}, fingerprint {fingerprint}; station and KMS must show the same"
                     ),
                 );
-                collected.store(true, Ordering::Relaxed);
+                collected.set(Some(Instant::now()));
             }
             collect::Event::Refused { reason, .. } => self.failed("refused", reason),
             collect::Event::PeerError { message } => self.failed("the station refused", message),
             collect::Event::LinkFailed { reason } => self.failed("the line failed", reason),
+            collect::Event::LineGone { line } => self.failed("unplugged", line),
+            collect::Event::LineBack { line } => {
+                self.say(&json!({ "line_back": line }), &format!("{line} is back"));
+            }
         };
-        Ok(collect::serve(&listener, &mut device, &stop, &mut show)?)
+        match open {
+            Open::Network(listener) => collect::serve(&listener, &mut device, &stop, &mut show)?,
+            Open::Line(mut port) => collect::serve_line(&mut port, &mut device, &stop, &mut show)?,
+        }
+        Ok(())
     }
 
     fn say(&self, json: &Value, text: &str) {
