@@ -77,6 +77,7 @@ fn a_card_that_goes_while_the_cards_are_shut_is_shown_and_no_stop() {
     let mut desk = Desk::ready();
     assert!(desk.pull(Place::Operator).is_empty());
     desk.shows("OPERATOR      PULLED OUT");
+    desk.shows("The operator card was pulled out.");
     desk.hides("STOP");
 }
 
@@ -163,4 +164,16 @@ fn of_a_long_path_the_end_is_shown() {
     let name = "/a/very/long/folder/of/a/station/far/away/cards/operator.pem".to_owned();
     desk.on(Event::Card(Place::Operator, Seen { name, card: Some(face(Place::Operator)), trouble: None }));
     desk.shows("…/station/far/away/cards/operator.pem");
+}
+
+#[test]
+fn a_card_that_is_gone_keeps_its_name_until_another_one_comes() {
+    let mut desk = Desk::ready();
+    let none = || Seen { name: "token Olga".to_owned(), card: None, trouble: None };
+    desk.on(Event::Card(Place::Operator, none()));
+    desk.shows("pkcs11:token=operator");
+    let mut desk = Desk::new();
+    desk.on(Event::Card(Place::Operator, none()));
+    desk.shows("token Olga");
+    desk.shows("OPERATOR      MISSING");
 }

@@ -76,7 +76,10 @@ fn changed(last: Option<&Seen>, now: &Seen) -> bool {
 /// Looks into one reader. A card that is still there is not read again: it may be slow, and busy signing.
 fn look(shared: &Shared, place: Place, known: &mut Option<Box<dyn Card>>) -> Seen {
     let reader = shared.reader(place);
-    let name = reader.to_string();
+    let name = match reader {
+        CardSource::File(path) => path.display().to_string(),
+        CardSource::Token(uri) => format!("token {}", uri.label()),
+    };
     let card = match known.take().filter(|card| card.present()) {
         Some(card) => Ok(card),
         None => reader.insert(),

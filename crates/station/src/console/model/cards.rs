@@ -56,7 +56,6 @@ impl Model {
     pub(super) fn card(&mut self, place: Place, seen: Seen) -> Vec<Effect> {
         let Some(card) = self.cards.get_mut(place.index()) else { return Vec::new() };
         let before = card.face.as_ref().filter(|_| card.presence == Presence::Present).cloned();
-        card.name = seen.name;
         card.presence = match (&seen.card, seen.trouble) {
             (Some(_), _) => Presence::Present,
             (None, Some(why)) => Presence::Unreadable(why),
@@ -73,6 +72,10 @@ impl Model {
             }
             _ => None,
         };
+        // What was pulled out is still called what it was.
+        if seen.card.is_some() || card.presence != Presence::PulledOut {
+            card.name = seen.name;
+        }
         if seen.card.is_some() {
             card.face = seen.card;
         }
@@ -81,8 +84,8 @@ impl Model {
         match gone {
             None if asked => trouble.map_or_else(Vec::new, |trouble| self.close(trouble)),
             Some(why) if !matches!(self.session, Session::Shut) => self.stop(place, &why),
-            Some(_) => {
-                self.said = format!("The {} card changed.", place.word());
+            Some(why) => {
+                self.said = why.said(place);
                 Vec::new()
             }
             None => Vec::new(),

@@ -49,3 +49,15 @@ pub(super) enum CardGone {
     Another,
     Refused(String),
 }
+
+impl CardGone {
+    /// In a line, where nothing was open that had to stop.
+    pub(super) fn said(&self, place: Place) -> String {
+        let word = place.word();
+        match self {
+            CardGone::PulledOut => format!("The {word} card was pulled out."),
+            CardGone::Another => format!("Another card is in the {word} card's place."),
+            CardGone::Refused(reason) => format!("The {word} card is refused: {reason}"),
+        }
+    }
+}
