@@ -25,6 +25,7 @@ pub(crate) mod repair;
 pub(crate) mod rks;
 pub(crate) mod server;
 pub(crate) mod station;
+mod station_settings;
 pub(crate) mod suite;
 mod suites;
 pub(crate) mod terminal;
