@@ -9,7 +9,7 @@ use crate::support::{
 };
 
 /// Who types what, by the prompt: the first that is in it. A PIN is its holder's; the page has one holder at a time.
-const SECRETS: [(&str, &str); 8] = [
+const SECRETS: [(&str, &str); 9] = [
     ("security officer's PIN part of Ann Meyer", "ann-x5-officer"),
     ("security officer's PIN part of Bob Ray", "bob-k9-officer"),
     ("security officer's PIN", "safe-v2wd-officer"),
@@ -17,6 +17,7 @@ const SECRETS: [(&str, &str); 8] = [
     ("PIN part of Bob Ray", "bob-e4-part"),
     ("passphrase of Ann Meyer", "ann-pz4w-passphrase-h2kd"),
     ("passphrase of Bob Ray", "bob-t8vn-passphrase-c6xq"),
+    ("passphrase of Joe May", "joe-n8rc-passphrase-u3mb"),
     ("card PIN", "holder-m3ye-pin-r7fj"),
 ];
 

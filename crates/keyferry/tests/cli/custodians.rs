@@ -97,6 +97,34 @@ fn r12_a_root_of_two_people_is_not_made_by_one() {
 }
 
 #[test]
+fn r12_a_ca_is_handed_over_by_both_to_two_and_never_to_one() {
+    let two = Two::made();
+    for (name, secret) in [("eve", "eve's own passphrase"), ("joe", "joe's own passphrase")] {
+        write_secret(&two.path(name), secret);
+    }
+    let to = |old: &[&str], new: &[&str], people: &[&str]| {
+        let mut command = two.ca(&["hand-over"], old);
+        for secret in new {
+            command.arg("--new-passphrase-file").arg(two.path(secret));
+        }
+        run(command.args(people))
+    };
+    let eve_and_joe = ["--two-people", "--custodian", "Eve", "--custodian", "Joe"];
+    let before = snapshot(&two.path("ca"));
+    to(&["ann"], &["eve", "joe"], &eve_and_joe).refused_with("two people keep this CA, Ann and Bob");
+    to(&["ann", "bob"], &["eve"], &[]).refused_with("two people keep this CA, Ann and Bob");
+    to(&["ann", "bob"], &["eve", "eve"], &eve_and_joe).refused_with("both gave the same secret");
+    assert_eq!(snapshot(&two.path("ca")), before);
+    let said = to(&["ann", "bob"], &["eve", "joe"], &eve_and_joe).good();
+    assert!(
+        said.contains("kept by Eve and Joe from now on") && said.contains("destroy every copy"),
+        "{said}"
+    );
+    run(&mut two.ca(&["crl"], &["ann", "bob"])).refused_with("(Eve and Joe)");
+    run(&mut two.ca(&["crl"], &["eve", "joe"])).good();
+}
+
+#[test]
 fn the_mtms_card_signs_and_its_hsm_agrees_each_with_a_certificate_of_its_own() {
     let two = Two::made();
     let request = text(&two.path("m.csr"));

@@ -91,6 +91,7 @@ fn no_program_takes_a_secret_as_an_argument() {
         &["hsm", "component", "combine"],
         &["ca", "root"],
         &["ca", "card"],
+        &["ca", "hand-over"],
         &["ca", "tls"],
         &["card", "request"],
         &["card", "install"],

@@ -5,7 +5,10 @@ use std::{
     io::{Read, Write},
     path::Path,
     process::{Command, Stdio},
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
     thread,
     time::{Duration, Instant},
 };
@@ -15,7 +18,7 @@ use rustix::{
     termios::{LocalModes, tcgetattr},
 };
 
-use super::tool::wait;
+use super::tool::{until, wait};
 
 /// What is waited for longer never comes.
 const LIMIT: Duration = Duration::from_secs(60);
@@ -24,6 +27,8 @@ const LIMIT: Duration = Duration::from_secs(60);
 pub(crate) struct Typing {
     master: File,
     seen: Arc<Mutex<Vec<u8>>>,
+    /// Whether nobody writes to it any more.
+    closed: Arc<AtomicBool>,
     /// How much of it was looked at.
     at: usize,
     child: std::process::Child,
@@ -63,15 +68,18 @@ impl Typing {
         drop(command);
         let master = File::from(master);
         let seen = Arc::new(Mutex::new(Vec::new()));
-        let (mut reader, shared) = (master.try_clone().unwrap(), Arc::clone(&seen));
+        let closed = Arc::new(AtomicBool::new(false));
+        let (mut reader, shared, over) =
+            (master.try_clone().unwrap(), Arc::clone(&seen), Arc::clone(&closed));
         thread::spawn(move || {
             let mut buffer = [0; 1024];
             // A terminal that nobody has open any more reads as an error.
             while let Ok(read @ 1..) = reader.read(&mut buffer) {
                 shared.lock().unwrap().extend_from_slice(&buffer[..read]);
             }
+            over.store(true, Ordering::SeqCst);
         });
-        Typing { master, seen, at: 0, child }
+        Typing { master, seen, closed, at: 0, child }
     }
 
     /// Everything that was on the screen.
@@ -84,12 +92,12 @@ impl Typing {
     pub(crate) fn sees(&mut self, text: &str) {
         let began = Instant::now();
         loop {
+            let over = self.closed.load(Ordering::SeqCst);
             let screen = self.screen();
             if let Some(found) = screen.get(self.at..).and_then(|rest| rest.find(text)) {
                 self.at += found + text.len();
                 return;
             }
-            let over = self.child.try_wait().unwrap().is_some() && self.screen() == screen;
             assert!(
                 !over && began.elapsed() < LIMIT,
                 "{text:?} does not come after {} of:\n{screen}",
@@ -114,12 +122,8 @@ impl Typing {
     pub(crate) fn ends(mut self) -> (bool, String) {
         let status = wait(&mut self.child).unwrap_or_else(|| panic!("it does not end:\n{}", self.screen()));
         // The last words may still be on their way from the terminal.
-        let mut before = String::new();
-        while self.screen() != before {
-            before = self.screen();
-            thread::sleep(Duration::from_millis(20));
-        }
-        (status.success(), before)
+        until("the terminal is closed", || self.closed.load(Ordering::SeqCst));
+        (status.success(), self.screen())
     }
 }
 

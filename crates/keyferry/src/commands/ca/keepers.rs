@@ -3,12 +3,12 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use clap::Args;
 use custody::ca::{Ca as Authority, Custodians, Secret};
 use zeroize::Zeroizing;
 
-use crate::secret::Source;
+use crate::{secret::Source, time};
 
 /// The CA's folder and what opens it.
 #[derive(Args)]
@@ -34,6 +34,62 @@ impl Folder {
     /// The files that secrets come from, if any were named.
     pub(super) fn files(&self) -> &[PathBuf] {
         &self.files
+    }
+}
+
+/// Who is to keep a CA.
+#[derive(Args)]
+pub(super) struct People {
+    /// Two people keep the CA: each types a secret of their own, and everything that it signs needs both.
+    #[arg(long, requires = "custodians")]
+    two_people: bool,
+    /// Who keeps it, with --two-people: a name, given twice. The CA's log records them.
+    #[arg(long = "custodian", value_name = "NAME", requires = "two_people")]
+    custodians: Vec<String>,
+}
+
+impl People {
+    /// The two, if two are to keep it.
+    pub(super) fn custodians(&self) -> Result<Option<Custodians>> {
+        match (self.two_people, self.custodians.as_slice()) {
+            (true, [first, second]) => Ok(Some(Custodians::new(first, second)?)),
+            (true, _) => bail!("--two-people needs two: give --custodian NAME twice"),
+            (false, _) => Ok(None),
+        }
+    }
+}
+
+/// Hand the CA over: to other people, to two where one kept it, or put it under a new passphrase. Its root stays the same.
+#[derive(Args)]
+pub(crate) struct HandOver {
+    #[command(flatten)]
+    folder: Folder,
+    #[command(flatten)]
+    people: People,
+    /// Read the new passphrase, or the new PIN of the root's token, from this file (mode 0600); where two people are to keep
+    /// the CA, twice: each one's.
+    #[arg(long = "new-passphrase-file", value_name = "FILE")]
+    new_files: Vec<PathBuf>,
+}
+
+impl HandOver {
+    pub(super) fn run(self) -> Result<()> {
+        let to = self.people.custodians()?;
+        let record = Authority::read(&self.folder.ca)?;
+        let on_token = record.token().is_some();
+        let old = Asking { custodians: record.custodians(), on_token }.read(self.folder.files())?;
+        let mut ca = Authority::open(&self.folder.ca, old.secret())?;
+        let new = Asking { custodians: to.as_ref(), on_token }.choose(&self.new_files)?;
+        ca.hand_over(old.secret(), to.clone(), new.secret(), time::now_seconds())?;
+        match to {
+            Some(both) => say!("kept by {both} from now on: everything it signs needs both"),
+            None => say!("under its new secret from now on"),
+        }
+        say!("destroy every copy of the CA's folder under the old secrets: a copy still opens under them");
+        if on_token {
+            say!("the PIN of the token's security officer is as it was: change it with the maker's program");
+        }
+        Ok(())
     }
 }
 

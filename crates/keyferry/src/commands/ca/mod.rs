@@ -38,6 +38,7 @@ pub(crate) enum Ca {
     Tls(issue::Tls),
     /// Make a card, or certify one whose key was made elsewhere, and print what its holder signs for.
     Card(card::Card),
+    HandOver(keepers::HandOver),
     /// Revoke a certificate and write a new revocation list.
     Revoke(Revoke),
     /// Write a new revocation list.
@@ -85,6 +86,7 @@ impl Ca {
             Self::Issue(issue) => issue.run()?,
             Self::Tls(tls) => tls.run()?,
             Self::Card(card) => card.run()?,
+            Self::HandOver(hand_over) => hand_over.run()?,
             Self::Revoke(revoke) => {
                 let mut ca = revoke.folder.open()?;
                 let crl = ca.revoke(&revoke.serial, revoke.reason, time::now_seconds())?;

@@ -2,17 +2,17 @@
 
 use std::path::PathBuf;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result};
 use clap::Args;
 use custody::{
-    ca::{Ca as Authority, Custodians, NewCa},
+    ca::{Ca as Authority, NewCa},
     token::{Token, TokenUri},
 };
 use pki::Name;
 
 use super::{
     days,
-    keepers::{Asking, Folder},
+    keepers::{Asking, Folder, People},
     kind,
 };
 use crate::{commands::suite::SuiteName, time};
@@ -40,12 +40,8 @@ pub(crate) struct Root {
     /// For trials: marked so in the root, which no estate for production believes.
     #[arg(long)]
     trial: bool,
-    /// Two people keep the CA: each types a secret of their own, and everything that it signs needs both.
-    #[arg(long, requires = "custodians")]
-    two_people: bool,
-    /// Who keeps it, with --two-people: a name, given twice. The CA's log records them.
-    #[arg(long = "custodian", value_name = "NAME", requires = "two_people")]
-    custodians: Vec<String>,
+    #[command(flatten)]
+    people: People,
     /// Make the root's key on this token, which never gives it out: pkcs11:token=LABEL?module-path=/…/module.so. Its PIN
     /// is what opens the CA; of two people each has a part of it.
     #[arg(long, value_name = "URI")]
@@ -61,11 +57,7 @@ pub(crate) struct Root {
 
 impl Root {
     pub(super) fn run(self) -> Result<()> {
-        let custodians = match (self.two_people, self.custodians.as_slice()) {
-            (true, [first, second]) => Some(Custodians::new(first, second)?),
-            (true, _) => bail!("--two-people needs two: give --custodian NAME twice"),
-            (false, _) => None,
-        };
+        let custodians = self.people.custodians()?;
         let new = NewCa {
             days: self.days,
             for_trials: self.trial,
