@@ -41,6 +41,7 @@ mod http;
 pub mod journal;
 pub mod kld;
 pub mod link;
+pub mod orders;
 mod package;
 pub mod ports;
 mod progress;

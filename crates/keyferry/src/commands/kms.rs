@@ -10,6 +10,7 @@ use store::{DeviceStore as _, RefusalEntry, SlotRecord, SqliteStore, Store as _,
 use super::{
     evidence::OfServer,
     import::Import,
+    order::Order,
     server::open_store,
     suites::Suites,
     work_key::{Of, WorkKeyInstall, WorkKeyRequest},
@@ -31,6 +32,9 @@ pub(crate) enum Kms {
     Import(Import),
     WorkKeyRequest(WorkKeyRequest),
     WorkKeyInstall(WorkKeyInstall),
+    /// Production orders of vendors' terminals: what batches are taken for.
+    #[command(subcommand)]
+    Order(Order),
     Evidence(OfServer),
 }
 
@@ -89,6 +93,7 @@ impl Kms {
                 Self::Import(import) => import.run().await,
                 Self::WorkKeyRequest(request) => request.run(Of::Kms).await,
                 Self::WorkKeyInstall(install) => install.run(Of::Kms).await,
+                Self::Order(order) => order.run().await,
                 Self::Evidence(evidence) => evidence.run(Hop::Kms).await,
             }
         })?;

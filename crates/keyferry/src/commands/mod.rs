@@ -20,6 +20,7 @@ mod journal;
 pub(crate) mod kld;
 pub(crate) mod kms;
 pub(crate) mod mtms;
+mod order;
 mod packages;
 pub(crate) mod repair;
 pub(crate) mod rks;

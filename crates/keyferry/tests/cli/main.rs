@@ -32,6 +32,7 @@ mod journal;
 mod kills;
 mod kld;
 mod memory;
+mod orders;
 mod replacements;
 mod secrets;
 mod station;

@@ -18,13 +18,20 @@ const PEOPLE: [&str; 2] = ["Ann", "Bob"];
 pub(crate) struct Agreed {
     pub(crate) name: &'static str,
     pub(crate) kind: &'static str,
+    /// The other side of a key for batches.
+    partner: Option<&'static str>,
     pub(crate) components: [Vec<u8>; 2],
 }
 
 impl Agreed {
     /// Random components of a key of this kind, as `--for` names it.
     pub(crate) fn new(name: &'static str, kind: &'static str) -> Agreed {
-        Agreed { name, kind, components: [component(kind), component(kind)] }
+        Agreed { name, kind, partner: None, components: [component(kind), component(kind)] }
+    }
+
+    /// The same with this partner.
+    pub(crate) fn with(self, partner: &'static str) -> Agreed {
+        Agreed { partner: Some(partner), ..self }
     }
 
     pub(crate) fn key(&self) -> Vec<u8> {
@@ -83,6 +90,9 @@ impl Agreed {
     fn command(&self, act: &str, estate: &Estate, hsm: &Path, check_value: &str) -> Command {
         let mut command = keyferry(["hsm", "component", act, "--acquirer", ACQUIRER, "--session", "S-1"]);
         command.args(["--name", self.name, "--for", self.kind, "--parts", "2", "--check-value", check_value]);
+        if let Some(partner) = self.partner {
+            command.args(["--partner", partner]);
+        }
         command.arg("--folder").arg(hsm).arg("--passphrase-file").arg(estate.secret("hsm-passphrase"));
         command
     }

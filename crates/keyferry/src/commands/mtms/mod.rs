@@ -13,6 +13,7 @@ use station::diagnosis::Hop;
 
 use super::{
     evidence::OfServer,
+    order::Order,
     work_key::{Of, WorkKeyInstall, WorkKeyRequest},
 };
 
@@ -22,6 +23,9 @@ pub(crate) enum Mtms {
     Init(init::Init),
     WorkKeyRequest(WorkKeyRequest),
     WorkKeyInstall(WorkKeyInstall),
+    /// Production orders: which terminals are collected, and for whom.
+    #[command(subcommand)]
+    Order(Order),
     Dispatch(dispatch::Dispatch),
     Report(report::ReportOf),
     History(report::History),
@@ -35,6 +39,7 @@ impl Mtms {
             Self::Init(init) => init.run()?,
             Self::WorkKeyRequest(request) => runtime()?.block_on(request.run(Of::Mtms))?,
             Self::WorkKeyInstall(install) => runtime()?.block_on(install.run(Of::Mtms))?,
+            Self::Order(order) => runtime()?.block_on(order.run())?,
             Self::Dispatch(dispatch) => return runtime()?.block_on(dispatch.run()),
             Self::Report(report) => runtime()?.block_on(report.run())?,
             Self::History(history) => runtime()?.block_on(history.run())?,

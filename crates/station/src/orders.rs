@@ -1,0 +1,27 @@
+//! Production orders: an operator and an administrator sign which terminals a vendor makes for which acquirer, or that an
+//! order is over. The same document goes to the vendor's MTMS and to the buyer's KMS.
+
+use serde::Deserialize;
+
+use crate::{BothCards, Error, Server, clock, text::printable};
+
+const ORDERS: &str = "/v1/orders";
+
+#[derive(Deserialize)]
+struct Said {
+    text: String,
+}
+
+/// Signs an order's content with both cards and gives it to a server. Gives what the server says.
+///
+/// # Errors
+/// What [`BothCards::check`] says; [`Error::Signing`]; the server's refusals, [`Error::AnswerMalformed`].
+pub fn give_order(content: &[u8], server: &Server, cards: &BothCards) -> Result<String, Error> {
+    let answer = server.post_cms(ORDERS, &cards.sign_by_both(content, clock::now())?)?;
+    if answer.status != 200 {
+        return Err(answer.refusal());
+    }
+    let said: Said = serde_json::from_slice(&answer.body)
+        .map_err(|error| Error::AnswerMalformed { why: printable(&error.to_string()) })?;
+    Ok(printable(&said.text))
+}
