@@ -13,6 +13,7 @@
 mod support;
 
 mod desk;
+mod pins;
 mod runs;
 mod suite_02;
 mod terminal;

@@ -5,7 +5,7 @@ use keyferry_station::console::{Effect, Event, Face, Key, Place, Seen, Tries};
 use crate::desk::{Desk, face, name, wanted};
 
 #[test]
-fn a_pin_is_shown_as_stars_and_goes_to_its_card_alone() {
+fn r33_a_pin_is_shown_as_stars_and_goes_to_its_card_alone() {
     let mut desk = Desk::ready();
     desk.key(Key::Char(' '));
     desk.typed("739046");
