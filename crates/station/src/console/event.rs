@@ -201,6 +201,13 @@ pub enum Event {
     Unplugged(String),
     /// This address is being asked.
     Asking(String),
+    /// The line at this address failed, and it is asked again.
+    Again {
+        /// Where.
+        address: String,
+        /// How it failed.
+        why: String,
+    },
     /// A terminal answered.
     Collected {
         /// Where.

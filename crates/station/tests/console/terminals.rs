@@ -111,3 +111,21 @@ fn a_package_of_another_day_changes_no_line() {
     desk.send("older", keyferry_station::console::Answer::Taken(told));
     desk.shows("Packed and signed; it waits for the server.");
 }
+
+#[test]
+fn a_cable_that_is_put_back_during_a_run_keeps_its_line() {
+    let mut desk = Desk::collecting();
+    desk.ask(0);
+    desk.unplug(0);
+    let (address, why) = (PORTS[0].0.to_owned(), "the line was unplugged".to_owned());
+    desk.on(Event::Again { address, why });
+    desk.shows("(out) /dev/ttyUSB0");
+    desk.shows("ASKED AGAIN the line was unplugged");
+    desk.shows("Leave its cable in, or plug it in again.");
+    desk.plug(0);
+    desk.hides("(out)");
+    desk.shows("ASKED AGAIN");
+    desk.collect(0);
+    desk.shows("0A1B 2C3D 4E5F 6071 8293");
+    desk.shows("1 of 3 answered");
+}

@@ -121,6 +121,7 @@ impl Model {
             Event::Plugged(port) => self.terminals.plug(port),
             Event::Unplugged(address) => self.terminals.unplug(&address),
             Event::Asking(address) => self.terminals.set(&address, State::Asking),
+            Event::Again { address, why } => self.terminals.set(&address, State::Again(why)),
             Event::Collected { address, sn, pin_pad, fingerprint } => {
                 self.terminals.collected(&address, sn, pin_pad, fingerprint);
                 self.count();

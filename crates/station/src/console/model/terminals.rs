@@ -26,6 +26,8 @@ pub(in super::super) enum State {
     /// In this run, and not asked yet.
     Next,
     Asking,
+    /// Its line failed, and it is asked again.
+    Again(String),
     /// It has answered; not packed yet.
     Collected,
     /// In a package that waits.
@@ -46,6 +48,7 @@ impl State {
             State::Ready => "ready",
             State::Next => "next",
             State::Asking => "asking",
+            State::Again(_) => "ASKED AGAIN",
             State::Collected => "collected",
             State::Packed => "collected",
             State::Taken(_) => "TAKEN",
@@ -93,6 +96,11 @@ impl Terminals {
 
     /// A line that tells of another terminal's result stays, and the new terminal gets its own.
     pub(super) fn plug(&mut self, port: Port) {
+        // Put back in the middle of a run it is still the one that is asked.
+        if let Some(row) = self.in_run(&port.address).filter(|row| !row.plugged && row.sn.is_none()) {
+            row.plugged = true;
+            return;
+        }
         self.rows.retain(|row| row.address != port.address || (!row.plugged && row.sn.is_some()));
         if self.rows.len() >= MAX_ROWS
             && let Some(oldest) = self.rows.iter().position(|row| !row.plugged && !row.in_run)
@@ -169,7 +177,7 @@ impl Terminals {
     /// What the run did not come to is ready again.
     pub(super) fn run_over(&mut self) {
         for row in &mut self.rows {
-            if matches!(row.state, State::Next | State::Asking) {
+            if matches!(row.state, State::Next | State::Asking | State::Again(_)) {
                 row.state = State::Ready;
             }
             row.in_run = false;

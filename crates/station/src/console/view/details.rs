@@ -47,6 +47,10 @@ fn terminal(row: &Row) -> Vec<String> {
         State::Ready => lines.push("Ready. Space collects it.".to_owned()),
         State::Next => lines.push("Its turn comes.".to_owned()),
         State::Asking => lines.push("It is being asked. Leave its cable in.".to_owned()),
+        State::Again(why) => {
+            lines.push(format!("Its line failed, it is asked again: {why}"));
+            lines.push("Leave its cable in, or plug it in again.".to_owned());
+        }
         State::Collected | State::Packed => {
             lines.push(format!("Fingerprint {print}: its display must show the same."));
             lines.push(match row.state {

@@ -16,7 +16,7 @@ use super::{
 };
 
 const SERIAL: usize = 15;
-const STATE: usize = 11;
+const STATE: usize = 12;
 /// From this width on there is a column for what the system knows of the port.
 const WIDE: usize = 110;
 
@@ -81,7 +81,7 @@ fn line(row: &Row, look: Look, width: usize, selected: bool) -> Line<'static> {
 fn last(row: &Row, wide: bool) -> String {
     match (&row.state, &row.fingerprint) {
         (State::Failed { reason, .. }, _) => reason.clone(),
-        (State::Refused(why) | State::Alarm(why), _) => why.clone(),
+        (State::Again(why) | State::Refused(why) | State::Alarm(why), _) => why.clone(),
         (_, Some(fingerprint)) => grouped(fingerprint),
         (_, None) if wide => String::new(),
         (_, None) => row.about.clone(),
@@ -91,7 +91,7 @@ fn last(row: &Row, wide: bool) -> String {
 fn style(state: &State, look: Look) -> Style {
     match state {
         State::Ready | State::Next => look.plain(),
-        State::Asking => look.busy(),
+        State::Asking | State::Again(_) => look.busy(),
         State::Collected | State::Packed | State::Taken(_) => look.good(),
         State::Refused(_) | State::Alarm(_) | State::Failed { .. } => look.bad(),
     }
