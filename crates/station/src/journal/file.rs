@@ -118,7 +118,7 @@ pub(super) struct JournalFile {
 
 /// What reading found behind the last sound record.
 enum Found {
-    Record(Record, Tag),
+    Record(Box<Record>, Tag),
     End,
     Torn,
     Damaged(Damage, Option<Tag>),
@@ -216,7 +216,7 @@ impl JournalFile {
                         }
                         self.length += (RECORD_HEAD_LEN + body.len()) as u64;
                         self.next = place.link.next(tag);
-                        take(record, place);
+                        take(*record, place);
                     }
                     Found::End if on_disk => return Ok(Some(Damage::Cut)),
                     Found::Torn if on_disk => return Ok(Some(Damage::Cut)),
@@ -323,7 +323,7 @@ fn find(reader: &mut impl Read, body: &mut Vec<u8>, key: &Key, place: Place, lef
     let tag = body.last_chunk::<TAG_LEN>().copied().unwrap_or_default();
     Ok(match head.open(&key.cipher, place.link, body) {
         Some(text) => match postcard::from_bytes(text) {
-            Ok(record) => Found::Record(record, tag),
+            Ok(record) => Found::Record(Box::new(record), tag),
             Err(_) => Found::Damaged(Damage::Meaning, Some(tag)),
         },
         None if unwritten => Found::Torn,

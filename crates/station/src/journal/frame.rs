@@ -17,7 +17,7 @@ const CHECK_LEN: usize = 8;
 const CHECK: &[u8; 8] = b"KFJ head";
 const SEALED: &[u8; 8] = b"KFJ text";
 /// Disks write whole sectors: of a record that was not written to its end, some sector is zero.
-const SECTOR: u64 = 512;
+const SECTOR: usize = 512;
 /// Zeros at the begin or end of a record that lie in a sector of their own; fewer than these may be chance.
 const FEWEST_ZEROS: usize = 4;
 
@@ -123,10 +123,11 @@ pub(super) fn seal(key: &LessSafeKey, link: Link, text: &[u8]) -> Result<(Vec<u8
 
 /// Whether some sector of these bytes, which begin at `offset` of the file, was never written.
 pub(super) fn has_unwritten_sector(bytes: &[u8], offset: u64) -> bool {
-    let first = usize::try_from(SECTOR - offset % SECTOR).unwrap_or(0).min(bytes.len());
+    let begin = usize::try_from(offset % SECTOR as u64).unwrap_or(0);
+    let first = (SECTOR - begin).min(bytes.len());
     let (head, rest) = bytes.split_at(first);
     std::iter::once(head)
-        .chain(rest.chunks(SECTOR as usize))
+        .chain(rest.chunks(SECTOR))
         .any(|piece| piece.len() >= FEWEST_ZEROS && piece.iter().all(|byte| *byte == 0))
 }
 

@@ -40,7 +40,9 @@
 //! folder of yesterday can make the station forget today; then terminals are collected again, and the server answers 409.
 //!
 //! When all in a file is answered and it is long, opening begins a new one, whose head has the last tag of the old.
-//! Memory holds a few hundred bytes for what is open or was answered in the newest file; packages and answers stay on disk.
+//! Memory holds a few hundred bytes for each answer that is open and each package of the newest file; frames, packages and
+//! the server's answers stay on disk. A file of 435 MB, with 200 000 terminals of suite 02 of which 100 000 are open, opens in
+//! 1.5 s and 60 MB on a machine of two cores.
 
 mod error;
 mod file;
