@@ -11,7 +11,7 @@ use hsm::{
 };
 use keyblock::{Exportability, Header, Kbpk, KeyVersion};
 use keyferry_hsm_soft::{
-    HsmSoftError, Offline, SoftHsm,
+    Duty, HsmSoftError, Offline, SoftHsm,
     agreement::{AgreedKeys, AgreementRefusal, Parties, Travelling, accept, offer},
     create,
 };
@@ -86,7 +86,13 @@ fn both_hsms_have_the_same_two_keys_and_each_serves_its_partner_only() {
         let mac = |partner: &str| {
             let (mak, partner, owner) = (here.mak.block.clone(), partner.into(), "VENDOR".into());
             let (what, text) = (BatchText::Batch, b"{}".to_vec());
-            mtms.running().handle(Request::MacBatch(MacBatch { mak, partner, owner, what, text }))
+            mtms.running().on_duty(Duty::Mtms).handle(Request::MacBatch(MacBatch {
+                mak,
+                partner,
+                owner,
+                what,
+                text,
+            }))
         };
         let Reply::MacBatch(made) = mac("BANK").unwrap() else { panic!("another reply") };
         let check = |partner: &str| {

@@ -318,7 +318,7 @@ fn a_batch_key_of_components_serves_its_partner_only() {
     let bank = agreed(batch_mac, "BANK");
     let mak = room.combine(&bank, &room.all(&bank)).unwrap();
     assert_eq!(mak.kcv, room.key(2).kcv());
-    let hsm = SoftHsm::open(room.folder.path(), PASSPHRASE, vec![]).unwrap();
+    let hsm = SoftHsm::open(room.folder.path(), PASSPHRASE, vec![]).unwrap().on_duty(Duty::Mtms);
     let mac = |partner: &str| {
         let (mak, partner, owner) = (mak.block.clone(), partner.into(), "ACQ".into());
         hsm.handle(Request::MacBatch(MacBatch {

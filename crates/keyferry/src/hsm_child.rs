@@ -9,6 +9,7 @@ use std::{
 use anyhow::{Context, Result, bail};
 use hsm::Client;
 use hsm_soft::Duty;
+use server::Config;
 use tokio::process::{Child, Command};
 
 use crate::secret::Source;
@@ -24,9 +25,11 @@ pub(crate) struct HsmChild {
 }
 
 impl HsmChild {
-    /// Starts a server's HSM.
-    pub(crate) async fn start(folder: &Path, socket: &Path, passphrase: &Source) -> Result<Self> {
-        Self::start_on_duty(Duty::Server, folder, socket, passphrase).await
+    /// Starts the HSM that a server's configuration names, on the duty that this server needs.
+    pub(crate) async fn start(config: &Config, passphrase: &Source) -> Result<Self> {
+        let duty = if config.mtms.is_some() { Duty::Mtms } else { Duty::Server };
+        let (folder, socket) = (config.path(&config.hsm.folder), config.path(&config.hsm.socket));
+        Self::start_on_duty(duty, &folder, &socket, passphrase).await
     }
 
     /// Starts `keyferry hsm serve` and waits until it answers. The passphrase goes to the child by itself: it reads

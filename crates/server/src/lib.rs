@@ -106,7 +106,7 @@ pub async fn start<S: Store, H: Hsm + Clone>(
     let trust = trust::Trust::load(config)?;
     let rks = rks::Rks::load(config)?;
     let partners = partners::partners(config)?;
-    partners::check(&hsm, &config.acquirer.id, &partners).await?;
+    partners::check(&hsm, config, &partners).await?;
     let (certificate, key) = (config.path(&config.https.certificate), config.path(&config.https.key));
     let mut keys = Vec::new();
     for (suite, of) in

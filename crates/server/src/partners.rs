@@ -138,18 +138,23 @@ fn read(
     Ok((suite, KeyBlock::from_text(combined.block)))
 }
 
-/// Has the HSM use each MAK once: a key of another partner, purpose or HSM is found when the server starts, and not by the
+/// Has the HSM use each MAK once, as this end does: a key of another partner, purpose or HSM is found when the server starts, and not by the
 /// first batch.
 ///
 /// # Errors
 /// [`PartnerError::Key`].
-pub(crate) async fn check<H: Hsm>(hsm: &H, owner: &str, partners: &[Partner]) -> Result<(), PartnerError> {
+pub(crate) async fn check<H: Hsm>(
+    hsm: &H,
+    config: &Config,
+    partners: &[Partner],
+) -> Result<(), PartnerError> {
+    let what = if config.mtms.is_some() { BatchText::Batch } else { BatchText::Receipt };
     for partner in partners {
         let command = MacBatch {
             mak: partner.mak.clone(),
             partner: partner.name.clone(),
-            owner: owner.to_owned(),
-            what: BatchText::Receipt,
+            owner: config.acquirer.id.clone(),
+            what,
             text: b"{}".to_vec(),
         };
         let name = &partner.name;

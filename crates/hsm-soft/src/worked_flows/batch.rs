@@ -10,7 +10,7 @@ use hsm::{
 use serde_json::Value;
 
 use super::{OWNER, unhex};
-use crate::{SoftHsm, create, lmk::Binding, purpose::Purpose};
+use crate::{Duty, SoftHsm, create, lmk::Binding, purpose::Purpose};
 
 const VENDOR: &str = "VENDOR";
 
@@ -18,7 +18,7 @@ const VENDOR: &str = "VENDOR";
 fn a_batch_of_other_peoples_programs_is_taken_in_both_suites() {
     let folder = tempfile::tempdir().unwrap();
     create(folder.path(), "only for this test").unwrap();
-    let hsm = SoftHsm::open(folder.path(), "only for this test", vec![]).unwrap();
+    let hsm = SoftHsm::open(folder.path(), "only for this test", vec![]).unwrap().on_duty(Duty::Laboratory);
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../vectors/external/batch_python.json");
     let vectors: Value = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
     let cases = vectors["cases"].as_array().unwrap();

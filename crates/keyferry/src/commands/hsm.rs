@@ -52,7 +52,7 @@ pub(crate) struct Serve {
     /// The Unix socket to serve on; made with mode 0600.
     #[arg(long)]
     socket: PathBuf,
-    /// What it is there for: server or kld; it refuses the other's commands. laboratory has all.
+    /// What it is there for: server, mtms or kld; it refuses the others' commands. laboratory has all.
     #[arg(long, default_value_t)]
     duty: Duty,
     /// Stop when standard input ends: for a parent that started this process.

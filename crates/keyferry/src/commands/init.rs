@@ -10,6 +10,7 @@ use hsm::{
     Client, Hsm as _,
     commands::{EcKeyKind, MakeEcKey, MakeTlsKey, MakeWorkKey},
 };
+use hsm_soft::Duty;
 use pki::{Name, Role, csr, issue::ServerName};
 use serde_json::json;
 use server::Config;
@@ -180,7 +181,9 @@ impl Installation<'_> {
         }
         let socket = folder.join("run/hsm.sock");
         super::server::make_private_folder(&socket)?;
-        let hsm = HsmChild::start(&folder.join("hsm"), &socket, &self.secret("hsm-passphrase")).await?;
+        let duty = if self.of == Of::Mtms { Duty::Mtms } else { Duty::Server };
+        let (at, passphrase) = (folder.join("hsm"), self.secret("hsm-passphrase"));
+        let hsm = HsmChild::start_on_duty(duty, &at, &socket, &passphrase).await?;
         self.make_tls(&mut ca, &hsm.client, names).await?;
         let station = include_str!("station.toml.in").replace("@HTTPS@", &self.site.https.to_string());
         write(&folder.join("station.toml"), &station, 0o644)?;

@@ -132,7 +132,7 @@ pub(super) async fn connect_hsm(
     }
     super::server::make_private_folder(&socket)?;
     let passphrase = Source::file(passphrase_file.cloned());
-    let child = HsmChild::start(&config.path(&config.hsm.folder), &socket, &passphrase).await?;
+    let child = HsmChild::start(config, &passphrase).await?;
     let client = child.client.clone();
     Ok((Some(child), client))
 }

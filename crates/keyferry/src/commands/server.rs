@@ -43,7 +43,7 @@ impl Server {
         let (_child, hsm) = if config.hsm.start {
             make_private_folder(&socket)?;
             let passphrase = Source { file: self.passphrase_file, fd: self.passphrase_fd };
-            let child = HsmChild::start(&config.path(&config.hsm.folder), &socket, &passphrase).await?;
+            let child = HsmChild::start(config, &passphrase).await?;
             let client = child.client.clone();
             (Some(child), client)
         } else {

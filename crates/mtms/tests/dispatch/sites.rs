@@ -18,7 +18,7 @@ use hsm::{
     commands::{MakeTlsKey, MakeWorkKey, WorkKey, ZoneAlgorithm},
 };
 use hsm_soft::{
-    Offline, SoftHsm,
+    Duty, Offline, SoftHsm,
     agreement::{self, AgreedKeys, Parties},
     serve,
 };
@@ -79,7 +79,8 @@ impl Site {
         let folder = tempfile::Builder::new().prefix("s").tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
         let folder = folder.keep();
         hsm_soft::create(&folder.join("lmk"), PASSPHRASE).unwrap();
-        let hsm = SoftHsm::open(&folder.join("lmk"), PASSPHRASE, vec![]).unwrap();
+        let duty = if name_of == VENDOR { Duty::Mtms } else { Duty::Server };
+        let hsm = SoftHsm::open(&folder.join("lmk"), PASSPHRASE, vec![]).unwrap().on_duty(duty);
         let server = serve::Server::bind(&folder.join("s"), Arc::new(hsm)).unwrap();
         thread::spawn(move || server.run());
         let root = NewCa::new(name(&format!("{name_of} root")), KIND);

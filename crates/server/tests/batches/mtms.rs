@@ -1,6 +1,7 @@
 //! A vendor's MTMS: it collects what open orders list, and gives nobody a key.
 
 use base64ct::{Base64, Encoding};
+use hsm_soft::Duty;
 use serde_json::{Value, json};
 
 use super::{World, assert_refused, is, told};
@@ -12,6 +13,7 @@ use crate::support::{
     package::{entry, package, signed},
     partner::{BANK, BANK_01, MODEL, close, post_batch, post_order, sections, take_order},
     raw::{Raw, rnd1},
+    switch::serve_on,
     tlv::{self, field, frame},
     world::{Options, Server},
 };
@@ -23,7 +25,10 @@ fn options(world: &World) -> Options {
 
 fn serve() -> (World, Server) {
     let world = World::new();
-    let server = world.start(&options(&world));
+    // An MTMS's HSM has a duty of its own.
+    let socket = world.folder().join("hsm");
+    serve_on(Duty::Mtms, &socket);
+    let server = world.start_with_hsm(&options(&world), &socket);
     (world, server)
 }
 

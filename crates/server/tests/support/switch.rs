@@ -7,7 +7,7 @@ use std::{
 };
 
 use hsm::{Client, Command, Hsm, HsmError, Refusal};
-use hsm_soft::{SoftHsm, serve};
+use hsm_soft::{Duty, SoftHsm, serve};
 use tokio::runtime::Runtime;
 
 use super::estate::{ESTATE, PASSPHRASE};
@@ -34,10 +34,8 @@ impl Switch {
 
     /// Another process on the same folder takes over; its socket is in `folder`.
     pub(crate) fn start_anew(&self, folder: &Path) {
-        let hsm = SoftHsm::open(&ESTATE.hsm_folder(), PASSPHRASE, vec![]).unwrap();
         let socket = folder.join("anew");
-        let server = serve::Server::bind(&socket, Arc::new(hsm)).unwrap();
-        thread::spawn(move || server.run());
+        serve_on(Duty::Server, &socket);
         *self.client.lock().unwrap() = self.runtime.block_on(Client::connect(socket)).unwrap();
     }
 
@@ -70,4 +68,11 @@ impl Hsm for Switch {
             }
         }
     }
+}
+
+/// Another process on the folder of all tests' HSM, on this duty.
+pub(crate) fn serve_on(duty: Duty, socket: &Path) {
+    let hsm = SoftHsm::open(&ESTATE.hsm_folder(), PASSPHRASE, vec![]).unwrap().on_duty(duty);
+    let server = serve::Server::bind(socket, Arc::new(hsm)).unwrap();
+    thread::spawn(move || server.run());
 }
