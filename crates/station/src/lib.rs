@@ -16,6 +16,8 @@
 //!
 //! [`repair`] takes a terminal out of *deployed* or *tampered*, under a vendor's repair authorisation card.
 //!
+//! [`console`] is the same on a full screen, for who works at it all day.
+//!
 //! [`device`] brings a PIN pad's request for its device certificate to the CA, and the certificate back.
 //!
 //! [`kld`] is the house's other device that works under two cards at a terminal's cable: the key loading device, whose
