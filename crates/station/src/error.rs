@@ -265,6 +265,14 @@ pub enum Error {
         /// Where it would be.
         path: PathBuf,
     },
+    /// There is no revocation list yet, and the server does not answer.
+    #[error("there is no revocation list at {}, and none can be fetched: {why}", path.display())]
+    CrlNotFetched {
+        /// Where it would be.
+        path: PathBuf,
+        /// Why the server gave none.
+        why: String,
+    },
     /// The server has no revocation list.
     #[error("the server has no revocation list: install the CA's there first")]
     CrlNotAtServer,

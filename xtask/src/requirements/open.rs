@@ -48,7 +48,10 @@ pub(super) fn reason(number: u8) -> Option<&'static str> {
             "`keyferry ca` and `keyferry card` have no network code, held by `cargo xtask tidy`, and the ceremonies run in a \
                test without a network; they are commands of a program whose other commands have it"
         }
-        24 => "PKCS #11 tokens are not used yet",
+        24 => {
+            "nothing is wrapped, unwrapped, derived or copied by way of PKCS #11, so there is no such trace of ours to try; what \
+               a module would allow to other programs is its maker's"
+        }
         26 => {
             "each HSM process has one duty, held by a test over all commands; there is no policy file to compare with"
         }
@@ -61,7 +64,10 @@ pub(super) fn reason(number: u8) -> Option<&'static str> {
             "the chain is verified by a program of its own and every change is found; heads are printed, not signed"
         }
         34 => "endpoints ask for the role of a card; there is no console with users of its own",
-        35 => "cards are PIN-protected files; a token's counter and try limit come with PKCS #11",
+        35 => {
+            "PKCS #11 tells no counter of signatures, and of tries left no number, only that they are few or one; the tests' \
+               tokens are SoftHSM's, no real card was tried"
+        }
         36 => "backups are encrypted and authenticated; going back to an older one as a whole is not noticed",
         37 => "the unique constraints and races are tested; no history checker runs over two nodes",
         38 => {

@@ -8,7 +8,7 @@ use anyhow::{Context, Result, bail};
 use clap::{Args, Subcommand};
 use flows::EcAes;
 use pki::Certificate;
-use serde_json::json;
+use serde_json::{Value, json};
 use station::{
     AdministratorCard, Bar, BothCards, Checks, CollectSettings, CollectedTerminal, CollectionRun, Journal,
     Progress, Quiet, StationSuite, Target, WorkCertificate,
@@ -195,12 +195,10 @@ impl Collect {
         }
         let mut complete = run.failed.is_empty() && run.missing.is_empty() && !run.collected.is_empty();
         // Also what an earlier run left, which a crash or a card that was taken out ended.
-        let packing = pack_collected(journal, cards, &settings.name).with_context(|| {
-            let config = self.config.config.display();
-            format!(
-                "what was collected is in the journal; pack it with: keyferry station pack --config {config}"
-            )
-        })?;
+        let packing = match pack_collected(journal, cards, &settings.name) {
+            Ok(packing) => packing,
+            Err(error) => return self.not_packed(&run, journal, error),
+        };
         complete &= packing.withdrawn.is_empty();
         let mut deliveries = Vec::new();
         if !self.json {
@@ -218,20 +216,38 @@ impl Collect {
             }
         }
         if self.json {
-            let document = json!({
-                "collected": run.collected.iter().map(|t| {
-                    json!({ "sn": t.device().sn().as_str(), "fingerprint": t.fingerprint() })
-                }).collect::<Vec<_>>(),
-                "failed": run.failed.iter().map(ToString::to_string).collect::<Vec<_>>(),
-                "missing": run.missing.iter().map(ToString::to_string).collect::<Vec<_>>(),
-                "packing": packages::packing_json(&packing),
-                "uploads": deliveries.iter().map(packages::delivery_json).collect::<Vec<_>>(),
-            });
+            let mut document = run_json(&run);
+            document["packing"] = packages::packing_json(&packing);
+            document["uploads"] = deliveries.iter().map(packages::delivery_json).collect();
             say!("{document}");
         } else {
             packages::show_deliveries(&deliveries, false);
         }
         Ok(exit(complete))
+    }
+
+    /// What a run brought is told even where it cannot be packed now, as when a card went.
+    fn not_packed<S: StationSuite>(
+        &self,
+        run: &CollectionRun<S>,
+        journal: &Journal,
+        error: station::Error,
+    ) -> Result<ExitCode> {
+        if self.json {
+            let mut document = run_json(run);
+            document["error"] = error.to_string().into();
+            say!("{document}");
+            return Ok(ExitCode::FAILURE);
+        }
+        if journal.unpacked().is_empty() {
+            return Err(error.into());
+        }
+        Err(error).with_context(|| {
+            let config = self.config.config.display();
+            format!(
+                "what was collected is in the journal; pack it with: keyferry station pack --config {config}"
+            )
+        })
     }
 
     fn show_run<S: StationSuite>(&self, cards: &BothCards, run: &CollectionRun<S>) {
@@ -262,6 +278,17 @@ impl Collect {
         }
         Ok(targets)
     }
+}
+
+/// What a run brought.
+fn run_json<S: StationSuite>(run: &CollectionRun<S>) -> Value {
+    json!({
+        "collected": run.collected.iter().map(|t| {
+            json!({ "sn": t.device().sn().as_str(), "fingerprint": t.fingerprint() })
+        }).collect::<Vec<_>>(),
+        "failed": run.failed.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        "missing": run.missing.iter().map(ToString::to_string).collect::<Vec<_>>(),
+    })
 }
 
 pub(super) fn exit(good: bool) -> ExitCode {

@@ -44,6 +44,7 @@ mod tms_deployments;
 mod tms_operators;
 mod tms_packages;
 mod token_cards;
+mod token_cards;
 mod tokens;
 mod transactions;
 mod windows;

@@ -53,12 +53,13 @@ impl FreshLists {
         server: Option<Server>,
         every: Duration,
     ) -> Result<Arc<FreshLists>, Error> {
-        let reached = match server.as_ref().map(|server| file.fetch(server)) {
-            Some(Ok(_)) => true,
-            None => false,
-            Some(Err(error)) if is_away(&error) => false,
+        let mut away = None;
+        match server.as_ref().map(|server| file.fetch(server)) {
+            Some(Err(error)) if is_away(&error) => away = Some(error.to_string()),
             Some(Err(error)) => return Err(error),
-        };
+            Some(Ok(_)) | None => {}
+        }
+        let reached = server.is_some() && away.is_none();
         let every = every.min(file.max_age / 2);
         let state = State {
             lists: Arc::default(),
@@ -69,8 +70,11 @@ impl FreshLists {
             refused: None,
         };
         let lists = FreshLists { file, server, every, reached, state: Mutex::new(state) };
-        lists.look()?;
-        Ok(Arc::new(lists))
+        match (lists.look(), away) {
+            (Ok(_), _) => Ok(Arc::new(lists)),
+            (Err(Error::CrlMissing { path }), Some(why)) => Err(Error::CrlNotFetched { path, why }),
+            (Err(error), _) => Err(error),
+        }
     }
 
     /// The lists, young enough. Has them fetched again where it is time for that, and does not wait for it.

@@ -162,6 +162,9 @@ fn no_list_at_all_opens_nothing() {
     alone(|tokens| {
         let file = RevocationFile::new(&tokens.folder().join("crl"), RevocationFile::DEFAULT_MAX_AGE);
         let none = FreshLists::start(file, Some(client("https://127.0.0.1:1")), FreshLists::REFETCH);
+        assert!(matches!(&none, Err(Error::CrlNotFetched { .. })), "{none:?}");
+        let file = RevocationFile::new(&tokens.folder().join("crl"), RevocationFile::DEFAULT_MAX_AGE);
+        let none = FreshLists::start(file, None, FreshLists::REFETCH);
         assert!(matches!(&none, Err(Error::CrlMissing { .. })), "{none:?}");
     });
 }
