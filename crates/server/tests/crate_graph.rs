@@ -15,7 +15,8 @@ const CLEAR_KEYS: &str = "paycrypto";
 /// The two homes of clear keys, the calculator, and the program that starts each of them as a process of its own.
 const MAY_REACH: [&str; 4] = ["keyferry", "keyferry-calc", "keyferry-hsm-soft", "keyferry-terminal"];
 /// Named one by one, so that none goes missing.
-const MUST_NOT: [&str; 8] = [
+const MUST_NOT: [&str; 9] = [
+    "keyferry-batch",
     "keyferry-server",
     "keyferry-store",
     "keyferry-flows",

@@ -127,7 +127,7 @@ pub(super) const ROOMS: &[Room] = &[
     Room {
         package: "keyferry-batch",
         may_reach: &["keyferry-wire"],
-        never: &[NETWORK, CIPHERS],
+        never: &[NETWORK, KEY_CIPHERS],
         why: "documents of MTMS and KMS: their MACs are the HSM's",
         ..NOTHING
     },
