@@ -107,10 +107,10 @@ fn a_root_on_a_token_is_handed_over_with_its_pin() {
         let path = tokens.folder().join("ca");
         let mut ca = Ca::create(&path, &new_ca(KeyKind::P256), Secret::Two(PARTS), NOW).unwrap();
         let (to, parts) = (Custodians::new("Eve", "Joe").unwrap(), ["1618", "1732"]);
-        let wrong = ca.hand_over(Secret::Two(["2718", "9999"]), Some(to.clone()), Secret::Two(parts), NOW);
+        let wrong = ca.hand_over(Secret::Two(["2718", "9999"]), Some(&to), Secret::Two(parts), NOW);
         assert!(matches!(wrong, Err(Error::WrongTokenPin { .. })));
         assert_eq!(ca.record().entries(), 2, "nothing was logged");
-        ca.hand_over(Secret::Two(PARTS), Some(to), Secret::Two(parts), NOW).unwrap();
+        ca.hand_over(Secret::Two(PARTS), Some(&to), Secret::Two(parts), NOW).unwrap();
         drop(ca);
         assert!(matches!(Ca::open(&path, Secret::Two(PARTS)), Err(Error::WrongTokenPin { .. })));
         let mut ca = Ca::open(&path, Secret::Two(parts)).unwrap();

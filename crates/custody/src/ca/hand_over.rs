@@ -29,11 +29,11 @@ impl Ca {
     pub fn hand_over<'a, 'b>(
         &mut self,
         old: impl Into<Secret<'a>>,
-        to: Option<Custodians>,
+        to: Option<&Custodians>,
         new: impl Into<Secret<'b>>,
         now: i64,
     ) -> Result<(), Error> {
-        let (old, new, to) = (old.into(), new.into(), to.as_ref());
+        let (old, new) = (old.into(), new.into());
         let record = self.record();
         if let (Some(both), None) = (record.custodians(), to) {
             return Err(Error::TwoPeople { custodians: both.to_string() });

@@ -7,7 +7,7 @@ use std::{
 
 use crate::support::{
     estate::Estate,
-    folders::{mode, write_secret},
+    folders::{mode, snapshot, write_secret},
     tool::{Ran, keyferry, openssl, run, text},
 };
 
@@ -24,8 +24,15 @@ fn request(estate: &Estate, name: &str) -> (PathBuf, PathBuf) {
     (card, request)
 }
 
+/// Certifies the request of the person whose name the file has.
 fn certify(estate: &Estate, request: &Path, role: &str, out: &Path) -> Ran {
-    run(estate.ca(&["card", "--role", role]).arg("--request").arg(request).arg("--out").arg(out))
+    let name = request.file_stem().unwrap().to_str().unwrap();
+    run(estate
+        .ca(&["card", "--role", role, "--subject", name])
+        .arg("--request")
+        .arg(request)
+        .arg("--out")
+        .arg(out))
 }
 
 fn install(estate: &Estate, card: &Path, certificate: &Path, root: &Path) -> Ran {
@@ -44,7 +51,7 @@ fn a_key_stays_with_its_holder_while_request_and_certificate_travel() {
 
     let (certificate, root) = (estate.folder().join("ada.crt"), estate.path("ca/root.pem"));
     let receipt = estate.folder().join("ada.txt");
-    let mut certify = estate.ca(&["card", "--role", "operator"]);
+    let mut certify = estate.ca(&["card", "--role", "operator", "--subject", "Ada"]);
     certify.arg("--request").arg(&request).arg("--out").arg(&certificate).arg("--receipt").arg(&receipt);
     let said = run(&mut certify).good();
     let written = fs::read_to_string(&receipt).unwrap();
@@ -138,12 +145,27 @@ fn what_is_there_already_is_not_written_over() {
     run(again.arg("--out").arg(estate.folder().join("again.csr")))
         .refused_with("exists; nothing was changed");
     let out = estate.folder().join("ada.crt");
-    let mut certify = estate.ca(&["card", "--role", "operator"]);
+    let mut certify = estate.ca(&["card", "--role", "operator", "--subject", "Ada"]);
     certify.arg("--request").arg(&request).arg("--out").arg(&out).arg("--receipt").arg(&taken);
     run(&mut certify).refused_with("taken exists; nothing was changed");
     assert!(!out.exists(), "a receipt that cannot be written is known before anything is signed");
     assert_eq!(fs::read(&taken).unwrap(), b"mine");
-    // A request has its holder's name and no other.
-    let mut named = estate.ca(&["card", "--role", "operator", "--subject", "Eve"]);
-    assert_eq!(run(named.arg("--request").arg(&request).arg("--out").arg(&out)).code, Some(2));
+}
+
+#[test]
+fn a_request_in_another_name_is_not_certified() {
+    let estate = Estate::new();
+    let (_, request) = request(&estate, "Ada");
+    let out = estate.folder().join("ada.crt");
+    let before = snapshot(&estate.path("ca"));
+    let named = |who: &[&str]| {
+        let mut command = estate.ca(&[&["card", "--role", "operator"], who].concat());
+        run(command.arg("--request").arg(&request).arg("--out").arg(&out))
+    };
+    named(&["--subject", "Max"]).refused_with("the request names CN=Ada, not CN=Max: nothing was certified");
+    named(&["--subject", "Ada", "--organisation", "Bank"]).refused_with("not CN=Ada,O=Bank");
+    assert_eq!(named(&[]).code, Some(2));
+    assert!(!out.exists());
+    assert_eq!(snapshot(&estate.path("ca")), before);
+    named(&["--subject", "Ada"]).good();
 }

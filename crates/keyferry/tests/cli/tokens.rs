@@ -121,7 +121,7 @@ fn a_tokens_key_is_made_by_its_holder_and_certified_from_files() {
     bench.tokens.run(ask.arg("--out").arg(&request)).good();
     openssl(["req", "-in", &text(&request), "-noout", "-verify"]).good();
     // The CA sees no token.
-    let mut certify = bench.estate.ca(&["card", "--role", "administrator"]);
+    let mut certify = bench.estate.ca(&["card", "--role", "administrator", "--subject", "Max"]);
     crate::support::tool::run(certify.arg("--request").arg(&request).arg("--out").arg(&certificate)).good();
     let (certificate, root) = (text(&certificate), text(&bench.estate.path("ca/root.pem")));
     let install = [

@@ -27,11 +27,11 @@ use crate::{
 pub(crate) struct Card {
     #[command(flatten)]
     folder: Folder,
-    /// Whose card it is.
-    #[arg(long, required_unless_present = "request", conflicts_with = "request")]
-    subject: Option<String>,
-    /// The organisation.
-    #[arg(long, conflicts_with = "request")]
+    /// Whose card it is. A request must name this very person.
+    #[arg(long)]
+    subject: String,
+    /// The organisation. A request must name it too.
+    #[arg(long)]
     organisation: Option<String>,
     /// operator, administrator, package-signing, repair-authorisation or mtms.
     #[arg(long, value_parser = role)]
@@ -113,6 +113,14 @@ impl Card {
     /// The certificate of a card whose key its holder made.
     fn certify(&self, request: &Path, out: &Path) -> Result<()> {
         let request = read_request(request)?;
+        // What the CA's people say, and not what the paper that somebody brought says.
+        let wanted = self.name()?.to_string();
+        if request.subject.to_string() != wanted {
+            bail!(
+                "the request names {}, not {wanted}: nothing was certified; who brings it, and is it theirs?",
+                request.subject
+            );
+        }
         let certificate = self.folder.open()?.issue(&request, self.role, self.days, time::now_seconds())?;
         write(out, &certificate.pem(), 0o644)?;
         issued(&certificate, out);
@@ -120,8 +128,7 @@ impl Card {
     }
 
     fn name(&self) -> Result<Name> {
-        let subject = self.subject.as_deref().context("--subject is missing: say whose card it is")?;
-        Ok(Name::new(subject, self.organisation.as_deref())?)
+        Ok(Name::new(&self.subject, self.organisation.as_deref())?)
     }
 }
 

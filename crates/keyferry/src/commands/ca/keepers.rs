@@ -80,7 +80,7 @@ impl HandOver {
         let old = Asking { custodians: record.custodians(), on_token }.read(self.folder.files())?;
         let mut ca = Authority::open(&self.folder.ca, old.secret())?;
         let new = Asking { custodians: to.as_ref(), on_token }.choose(&self.new_files)?;
-        ca.hand_over(old.secret(), to.clone(), new.secret(), time::now_seconds())?;
+        ca.hand_over(old.secret(), to.as_ref(), new.secret(), time::now_seconds())?;
         match to {
             Some(both) => say!("kept by {both} from now on: everything it signs needs both"),
             None => say!("under its new secret from now on"),
