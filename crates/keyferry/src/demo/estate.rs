@@ -73,32 +73,28 @@ pub(super) struct Estate {
 impl Estate {
     /// Makes the estate as an acquirer would: `keyferry init`, secrets from files.
     pub(super) fn init(folder: &Path, suite: SuiteName) -> Result<Self> {
+        Self::make(folder, suite, &SECRETS, &["init", "--acquirer", "DEMO", "--name", "Demo Bank"])
+    }
+
+    /// Makes a vendor's installation: `keyferry mtms init`.
+    pub(super) fn init_vendor(folder: &Path, suite: SuiteName, vendor: &str) -> Result<Self> {
+        fs::DirBuilder::new().mode(0o700).create(folder)?;
+        let secrets = [&SECRETS[..], &["mtms-pin"]].concat();
+        Self::make(folder, suite, &secrets, &["mtms", "init", "--vendor", vendor, "--name", "Demo Factory"])
+    }
+
+    fn make(folder: &Path, suite: SuiteName, secret_names: &[&str], command: &[&str]) -> Result<Self> {
         let secrets = folder.join("secrets");
         fs::DirBuilder::new().mode(0o700).create(&secrets)?;
-        for name in SECRETS {
+        for name in secret_names {
             let mut file =
                 fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(secrets.join(name))?;
             writeln!(file, "{}", random_words()?)?;
         }
-        let estate = folder.join("estate");
-        let arguments = [
-            "init".to_owned(),
-            text(&estate),
-            "--acquirer".into(),
-            "DEMO".into(),
-            "--trial".into(),
-            "--suite".into(),
-            suite.to_string(),
-            "--name".into(),
-            "Demo Bank".into(),
-            "--terminal-port".into(),
-            ANY_PORT.into(),
-            "--https".into(),
-            ANY_PORT.into(),
-            "--secrets".into(),
-            text(&secrets),
-        ];
-        let made = run(&mut keyferry(arguments)?)?;
+        let mut init = keyferry(command)?;
+        init.args(["--trial", "--suite", &suite.to_string()]);
+        init.args(["--terminal-port", ANY_PORT, "--https", ANY_PORT, "--secrets"]).arg(&secrets);
+        let made = run(init.arg(folder.join("estate")))?;
         if !made.ok {
             bail!("init failed: {}", made.error);
         }

@@ -6,6 +6,8 @@ mod cable;
 mod ceremony;
 mod chapters;
 mod estate;
+mod factory;
+mod forged_batch;
 mod forgery;
 mod pins;
 mod posp;

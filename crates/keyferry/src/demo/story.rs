@@ -60,6 +60,7 @@ pub(super) fn tell(
     story.compare(known)?;
     story.cable_and_identity(folder)?;
     story.tamper(folder)?;
+    story.factory(folder)?;
     let shops = story.keep_current(folder)?;
     story.pins(folder, &shops)?;
     story.close()

@@ -65,6 +65,14 @@ fn told(arguments: &[&str]) -> Vec<String> {
         "cut-line-gets-the-same-key",
         "killed-server-loses-nothing",
         "check-values-agree",
+        "terminal-in-no-order-refused",
+        "missing-terminal-named",
+        "batch-changed-byte-refused",
+        "batch-wrong-mac-refused",
+        "batch-wrong-order-refused",
+        "batch-serial-twice-refused",
+        "order-reconciled",
+        "factory-terminals-download",
         "audit-chain-unbroken",
     ];
     for name in wanted {

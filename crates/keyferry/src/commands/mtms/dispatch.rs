@@ -32,6 +32,9 @@ pub(crate) struct Dispatch {
     /// Terminals in a batch at most.
     #[arg(long, default_value_t = MAX_BATCH)]
     batch_size: usize,
+    /// How often a batch is sent to a KMS that is away or busy before the dispatch ends.
+    #[arg(long, default_value_t = DispatchSettings::default().tries)]
+    tries: u32,
     /// The HSM reads its passphrase from this file, where no HSM is running.
     #[arg(long, value_name = "FILE")]
     passphrase_file: Option<PathBuf>,
@@ -48,7 +51,11 @@ impl Dispatch {
         let buyer = partner::of_buyer(&config, &order.buyer)?;
         let card = self.card(&config)?;
         let (_child, hsm) = connect_hsm(&config, self.passphrase_file.as_ref()).await?;
-        let settings = DispatchSettings { batch_size: self.batch_size, ..DispatchSettings::default() };
+        let settings = DispatchSettings {
+            batch_size: self.batch_size,
+            tries: self.tries,
+            ..DispatchSettings::default()
+        };
         let mtms = mtms_of(&config, store, hsm);
         let bar: &dyn Progress = if self.json { &Quiet } else { &Bar::new() };
         let done = mtms.dispatch(&self.order, &buyer, &card, &settings, bar).await?;
