@@ -163,6 +163,8 @@ pub struct Told {
     pub sn: String,
     /// Whether the KMS took it.
     pub ok: bool,
+    /// Whether it counts only once a second person approves it.
+    pub awaits: bool,
     /// Code and text, in words.
     pub said: String,
     /// Why people must look at it before it is deployed, where they must.

@@ -207,6 +207,7 @@ pub(crate) fn taken(port: usize) -> Told {
     Told {
         sn: sn(port),
         ok: true,
+        awaits: false,
         said: "stored, the KMS shows the same fingerprint".to_owned(),
         alarm: None,
     }
@@ -214,7 +215,7 @@ pub(crate) fn taken(port: usize) -> Told {
 
 /// What it says of one that it did not take.
 pub(crate) fn refused(port: usize, said: &str) -> Told {
-    Told { sn: sn(port), ok: false, said: said.to_owned(), alarm: None }
+    Told { sn: sn(port), ok: false, awaits: false, said: said.to_owned(), alarm: None }
 }
 
 /// The addresses that an effect wants collected.

@@ -56,7 +56,7 @@ fn a_package_that_arrived_before_counts_as_answered() {
 fn another_fingerprint_at_the_kms_is_a_stop_that_must_be_confirmed() {
     let mut desk = packed();
     let alarm = Some("SN-1001: collected as 0A1B, but the KMS has FFFF".to_owned());
-    let told = Told { sn: sn(0), ok: true, said: "stored".to_owned(), alarm };
+    let told = Told { sn: sn(0), ok: true, awaits: false, said: "stored".to_owned(), alarm };
     let effects = desk.send("package-1", Answer::Taken(vec![told, taken(1)]));
     assert!(matches!(effects.as_slice(), [Effect::Bell]));
     desk.shows("ALARM ALARM ALARM");
@@ -141,4 +141,16 @@ fn a_server_that_answers_to_a_package_is_there() {
     desk.send("package-1", Answer::Taken(vec![taken(0), taken(1)]));
     desk.hides("NOT REACHABLE");
     desk.shows("Server reachable");
+}
+
+#[test]
+fn a_key_that_a_second_person_must_approve_is_not_called_taken() {
+    let mut desk = packed();
+    let said = "kept as replacement 5 until a second person approves it".to_owned();
+    let told = Told { awaits: true, said, ..taken(0) };
+    desk.send("package-1", Answer::Taken(vec![told, taken(1)]));
+    desk.shows("1 TAKEN, 1 AWAITS APPROVAL");
+    desk.shows("The KMS took 1 of 2; 1 must be approved by a second person.");
+    desk.shows("AWAITS a second person's approval at the KMS: kept as replacement 5");
+    desk.shows("SN-1001        AWAITS");
 }

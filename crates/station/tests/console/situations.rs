@@ -58,7 +58,7 @@ fn done() -> Desk {
     desk.collect(2);
     desk.wait(9);
     desk.pack("20261121T071209Z-5f1c", &[0, 2]);
-    let why = "awaits-approval  known already: a second person must approve the new key";
+    let why = "already-known; this terminal is known already; to give it this key, collect with --replace and have a second person approve";
     desk.send("20261121T071209Z-5f1c", Answer::Taken(vec![taken(0), refused(2, why)]));
     desk.key(Key::Down);
     desk
@@ -94,7 +94,7 @@ fn each_situation_says_in_words_what_it_is() {
         ("ready", vec!["OPERATOR      present", "Plugged in: 3 terminals", "Space collect all"]),
         ("pin", vec!["2 of 2: the administrator card's PIN", "PIN: ****_"]),
         ("collecting", vec!["1 of 3 answered", "asking", "0A1B 2C3D 4E5F 6071 8293"]),
-        ("done", vec!["FAILED", "What to do: check its cable", "REFUSED", "TAKEN", "awaits-approval"]),
+        ("done", vec!["FAILED", "What to do: check its cable", "REFUSED", "TAKEN", "already-known"]),
         (
             "card-pulled-out",
             vec!["STOP", "THE OPERATOR CARD WAS PULLED OUT", "1 of 3 terminals had answered"],

@@ -3,6 +3,9 @@
 use super::super::{Answer, Parcel, Told};
 use crate::{Error, FingerprintCheck, Journal, PackageName, Server, TerminalResult, Upload, upload};
 
+/// The server's code for a key that is kept until a second person approves it.
+const AWAITS_APPROVAL: &str = "awaits-approval";
+
 /// What waits, oldest first.
 pub(super) fn waiting(journal: &Journal) -> Result<Vec<Parcel>, Error> {
     journal.waiting().iter().map(|queued| parcel(journal, &queued.name)).collect()
@@ -45,6 +48,7 @@ fn told(result: &TerminalResult) -> Told {
     Told {
         sn: result.sn.to_string(),
         ok: result.ok,
+        awaits: result.ok && result.code == AWAITS_APPROVAL,
         said: said.join("; "),
         alarm: result.is_alarm().then(|| result.to_string()),
     }

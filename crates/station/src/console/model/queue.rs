@@ -23,7 +23,7 @@ pub(in super::super) struct Entry {
 pub(in super::super) enum EntryState {
     Waiting,
     Sending,
-    Answered { taken: usize, refused: Vec<String>, alarms: usize },
+    Answered { taken: usize, awaits: usize, refused: Vec<String>, alarms: usize },
     ArrivedBefore,
     Refused(String),
 }
@@ -107,19 +107,27 @@ impl Model {
                 for told in &results {
                     let state = match (&told.alarm, told.ok) {
                         (Some(alarm), _) => State::Alarm(alarm.clone()),
+                        (None, true) if told.awaits => State::Awaits(told.said.clone()),
                         (None, true) => State::Taken(told.said.clone()),
                         (None, false) => State::Refused(told.said.clone()),
                     };
                     self.terminals.answered(id, &told.sn, &state);
                 }
-                let taken = results.iter().filter(|told| told.ok).count();
-                self.said = format!("The KMS took {taken} of {}.", results.len());
+                let awaits = results.iter().filter(|told| told.ok && told.awaits).count();
+                let taken = results.iter().filter(|told| told.ok).count() - awaits;
+                self.said = match awaits {
+                    0 => format!("The KMS took {taken} of {}.", results.len()),
+                    count => format!(
+                        "The KMS took {taken} of {}; {count} must be approved by a second person.",
+                        results.len()
+                    ),
+                };
                 if !alarms.is_empty() {
                     effects.push(Effect::Bell);
                 }
                 let count = alarms.len();
                 self.stops.extend(alarms.into_iter().map(Stop::alarm));
-                EntryState::Answered { taken, refused, alarms: count }
+                EntryState::Answered { taken, awaits, refused, alarms: count }
             }
         };
         if state != EntryState::Waiting {

@@ -33,6 +33,8 @@ pub(in super::super) enum State {
     /// In a package that waits.
     Packed,
     Taken(String),
+    /// Kept by the KMS until a second person approves it.
+    Awaits(String),
     Refused(String),
     Alarm(String),
     Failed {
@@ -52,6 +54,7 @@ impl State {
             State::Collected => "collected",
             State::Packed => "collected",
             State::Taken(_) => "TAKEN",
+            State::Awaits(_) => "AWAITS",
             State::Refused(_) => "REFUSED",
             State::Alarm(_) => "ALARM",
             State::Failed { .. } => "FAILED",

@@ -27,9 +27,10 @@ pub(super) fn draw(model: &Model, look: Look, frame: &mut Frame<'_>, area: Rect)
     };
     let area = section(look, frame, area, &title, false);
     let [first, rest @ ..] = lines.as_slice() else { return };
+    let area = Rect { x: area.x.saturating_add(1), width: area.width.saturating_sub(1), ..area };
     // The first line is cut, so that what follows always has its place.
-    let mut text = vec![Line::raw(fit(&format!(" {first}"), usize::from(area.width)))];
-    text.extend(rest.iter().map(|line| Line::raw(format!(" {line}"))));
+    let mut text = vec![Line::raw(fit(first, usize::from(area.width)))];
+    text.extend(rest.iter().map(|line| Line::raw(line.as_str())));
     frame.render_widget(Paragraph::new(text).wrap(Wrap { trim: false }), area);
 }
 
@@ -62,6 +63,10 @@ fn terminal(row: &Row) -> Vec<String> {
             lines.push(format!("Fingerprint {print}: its display must show the same."));
             lines.push(format!("TAKEN: {said}"));
         }
+        State::Awaits(said) => {
+            lines.push(format!("Fingerprint {print}: its display must show the same."));
+            lines.push(format!("AWAITS a second person's approval at the KMS: {said}"));
+        }
         State::Refused(why) => lines.push(format!("REFUSED by the KMS: {why}")),
         State::Alarm(why) => lines.push(format!("ALARM: {why}")),
         State::Failed { reason, advice } => {
@@ -84,8 +89,9 @@ fn package(entry: &Entry) -> Vec<String> {
             lines.push(format!("REFUSED: {why}"));
             lines.push("It is kept; u sends it again.".to_owned());
         }
-        EntryState::Answered { taken, refused, .. } => {
-            lines.push(format!("The KMS took {taken} of {}.", entry.serials.len()));
+        EntryState::Answered { taken, awaits, refused, .. } => {
+            let more = if *awaits > 0 { format!(" {awaits} must be approved first.") } else { String::new() };
+            lines.push(format!("The KMS took {taken} of {}.{more}", entry.serials.len()));
             lines.extend(refused.iter().map(|why| format!("REFUSED {why}")));
         }
     }

@@ -71,14 +71,18 @@ fn line(entry: &Entry, look: Look, width: usize, selected: bool) -> Line<'static
     let (word, rest, style) = match &entry.state {
         EntryState::Waiting => ("WAITING", "kept here until the server answers".to_owned(), look.busy()),
         EntryState::Sending => ("sending", String::new(), look.busy()),
-        EntryState::Answered { taken, refused, alarms } => {
+        EntryState::Answered { taken, awaits, refused, alarms } => {
             let count = |count: usize, word: &str| {
                 if count > 0 { format!(", {count} {word}") } else { String::new() }
             };
             let bad = *alarms > 0 || !refused.is_empty();
             let why = refused.first().map(|why| format!(" ({why})")).unwrap_or_default();
-            let text =
-                format!("{taken} TAKEN{}{}{why}", count(refused.len(), "REFUSED"), count(*alarms, "ALARM"));
+            let text = format!(
+                "{taken} TAKEN{}{}{}{why}",
+                count(*awaits, "AWAITS APPROVAL"),
+                count(refused.len(), "REFUSED"),
+                count(*alarms, "ALARM")
+            );
             ("answered", text, if bad { look.bad() } else { look.good() })
         }
         EntryState::ArrivedBefore => {

@@ -91,7 +91,7 @@ fn last(row: &Row, wide: bool) -> String {
 fn style(state: &State, look: Look) -> Style {
     match state {
         State::Ready | State::Next => look.plain(),
-        State::Asking | State::Again(_) => look.busy(),
+        State::Asking | State::Again(_) | State::Awaits(_) => look.busy(),
         State::Collected | State::Packed | State::Taken(_) => look.good(),
         State::Refused(_) | State::Alarm(_) | State::Failed { .. } => look.bad(),
     }
