@@ -6,7 +6,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use wire::Device;
 
-use crate::collect::{FailedTerminal, Target};
+use crate::collect::{CollectFault, FailedTerminal, Target};
 
 /// How often the bar moves when nothing else happens.
 const TICK: Duration = Duration::from_millis(200);
@@ -21,6 +21,9 @@ pub trait Progress: Sync {
 
     /// This one is being asked.
     fn asking(&self, _target: &Target) {}
+
+    /// This one's line failed, and it is asked again.
+    fn again(&self, _target: &Target, _why: &CollectFault) {}
 
     /// One answered, with a TK of this fingerprint.
     fn collected(&self, _target: &Target, _device: &Device, _fingerprint: &str) {}
@@ -80,6 +83,10 @@ impl Progress for Bar {
     fn collected(&self, _: &Target, device: &Device, fingerprint: &str) {
         self.line(&format!("{}  fingerprint {fingerprint}", device.sn()));
         self.0.inc(1);
+    }
+
+    fn again(&self, target: &Target, why: &CollectFault) {
+        self.line(&format!("{target}  {why}; asking again"));
     }
 
     fn failed(&self, terminal: &FailedTerminal) {

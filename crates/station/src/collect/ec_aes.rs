@@ -30,6 +30,7 @@ impl StationSuite for EcAes {
     type Entry = CollectedEntry;
 
     const NUMBER: u8 = 2;
+    const PROVES_ANSWERS: bool = true;
     /// With a device certificate of a kilobyte and some records of refusals in each answer.
     const MAX_TERMINALS: usize = 4_000;
     const WORK_CERTIFICATE: &'static str = "/v1/work-certificate?suite=2";

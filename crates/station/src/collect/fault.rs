@@ -30,6 +30,9 @@ pub enum CollectFault {
     /// The answer cannot be read, came in the wrong order, or has a Ctk_Pu of the wrong length.
     #[error("its answer is refused: {0}")]
     Answer(#[source] Reason),
+    /// Asked twice, it gave two answers: the line changed one of them.
+    #[error("its two answers differ: the line is noisy")]
+    TwoAnswers,
     /// Another serial answered than the one that the run expects there.
     #[error("{found} answered where {expected} was expected")]
     OtherSerial {
@@ -98,6 +101,22 @@ impl CollectFault {
         }
     }
 
+    /// Whether a line that changes bytes can have caused it: on one that may, what is said once is not believed.
+    pub(super) fn may_be_noise(&self) -> bool {
+        match self {
+            // The PIN pad said so for reasons of its own, whatever it was asked.
+            Self::Refused(message) => message.known_code() != Some(ErrorCode::NotPermittedNow),
+            Self::Answer(_)
+            | Self::TwoAnswers
+            | Self::OtherSerial { .. }
+            | Self::Unlisted { .. }
+            | Self::DeviceCertificate(_)
+            | Self::OtherDevice { .. }
+            | Self::DeviceSignature => true,
+            _ => false,
+        }
+    }
+
     /// What a terminal whose answer was refused is told.
     pub(crate) fn code(&self) -> ErrorCode {
         match self {
@@ -120,6 +139,19 @@ impl CollectFault {
             Self::Link(LinkError::Unreachable(_)) => {
                 "check that it is on, in its collecting menu, and at this address"
             }
+            Self::Link(LinkError::NothingPlugged { .. }) => {
+                "plug the terminal in, or name the port that it is at (`keyferry station ports`)"
+            }
+            Self::Link(LinkError::NoLine { .. }) => "name a serial port (`keyferry station ports`)",
+            Self::Link(LinkError::LineInUse { .. }) => "end the other program that has the line",
+            Self::Link(LinkError::Line { .. }) => "check who may use the port, and its speed",
+            Self::Link(LinkError::NeverQuiet { .. }) => {
+                "check that a terminal is there, and the speed of its line"
+            }
+            Self::Link(LinkError::Unplugged { .. }) => {
+                "plug it in and collect it again: it gives the same answer"
+            }
+            Self::TwoAnswers => "check the cable and its speed, then collect it again",
             Self::Link(LinkError::Malformed(_)) => {
                 "check that a terminal listens there and which version it has"
             }

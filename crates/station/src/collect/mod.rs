@@ -1,6 +1,7 @@
 //! Collecting transport keys from many terminals at once, under two cards.
 
 mod ec_aes;
+mod exchange;
 mod fault;
 pub(crate) mod settle;
 mod suite;
@@ -16,20 +17,19 @@ use std::{
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     thread,
+    time::Duration,
 };
 
 use flows::{Tdes, collect::Collected};
-use wire::{Device, ErrorCode, Fields, Frame, ModelId, Serial, VendorId};
+use wire::{Device, Fields, Frame, ModelId, Serial, VendorId};
 
-use crate::{
-    BothCards, Error, Journal, Progress, WorkCertificate, clock,
-    link::{Link, LinkError, LinkLimits},
-};
+use crate::{BothCards, Error, Journal, Progress, WorkCertificate, clock, link::LinkLimits};
 
 pub use fault::CollectFault;
 pub use suite::StationSuite;
 pub use target::Target;
 
+use exchange::Asking;
 use watch::Watch;
 
 /// Most terminals in one run of suite 01; see [`StationSuite::MAX_TERMINALS`].
@@ -38,6 +38,12 @@ pub const MAX_TERMINALS: usize = 10_000;
 pub const MAX_PARALLEL: usize = 256;
 /// Terminals asked at the same time unless the run says otherwise.
 pub const DEFAULT_PARALLEL: usize = 16;
+/// How often a terminal is asked unless the run says otherwise.
+pub const DEFAULT_TRIES: u32 = 3;
+/// How long the station waits before it asks again, unless the run says otherwise.
+pub const DEFAULT_PAUSE: Duration = Duration::from_secs(1);
+/// How long an unplugged line may stay away, unless the run says otherwise: time to put a plug back.
+pub const DEFAULT_AWAY: Duration = Duration::from_secs(30);
 
 /// How a run is done.
 #[derive(Debug, Clone)]
@@ -50,6 +56,12 @@ pub struct CollectSettings {
     pub limits: LinkLimits,
     /// Whether the KMS knows the terminals already, and the new TKs are to replace theirs.
     pub replaces: bool,
+    /// How often a terminal is asked whose line fails before it answers, at least once.
+    pub tries: u32,
+    /// How long the station waits before it asks again.
+    pub pause: Duration,
+    /// How long a serial line that was unplugged may stay away before its terminal counts as failed.
+    pub away: Duration,
 }
 
 impl Default for CollectSettings {
@@ -59,6 +71,9 @@ impl Default for CollectSettings {
             allowed: None,
             limits: LinkLimits::default(),
             replaces: false,
+            tries: DEFAULT_TRIES,
+            pause: DEFAULT_PAUSE,
+            away: DEFAULT_AWAY,
         }
     }
 }
@@ -230,8 +245,8 @@ pub fn collect<S: StationSuite>(
     let allowed: Option<HashSet<&Serial>> = settings.allowed.as_ref().map(|list| list.iter().collect());
     let keeper =
         Keeper { journal, run: journal.begin_run(cards, work, settings.replaces)?, refused: OnceLock::new() };
-    let run =
-        Run { watch: Watch::over(cards), work, limits: settings.limits, allowed: allowed.as_ref(), keeper };
+    let asking = Asking::new(settings, allowed.as_ref());
+    let run = Run { watch: Watch::over(cards), work, asking, keeper };
 
     let mut run_result = CollectionRun { collected: Vec::new(), failed: Vec::new(), missing: Vec::new() };
     progress.started(targets.len());
@@ -256,8 +271,7 @@ type Outcome<S> = Result<CollectedTerminal<S>, FailedTerminal>;
 struct Run<'a, S: StationSuite> {
     watch: Watch<'a>,
     work: &'a WorkCertificate<S>,
-    limits: LinkLimits,
-    allowed: Option<&'a HashSet<&'a Serial>>,
+    asking: Asking<'a>,
     keeper: Keeper<'a>,
 }
 
@@ -353,7 +367,7 @@ impl<S: StationSuite> Run<'_, S> {
         self.watch.check().map_err(|why| failed(target, None, CollectFault::Cards(why)))?;
         self.keeper.is_open().map_err(|fault| failed(target, None, fault))?;
         progress.asking(target);
-        let (answer, frame) = self.exchange(target).map_err(|fault| {
+        let (answer, frame) = self.exchange_until_clear(target, progress).map_err(|fault| {
             let sn = fault.answered_by().cloned();
             failed(target, sn, fault)
         })?;
@@ -369,67 +383,6 @@ impl<S: StationSuite> Run<'_, S> {
             Ok(()) => Ok(terminal),
             Err(fault) => Err(failed(target, Some(terminal.answer.device.sn().clone()), fault)),
         }
-    }
-
-    /// COLLECT and its answer.
-    fn exchange(&self, target: &Target) -> Result<(Collected<S>, Frame), CollectFault> {
-        let (collect, expect) = self.work.start().begin()?;
-        let mut link = Link::connect(target.address(), self.limits)?.heeding(self.watch.halt());
-        // Connecting takes its time.
-        self.watch.has_stopped().map_err(CollectFault::Cards)?;
-        link.send(&collect)?;
-        let frame = match link.receive() {
-            Ok(frame) => frame,
-            Err(error) => {
-                if let Err(why) = self.watch.has_stopped() {
-                    link.end_with(ErrorCode::NotPermittedNow);
-                    return Err(CollectFault::CardsDuring(why));
-                }
-                match &error {
-                    LinkError::Timeout => link.end_with(ErrorCode::Timeout),
-                    LinkError::Malformed(malformed) => link.end_with(malformed.code()),
-                    _ => {}
-                }
-                return Err(error.into());
-            }
-        };
-        match expect.on_frame(&frame) {
-            Ok(answer) => {
-                let said = (&collect, &frame);
-                let checked = self
-                    .check_wanted(target, &answer)
-                    .and_then(|()| S::check_maker(said, &answer, self.work.checks()))
-                    // It counts only if both cards were there to its end.
-                    .and_then(|()| self.watch.check().map_err(CollectFault::CardsDuring));
-                match checked {
-                    Ok(()) => Ok((answer, frame)),
-                    Err(fault) => {
-                        link.end_with(fault.code());
-                        Err(fault)
-                    }
-                }
-            }
-            Err(fault) => {
-                // An ERROR is not answered.
-                if fault.peer_error().is_none() {
-                    link.end_with(fault.code);
-                }
-                Err(fault.into())
-            }
-        }
-    }
-
-    /// Refuses a terminal that the run does not want.
-    fn check_wanted(&self, target: &Target, answer: &Collected<S>) -> Result<(), CollectFault> {
-        let sn = answer.device.sn();
-        match target.expected() {
-            Some(expected) if expected != sn => {
-                return Err(CollectFault::OtherSerial { expected: expected.clone(), found: sn.clone() });
-            }
-            _ => {}
-        }
-        let listed = self.allowed.is_none_or(|allowed| allowed.contains(sn));
-        if listed { Ok(()) } else { Err(CollectFault::Unlisted { sn: sn.clone() }) }
     }
 }
 

@@ -19,6 +19,8 @@ pub trait StationSuite: CollectSuite {
 
     /// 1 or 2: which suite this is.
     const NUMBER: u8;
+    /// Whether an answer proves that nothing changed it on its way: the device signs it.
+    const PROVES_ANSWERS: bool;
     /// Most terminals in one run: their package stays below the 16 MiB that a CMS package may have.
     const MAX_TERMINALS: usize;
     /// Where the KMS gives out the certificate that it uses now.

@@ -25,6 +25,7 @@ impl StationSuite for Tdes {
     type Entry = CtkPu;
 
     const NUMBER: u8 = 1;
+    const PROVES_ANSWERS: bool = false;
     /// With RSA-4096.
     const MAX_TERMINALS: usize = super::MAX_TERMINALS;
     const WORK_CERTIFICATE: &'static str = "/v1/work-certificate";
