@@ -5,6 +5,7 @@ pub(crate) mod canary;
 pub(crate) mod ceremony;
 pub(crate) mod disk;
 pub(crate) mod estate;
+pub(crate) mod factory;
 pub(crate) mod folders;
 pub(crate) mod kld;
 pub(crate) mod lmk;

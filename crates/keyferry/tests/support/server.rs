@@ -89,6 +89,12 @@ impl Server {
         self.child.wait().unwrap();
     }
 
+    /// SIGKILL, before another is put in its place.
+    pub(crate) fn kill_in_place(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
     /// SIGTERM to the server alone, as a service manager does.
     pub(crate) fn stop(mut self) -> ExitStatus {
         kill_process(self.group(), Signal::TERM).unwrap();
