@@ -34,6 +34,7 @@ mod kills;
 mod kld;
 mod memory;
 mod orders;
+mod parting;
 mod replacements;
 mod secrets;
 mod station;

@@ -7,6 +7,7 @@ pub(crate) mod disk;
 pub(crate) mod estate;
 pub(crate) mod factory;
 pub(crate) mod folders;
+pub(crate) mod houses;
 pub(crate) mod kld;
 pub(crate) mod lmk;
 pub(crate) mod played;
