@@ -208,6 +208,9 @@ pub struct Partner {
     pub pk: PathBuf,
     /// MAK, which authenticates batches and receipts.
     pub mak: PathBuf,
+    /// The root above the cards that sign this vendor's batches, PEM; without it a card of role `mtms` under any root
+    /// that is believed may. At a KMS only.
+    pub root: Option<PathBuf>,
     /// Where the acquirer's KMS is, `https://host:port`; at an MTMS only.
     pub url: Option<String>,
     /// The CA of that server's TLS certificate, PEM; nothing else is trusted. At an MTMS only.

@@ -12,6 +12,7 @@ use hsm::{
     Hsm, HsmError, KeyBlock,
     commands::{BatchText, MacBatch},
 };
+use pki::Certificate;
 use serde::Deserialize;
 use wire::Suite;
 
@@ -28,6 +29,8 @@ pub struct Partner {
     pub pk: KeyBlock,
     /// MAK: what batches and receipts are under.
     pub mak: KeyBlock,
+    /// At a KMS: SHA-256 of the root above the cards that sign this partner's batches; without it any root's.
+    pub root_sha256: Option<String>,
     /// At an MTMS: where the partner's KMS is.
     pub url: Option<String>,
     /// At an MTMS: the root of its TLS certificate, PEM.
@@ -39,7 +42,7 @@ pub struct Partner {
 pub enum PartnerError {
     /// A file cannot be read.
     #[error(
-        "partners: cannot read {path}: {source}; `keyferry hsm component combine` or `keyferry hsm agree` writes it"
+        "partners: cannot read {path}: {source}; keys are written by `keyferry hsm component combine` or `keyferry hsm agree`"
     )]
     Read {
         /// The file.
@@ -58,6 +61,14 @@ pub enum PartnerError {
         name: String,
         /// Which key was looked for.
         wanted: &'static str,
+    },
+    /// The root of a vendor's cards is no certificate.
+    #[error("partners: {path} is no certificate in PEM: {source}")]
+    Root {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: pki::Error,
     },
     /// PK and MAK are of different suites.
     #[error(
@@ -111,10 +122,22 @@ pub fn partners(config: &Config) -> Result<Vec<Partner>, PartnerError> {
         if found.iter().any(|partner| partner.name == name && partner.suite == suite) {
             return Err(PartnerError::Twice { name, suite });
         }
+        let root_sha256 = settings.root.as_ref().map(|path| root(config.path(path))).transpose()?;
         let tls_root = settings.tls_root.as_ref().map(|path| config.path(path));
-        found.push(Partner { name, suite, pk, mak, url: settings.url.clone(), tls_root });
+        found.push(Partner { name, suite, pk, mak, root_sha256, url: settings.url.clone(), tls_root });
     }
     Ok(found)
+}
+
+/// The root of a vendor's cards, by which it is known.
+fn root(path: PathBuf) -> Result<String, PartnerError> {
+    match fs::read_to_string(&path) {
+        Ok(pem) => match Certificate::from_pem(&pem) {
+            Ok(root) => Ok(root.sha256_hex()),
+            Err(source) => Err(PartnerError::Root { path, source }),
+        },
+        Err(source) => Err(PartnerError::Read { path, source }),
+    }
 }
 
 /// A key of one of these kinds, the first of suite 01, the second of suite 02.
@@ -138,8 +161,8 @@ fn read(
     Ok((suite, KeyBlock::from_text(combined.block)))
 }
 
-/// Has the HSM use each MAK once, as this end does: a key of another partner, purpose or HSM is found when the server starts, and not by the
-/// first batch.
+/// Has the HSM use each MAK once, as this end does: a key of another partner, purpose or HSM is found when the server
+/// starts, and not by the first batch.
 ///
 /// # Errors
 /// [`PartnerError::Key`].

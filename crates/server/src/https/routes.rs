@@ -115,7 +115,7 @@ async fn batches<S: Store, H: Hsm>(
             let error = batch::Refused { code: code.into(), text };
             (StatusCode::CONFLICT, Json(batch::Received { error, receipt: *receipt })).into_response()
         }
-        BatchRefusal::WrongMac(_) => refuse(StatusCode::FORBIDDEN, code, &text),
+        BatchRefusal::WrongMac(_) | BatchRefusal::OthersCard(_) => refuse(StatusCode::FORBIDDEN, code, &text),
         _ => refuse(StatusCode::UNPROCESSABLE_ENTITY, code, &text),
     }
 }

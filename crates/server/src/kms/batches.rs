@@ -2,8 +2,8 @@
 //! name with nothing stored; of one that is taken, one bad terminal does not spoil the others.
 //!
 //! What is checked, in this order: the signature and the card (role .6, not revoked); whether the same content came
-//! before, which is answered with its receipt; the form; the order; the MAC, in the HSM; serials that stand twice. Only then
-//! is an entry opened.
+//! before, which is answered with its receipt; the form; the order; the MAC, in the HSM, and with it whose batch it is and
+//! whether the card is that vendor's; serials that stand twice. Only then is an entry opened.
 
 use std::{collections::HashSet, net::IpAddr};
 
@@ -34,6 +34,8 @@ mod entries;
 const WHAT: &str = "batch";
 /// Entries opened in the HSM at once for one batch.
 const OPENED_AT_ONCE: usize = 16;
+/// Entries that are made ready to be opened at once.
+const READ_AHEAD: usize = 512;
 /// Batches read at once: a large one takes several times its size in memory.
 const READ_AT_ONCE: usize = 2;
 
@@ -68,6 +70,8 @@ pub(crate) enum BatchRefusal {
     WrongOrder(String),
     #[error("the MAC is wrong: {0}")]
     WrongMac(String),
+    #[error("the batch is {0}'s, and the card that signed it is none of that vendor's root")]
+    OthersCard(String),
     #[error("serial {0:?} stands twice in the batch")]
     SerialTwice(String),
     #[error("this batch was received before; its receipt is with this answer")]
@@ -81,6 +85,7 @@ impl BatchRefusal {
             Self::Upload(refusal) => refusal.code(),
             Self::WrongOrder(_) => "wrong-order",
             Self::WrongMac(_) => "wrong-mac",
+            Self::OthersCard(_) => "card-refused",
             Self::SerialTwice(_) => "serial-twice",
             Self::Received(_) => "received-before",
         }
@@ -133,6 +138,9 @@ impl<S: Store, H: Hsm> Kms<S, H> {
         };
         let order = self.order_of_batch(&batch).await?;
         let partner = self.check_batch_mac(&batch, &order, covered).await?;
+        if partner.root_sha256.as_ref().is_some_and(|root| *root != signed.root_sha256) {
+            return Err(BatchRefusal::OthersCard(partner.name.clone()));
+        }
         let mut seen = HashSet::with_capacity(batch.terminals.len());
         if let Some(twice) = batch.terminals.iter().find(|entry| !seen.insert(entry.sn.as_str())) {
             return Err(BatchRefusal::SerialTwice(twice.sn.chars().take(64).collect()));
@@ -140,9 +148,14 @@ impl<S: Store, H: Hsm> Kms<S, H> {
         drop(seen);
 
         let listing = self.listing(&batch, &order).await?;
-        let opened: Vec<_> =
-            batch.terminals.iter().map(|entry| self.open_entry(entry, partner, &listing)).collect();
-        let entries: Vec<_> = stream::iter(opened).buffered(OPENED_AT_ONCE).try_collect().await?;
+        let mut entries = Vec::with_capacity(batch.terminals.len());
+        // Some at a time: each waits with all that it was asked.
+        for some in batch.terminals.chunks(READ_AHEAD) {
+            let opening: Vec<_> =
+                some.iter().map(|entry| self.open_entry(entry, partner, &listing)).collect();
+            let opened: Vec<_> = stream::iter(opening).buffered(OPENED_AT_ONCE).try_collect().await?;
+            entries.extend(opened);
+        }
         let detail = json!({
             "order": order.order,
             "partner": partner.name,

@@ -74,6 +74,8 @@ pub(crate) struct Authentic {
     pub(crate) signer: Person,
     /// The administrator, where two must sign.
     pub(crate) second: Option<Person>,
+    /// SHA-256 of the root that the one signer's certificate leads to; of two, the operator's.
+    pub(crate) root_sha256: String,
     /// What the package is known by: see [`digest`].
     pub(crate) digest: [u8; 32],
 }
@@ -109,8 +111,8 @@ impl Authentic {
             verified.signing_key()?;
         }
         let signer = person(verified.certificate());
-        let digest = digest(&[&verified], &package.content);
-        Ok(Self { content: package.content, signer, second: None, digest })
+        let (digest, root_sha256) = (digest(&[&verified], &package.content), verified.root().sha256_hex());
+        Ok(Self { content: package.content, signer, second: None, root_sha256, digest })
     }
 
     /// Believes a package that an operator and an administrator signed: two people, each with a card of their own (R12).
@@ -125,7 +127,8 @@ impl Authentic {
         if signer.may_be(&second) {
             return Err(UploadRefusal::SamePerson);
         }
-        Ok(Self { content: package.content, signer, second: Some(second), digest })
+        let root_sha256 = operator.root().sha256_hex();
+        Ok(Self { content: package.content, signer, second: Some(second), root_sha256, digest })
     }
 }
 

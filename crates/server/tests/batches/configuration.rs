@@ -28,6 +28,11 @@ fn partners_keys_are_checked_at_the_start() {
     fails(good.replace("VENDOR-mak.json", "VENDOR-mak-aes.json"), "different suites");
     fails(good.replace("name = \"VENDOR\"", "name = \"ANOTHER\""), "holds no key for pk");
     fails(format!("{good}{}", sections(&world, &[&VENDOR_01])), "stands twice");
+    let with_root = |file: &str| {
+        good.replace("pk = \"VENDOR-pk.json\"", &format!("pk = \"VENDOR-pk.json\"\nroot = \"{file}\""))
+    };
+    fails(with_root("nowhere.pem"), "cannot read");
+    fails(with_root("VENDOR-pk.json"), "no certificate");
     // A file that says another partner than the key inside.
     let text = std::fs::read_to_string(world.folder().join("VENDOR-mak.json")).unwrap();
     world.write("other-mak.json", &text.replace("\"partner\":\"VENDOR\"", "\"partner\":\"ANOTHER\""));

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::{World, assert_nothing_stored, assert_refused, is, kms, options, told};
 use crate::support::{
     ec::EcKey,
-    estate::{ESTATE, name, now, valid},
+    estate::{DAY, ESTATE, name, now, root_valid, valid},
     kms_ec::{Ec, by_both},
     package::{signed, signed_bytes},
     partner::{
@@ -256,33 +256,72 @@ fn only_an_mtms_card_signs_a_batch() {
     assert_nothing_stored(&world);
 }
 
+/// A vendor with a root of its own, under which an MTMS has a certificate for signatures and one for key agreement.
+struct Vendor {
+    key: EcKey,
+    signing: pki::Certificate,
+    agreeing: pki::Certificate,
+}
+
+impl Vendor {
+    /// Writes its root and list into the world.
+    fn new(world: &World) -> Vendor {
+        let root_key = EcKey::new();
+        let root = issue::root(&name("Root of a vendor"), &root_key, root_valid(), 1).unwrap();
+        let issuer = issue::Issuer::new(&root, &root_key).unwrap();
+        let key = EcKey::new();
+        let spki = pki::Signer::spki_der(&key);
+        let signing = issue::leaf(&issuer, Role::Mtms, &name("MTMS"), spki, valid()).unwrap();
+        let agreeing = issue::agreement_leaf(&issuer, Role::Mtms, &name("MTMS"), spki, valid()).unwrap();
+        world.write("vendor.pem", &root.pem());
+        let crl = issue::build_crl(&issuer, 1, now() - 60, now() + DAY, &[]).unwrap();
+        world.write("vendor.crl", &crl.pem());
+        Vendor { key, signing, agreeing }
+    }
+
+    /// A KMS that believes it.
+    fn believed(options: Options) -> Options {
+        Options {
+            root: r#", { certificate = "vendor.pem", roles = ["mtms"] }"#,
+            crl: r#", "vendor.crl""#,
+            ..options
+        }
+    }
+
+    fn sign(&self, certificate: &pki::Certificate, batch: &Value) -> Vec<u8> {
+        pki::cms::sign(batch.to_string().as_bytes(), &self.key, certificate, &[], now()).unwrap()
+    }
+}
+
 #[test]
 fn an_mtms_certificate_for_key_agreement_signs_no_batch() {
     let (world, server) = serve();
-    let root_key = EcKey::new();
-    let root =
-        issue::root(&name("Root of a vendor"), &root_key, crate::support::estate::root_valid(), 1).unwrap();
-    let issuer = issue::Issuer::new(&root, &root_key).unwrap();
-    let key = EcKey::new();
-    let spki = pki::Signer::spki_der(&key);
-    let signing = issue::leaf(&issuer, Role::Mtms, &name("MTMS"), spki, valid()).unwrap();
-    let agreeing = issue::agreement_leaf(&issuer, Role::Mtms, &name("MTMS"), spki, valid()).unwrap();
     drop(server);
-    world.write("vendor.pem", &root.pem());
-    let crl = issue::build_crl(&issuer, 1, now() - 60, now() + 86_400, &[]).unwrap();
-    world.write("vendor.crl", &crl.pem());
-    let options = options(&world, &[&VENDOR_01, &VENDOR_02, &OTHER_01]);
-    let options = Options {
-        root: r#", { certificate = "vendor.pem", roles = ["mtms"] }"#,
-        crl: r#", "vendor.crl""#,
-        ..options
-    };
+    let vendor = Vendor::new(&world);
+    let options = Vendor::believed(options(&world, &[&VENDOR_01, &VENDOR_02, &OTHER_01]));
     let server = world.start(&options);
-    let sign =
-        |certificate| pki::cms::sign(good().to_string().as_bytes(), &key, certificate, &[], now()).unwrap();
-    assert_refused(&post_batch(&server, &sign(&agreeing)), 403, "card-refused");
+    assert_refused(&post_batch(&server, &vendor.sign(&vendor.agreeing, &good())), 403, "card-refused");
     assert_nothing_stored(&world);
-    assert_eq!(post_batch(&server, &sign(&signing)).status, 200);
+    assert_eq!(post_batch(&server, &vendor.sign(&vendor.signing, &good())).status, 200);
+}
+
+/// A vendor's batch in another vendor's hands: its MAC is good, and the card is not that vendor's.
+#[test]
+fn a_vendor_whose_root_is_known_signs_with_its_own_cards_only() {
+    let (world, server) = serve();
+    drop(server);
+    let vendor = Vendor::new(&world);
+    let mut options = Vendor::believed(options(&world, &[&VENDOR_01, &OTHER_01]));
+    options.more = options.more.replace("name = \"VENDOR\"\n", "name = \"VENDOR\"\nroot = \"vendor.pem\"\n");
+    let server = world.start(&options);
+    assert_refused(&send(&server, &good()), 403, "card-refused");
+    assert_audited(&world, "card-refused");
+    assert_nothing_stored(&world);
+    assert_eq!(post_batch(&server, &vendor.sign(&vendor.signing, &good())).status, 200);
+    // Of a vendor whose root is not known any card of the role is good.
+    take_order(&server, &order("PO-2", OTHER, None));
+    let batch = OTHER_01.maced(OTHER_01.bare("PO-2", &[OTHER_01.entry(&Raw::new("SN-5"))]));
+    assert_eq!(send(&server, &batch).status, 200);
 }
 
 #[test]
