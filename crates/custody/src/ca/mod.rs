@@ -90,6 +90,38 @@ pub struct Ca {
     _lock: File,
 }
 
+/// A CA that this process has, and whose key is not open yet.
+#[derive(Debug)]
+pub struct Closed {
+    dir: PathBuf,
+    root: Certificate,
+    log: Log,
+    lock: File,
+}
+
+impl Closed {
+    /// Everything that the CA has done, and who keeps it.
+    #[must_use]
+    pub fn record(&self) -> &Record {
+        self.log.record()
+    }
+
+    /// Opens it with its passphrase, or with both of those of its custodians.
+    ///
+    /// # Errors
+    /// As [`Ca::open`].
+    pub fn open<'a>(self, secret: impl Into<Secret<'a>>) -> Result<Ca, Error> {
+        let Self { dir, root, log, lock } = self;
+        let key = keeping::open(&dir, log.record(), &secret.into())?;
+        if key.spki_der() != root.spki_der() {
+            return Err(Error::KeyMismatch { subject: root.subject().to_string() });
+        }
+        let ca = Ca { dir, root, key, log, _lock: lock };
+        ca.restore_missing()?;
+        Ok(ca)
+    }
+}
+
 impl Ca {
     /// Makes a CA in a folder that is empty or does not exist: key, root certificate, log, and a first (empty)
     /// revocation list. `now` is the time in unix seconds. The folder appears whole or not at all.
@@ -147,18 +179,20 @@ impl Ca {
     /// people keep [`Error::TwoPeople`], [`Error::SameSecret`] and [`Error::WrongPassphrases`]; of any other
     /// [`Error::OnePerson`]; of a root on a token those of [`crate::token::Token::open`].
     pub fn open<'a>(dir: &Path, secret: impl Into<Secret<'a>>) -> Result<Self, Error> {
+        Self::closed(dir)?.open(secret)
+    }
+
+    /// Takes the CA's lock and checks its log and files, before anybody is asked for a secret: the log says whom to ask.
+    ///
+    /// # Errors
+    /// [`Error::NoCa`], [`Error::Busy`], [`Error::Log`], [`Error::Inconsistent`].
+    pub fn closed(dir: &Path) -> Result<Closed, Error> {
         if !keeping::is_there(dir) {
             return Err(Error::NoCa { path: dir.to_owned() });
         }
         let lock = lock(dir)?;
         let (root, log) = load(dir)?;
-        let key = keeping::open(dir, log.record(), &secret.into())?;
-        if key.spki_der() != root.spki_der() {
-            return Err(Error::KeyMismatch { subject: root.subject().to_string() });
-        }
-        let ca = Self { dir: dir.to_owned(), root, key, log, _lock: lock };
-        ca.restore_missing()?;
-        Ok(ca)
+        Ok(Closed { dir: dir.to_owned(), root, log, lock })
     }
 
     /// Reads what the CA has done without its passphrase: for listings and checks.

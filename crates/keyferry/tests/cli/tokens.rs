@@ -203,3 +203,57 @@ fn r12_a_root_on_a_token_is_opened_by_both_parts_of_its_pin() {
     assert!(listed.contains("kept by Ann and Bob"), "{listed}");
     openssl(["crl", "-in", &text(&bench.out("token-ca/crl.pem")), "-noout"]).good();
 }
+
+#[test]
+fn r12_a_token_of_two_people_has_no_pin_that_one_of_them_knows_whole() {
+    let bench = Bench::new();
+    let folder = text(&bench.out("token-ca"));
+    let uri = Tokens::uri("KF-root");
+    let root = |officers: &[&str]| {
+        let mut command =
+            keyferry(["ca", "root", "--ca", &folder, "--subject", "Root", "--token", &uri, "--initialise"]);
+        command.args(["--two-people", "--custodian", "Ann", "--custodian", "Bob"]);
+        for part in ["ann", "bob"] {
+            command.arg("--ca-passphrase-file").arg(bench.estate.secret(part));
+        }
+        for officer in officers {
+            command.arg("--so-pin-file").arg(bench.estate.secret(officer));
+        }
+        bench.tokens.run(&mut command)
+    };
+    root(&["so-pin"]).refused_with("two people keep this CA, Ann and Bob");
+    root(&["so-ann", "so-ann"]).refused_with("both gave the same secret");
+    assert!(!bench.tokens.util(&["--show-slots"]).contains("KF-root"), "no token was made ready");
+    assert!(!bench.out("token-ca").exists());
+}
+
+#[test]
+fn a_root_of_suite_01_on_a_token_that_is_ready_certifies_for_one_person() {
+    let bench = Bench::new();
+    let folder = text(&bench.out("token-ca"));
+    bench.tokens.util(&[
+        "--init-token",
+        "--free",
+        "--label",
+        "KF-root",
+        "--so-pin",
+        "12345678",
+        "--pin",
+        "123456",
+    ]);
+    write_secret(&bench.estate.secret("pin"), "123456");
+    let (uri, pin) = (Tokens::uri("KF-root"), text(&bench.estate.secret("pin")));
+    let arguments = ["--ca", &folder, "--ca-passphrase-file", &pin];
+    let of_suite_01 = ["ca", "root", "--subject", "Root", "--suite", "1", "--bits", "2048", "--token", &uri];
+    bench.keyferry(&[&of_suite_01[..], &arguments].concat()).good();
+    // The key that is there stays: no second root on it.
+    let other = text(&bench.out("again"));
+    let again = [&of_suite_01[..], &["--ca", &other, "--ca-passphrase-file", &pin]].concat();
+    bench.keyferry(&again).refused_with("has a key root already; nothing was changed");
+    let (card, card_pin) = (text(&bench.out("card.pem")), text(&bench.estate.secret("new-pin")));
+    let issue =
+        ["ca", "card", "--subject", "Ada", "--role", "operator", "--bits", "2048", "--pin-file", &card_pin];
+    bench.keyferry(&[&issue[..], &["--out", &card], &arguments].concat()).good();
+    let (root, crl) = (format!("{folder}/root.pem"), format!("{folder}/crl.pem"));
+    openssl(["verify", "-CAfile", &root, "-crl_check", "-CRLfile", &crl, &card]).good();
+}

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
 use clap::Args;
-use custody::ca::{Ca as Authority, Custodians, Secret};
+use custody::ca::{Ca as Authority, Custodians, Record, Secret};
 use zeroize::Zeroizing;
 
 use crate::{secret::Source, time};
@@ -25,10 +25,9 @@ pub(crate) struct Folder {
 impl Folder {
     /// Opens the CA, having asked everyone who keeps it.
     pub(super) fn open(&self) -> Result<Authority> {
-        let record = Authority::read(&self.ca)?;
-        let asking = Asking { custodians: record.custodians(), on_token: record.token().is_some() };
-        let given = asking.read(&self.files)?;
-        Ok(Authority::open(&self.ca, given.secret())?)
+        let closed = Authority::closed(&self.ca)?;
+        let given = Asking::of(closed.record()).read(&self.files)?;
+        Ok(closed.open(given.secret())?)
     }
 
     /// The files that secrets come from, if any were named.
@@ -75,10 +74,10 @@ pub(crate) struct HandOver {
 impl HandOver {
     pub(super) fn run(self) -> Result<()> {
         let to = self.people.custodians()?;
-        let record = Authority::read(&self.folder.ca)?;
-        let on_token = record.token().is_some();
-        let old = Asking { custodians: record.custodians(), on_token }.read(self.folder.files())?;
-        let mut ca = Authority::open(&self.folder.ca, old.secret())?;
+        let closed = Authority::closed(&self.folder.ca)?;
+        let on_token = closed.record().token().is_some();
+        let old = Asking::of(closed.record()).read(self.folder.files())?;
+        let mut ca = closed.open(old.secret())?;
         let new = Asking { custodians: to.as_ref(), on_token }.choose(&self.new_files)?;
         ca.hand_over(old.secret(), to.as_ref(), new.secret(), time::now_seconds())?;
         match to {
@@ -124,7 +123,12 @@ pub(super) struct Asking<'a> {
     pub(super) on_token: bool,
 }
 
-impl Asking<'_> {
+impl<'a> Asking<'a> {
+    /// Who keeps a CA that exists.
+    fn of(record: &'a Record) -> Self {
+        Self { custodians: record.custodians(), on_token: record.token().is_some() }
+    }
+
     /// Asks for what exists.
     pub(super) fn read(&self, files: &[PathBuf]) -> Result<Given> {
         self.ask(files, self.what(), Source::read)
