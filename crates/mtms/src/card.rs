@@ -41,6 +41,11 @@ impl SigningCard {
         self.card.certificate().subject().to_string()
     }
 
+    /// Whether it signed with this certificate, DER.
+    pub(crate) fn is(&self, certificate: &[u8]) -> bool {
+        self.card.certificate().der() == certificate
+    }
+
     /// Signs the content of a batch, if the card is still there.
     pub(crate) fn sign(&self, content: &[u8]) -> Result<Vec<u8>, Error> {
         if !self.card.present() {

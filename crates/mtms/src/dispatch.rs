@@ -22,6 +22,9 @@ pub const MAX_BATCH: usize = store::limits::PAGE as usize;
 /// The code with which a KMS says that a replacement waits there for a second person.
 pub(crate) const AWAITS_APPROVAL: &str = "awaits-approval";
 
+/// With these a KMS refuses the card that signed, and nothing else of a batch.
+const OF_THE_CARD: [&str; 2] = ["card-refused", "card-revoked"];
+
 /// How an order is dispatched.
 #[derive(Debug, Clone, Copy)]
 pub struct DispatchSettings {
@@ -266,7 +269,19 @@ impl<'a, S: Store + SuiteStore + OrderStore, H: Hsm> Run<'a, S, H> {
     /// Takes a KMS's answer: believed, and kept, only with a good receipt.
     async fn settle(&self, flying: Flying<'_>, done: &mut Dispatched) -> Result<(), Error> {
         let Flying { sent, partner, answer } = flying;
-        let body = match answer.await.map_err(|error| Error::Thread(error.to_string()))?? {
+        let mut answer = landed(answer).await?;
+        if let BatchAnswer::Refused { code, .. } = &answer
+            && OF_THE_CARD.contains(&code.as_str())
+            && !self.card.is(&sent.signed_by)
+        {
+            // Its card is good for nothing any more. The same content under the present one is the same batch: a KMS takes
+            // it once, whoever signed it.
+            let detail = json!({ "order": self.order(), "buyer": self.record.buyer, "because": code });
+            let event = self.event("batch.signed-anew", sent.digest.clone(), detail);
+            self.mtms.store.audit_append(event).await?;
+            answer = landed(self.send(partner, self.card.sign(&sent.content)?)).await?;
+        }
+        let body = match answer {
             BatchAnswer::Taken(body) | BatchAnswer::Before(body) => body,
             BatchAnswer::Refused { code, text, status } => {
                 let detail = json!({ "order": self.order(), "buyer": self.record.buyer, "status": status,
@@ -330,6 +345,11 @@ impl<'a, S: Store + SuiteStore + OrderStore, H: Hsm> Run<'a, S, H> {
     fn event(&self, kind: &'static str, subject: String, detail: serde_json::Value) -> Event {
         Event::new(clock::now_ms(), kind, self.card.subject(), subject, detail)
     }
+}
+
+/// The answer to a batch that was sent by a thread.
+async fn landed(answer: JoinHandle<Result<BatchAnswer, Error>>) -> Result<BatchAnswer, Error> {
+    answer.await.map_err(|error| Error::Thread(error.to_string()))?
 }
 
 /// A page cut by the suite of the TKs: a batch is of one.

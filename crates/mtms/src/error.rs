@@ -188,9 +188,15 @@ pub enum Error {
 /// What to do about a refusal of the whole batch.
 fn advice(code: &str) -> &'static str {
     match code {
-        "wrong-mac" => ". MAK differs at the two ends: compare its check values",
+        "wrong-mac" => {
+            ". MAK differs at the two ends, or was agreed anew since: compare check values, and put the old keys back \
+             until this batch is answered"
+        }
         "wrong-order" => ". Ask the buyer to enter the order, or whether it is closed there",
-        "card-refused" | "card-revoked" => ". The KMS does not believe the card: compare roots and lists",
+        "card-refused" | "card-revoked" => {
+            ". The KMS does not believe the card: compare roots and lists, or dispatch with another card, which signs the \
+             batch anew"
+        }
         _ => "",
     }
 }

@@ -18,6 +18,10 @@ pub(crate) struct Sent {
     pub(crate) batch: Batch,
     /// SHA-256 of its content, lower-case hex: what its receipt names.
     pub(crate) digest: String,
+    /// What was signed.
+    pub(crate) content: Vec<u8>,
+    /// The certificate of the card that signed it, DER.
+    pub(crate) signed_by: Vec<u8>,
 }
 
 /// What became of one terminal.
@@ -50,8 +54,10 @@ impl Sent {
     pub(crate) fn read(id: i64, package: &[u8]) -> Result<Self, Error> {
         let damaged = |why: String| Error::PackageDamaged { id, why };
         let opened = pki::cms::open(package).map_err(|refusal| damaged(refusal.to_string()))?;
-        let read = Batch::read(&opened.content).map_err(|error| damaged(error.to_string()))?;
-        Ok(Self { id, batch: read.batch, digest: hex(&digest(&opened.content)) })
+        let signer = opened.only_signer().map_err(|refusal| damaged(refusal.to_string()))?;
+        let signed_by = signer.certificate.der().to_vec();
+        let batch = Batch::read(&opened.content).map_err(|error| damaged(error.to_string()))?.batch;
+        Ok(Self { id, batch, digest: hex(&digest(&opened.content)), content: opened.content, signed_by })
     }
 
     /// Checks the receipt in a KMS's answer: that it is for this very batch, order and terminals, and its MAC.

@@ -76,19 +76,19 @@ impl<S: Store + OrderStore, H> Mtms<S, H> {
     pub(crate) async fn outstanding(&self, order: &str) -> Result<u64, Error> {
         let mut count = 0;
         self.each_serial(order, |serial| {
-            count += u64::from(matches!(Stage::of(&serial), Stage::ToSend | Stage::Unanswered));
+            count += u64::from(matches!(Stage::of(serial), Stage::ToSend | Stage::Unanswered));
         })
         .await?;
         Ok(count)
     }
 
-    async fn each_serial(&self, order: &str, mut visit: impl FnMut(OrderSerial)) -> Result<(), Error> {
+    async fn each_serial(&self, order: &str, mut visit: impl FnMut(&OrderSerial)) -> Result<(), Error> {
         let mut after: Option<Serial> = None;
         loop {
             let page = self.store.order_serials(order, after.as_ref(), store::limits::PAGE).await?;
             let Some(last) = page.last() else { return Ok(()) };
             after = Some(last.sn.clone());
-            page.into_iter().for_each(&mut visit);
+            page.iter().for_each(&mut visit);
         }
     }
 }
@@ -158,9 +158,9 @@ impl Report {
         counts
     }
 
-    fn count(&mut self, serial: OrderSerial) {
+    fn count(&mut self, serial: &OrderSerial) {
         self.listed += 1;
-        let stage = Stage::of(&serial);
+        let stage = Stage::of(serial);
         let sn = serial.sn.to_string();
         match stage {
             Stage::Missing => return self.missing.push(sn),

@@ -77,6 +77,23 @@ fn a_refused_batch_stays_and_is_the_next_one_sent() {
     assert_eq!(world.dispatch_to(&partner, 1).unwrap().accepted, 2);
 }
 
+/// A batch whose card was revoked while it waited would stop its order for ever.
+#[test]
+fn a_batch_whose_card_was_revoked_is_signed_anew_by_another() {
+    let world = World::collected(3);
+    let kms = Played::new(world.kms(), []);
+    let partner = world.partner_at(kms.clone());
+    for _ in 0..2 {
+        let refused = world.dispatch_with("revoked", ORDER, &partner, 2).unwrap_err();
+        assert!(matches!(&refused, Error::Refused { code, .. } if code == "card-revoked"), "{refused}");
+    }
+    assert_eq!((world.at_bank("SN-001"), world.events("batch.signed-anew")), (None, 0));
+    let done = world.dispatch_to(&partner, 2).unwrap();
+    assert_eq!((done.sent_again, done.accepted), (1, 3));
+    assert_eq!(world.events("batch.signed-anew"), 1);
+    world.assert_at_bank(&serials(3));
+}
+
 /// The keys agreed with one buyer serve no other: the HSM says so.
 #[test]
 fn the_keys_of_another_buyer_are_refused_and_nothing_leaves() {

@@ -22,7 +22,7 @@ use hsm_soft::{
     agreement::{self, AgreedKeys, Parties},
     serve,
 };
-use pki::{Certificate, Name, Role, Signer as _, csr::Csr};
+use pki::{Certificate, Name, RevocationReason, Role, Signer as _, csr::Csr};
 
 pub(crate) const VENDOR: &str = "VENDOR";
 pub(crate) const BANK: &str = "BANK";
@@ -94,6 +94,8 @@ impl Site {
         };
         write_card(&mut ca, &folder, "mtms", Role::Mtms);
         write_card(&mut ca, &folder, "operator", Role::Operator);
+        let revoked = write_card(&mut ca, &folder, "revoked", Role::Mtms);
+        ca.revoke(&revoked.serial_hex(), RevocationReason::KeyCompromise, now()).unwrap();
         let (subject, owner) = (format!("{name_of} server"), name_of.to_owned());
         let tls = ask(&folder, MakeTlsKey { bits: 2048, subject: subject.clone(), owner });
         let names = ["127.0.0.1".parse().unwrap()];
@@ -122,11 +124,12 @@ impl Site {
     }
 }
 
-fn write_card(ca: &mut Ca, folder: &Path, file: &str, role: Role) {
+fn write_card(ca: &mut Ca, folder: &Path, file: &str, role: Role) -> Certificate {
     let (signer, pem) = keyfile::generate(KIND, PIN).unwrap();
     let request = Csr { subject: name(&format!("{file} card")), spki: signer.spki_der().to_vec() };
     let certificate = ca.issue(&request, role, 365, now()).unwrap();
     card::write_card(&folder.join(format!("{file}.pem")), &pem, &certificate, &[]).unwrap();
+    certificate
 }
 
 /// One command, in a runtime of its own.

@@ -278,8 +278,19 @@ mak = "mak.json"
         partner: &Partner,
         batch_size: usize,
     ) -> Result<Dispatched, Error> {
+        self.dispatch_with("mtms", order, partner, batch_size)
+    }
+
+    /// With one of the vendor's cards.
+    pub(crate) fn dispatch_with(
+        &self,
+        card_name: &str,
+        order: &str,
+        partner: &Partner,
+        batch_size: usize,
+    ) -> Result<Dispatched, Error> {
         let how = DispatchSettings { batch_size, tries: 1, ..DispatchSettings::default() };
-        let (mtms, card) = (self.mtms(), card("mtms").unwrap());
+        let (mtms, card) = (self.mtms(), card(card_name).unwrap());
         let partner = std::slice::from_ref(partner);
         self.runtime.block_on(mtms.dispatch(order, partner, &card, &how, &Quiet))
     }
