@@ -7,6 +7,23 @@
 //!
 //! What comes from outside is read strictly: a name twice in one object, or a number that two programs may read
 //! differently, is refused, since then the MAC would not be over what the reader understood.
+//!
+//! | | suite 01 | suite 02 |
+//! |---|---|---|
+//! | `suite` of a batch | absent | 2 |
+//! | PK, MAK | TDES, 24 bytes | AES-256 |
+//! | `tek`, `auk` | X9.143 version B: `K1TB`, `D0TB` | version D: `14AN`, `15AN` |
+//! | their optional blocks | `10` (`<PIN pad>/00`), `PB` | `10` (`<PIN pad>/00`) |
+//! | an entry also has | – | `generation` (DF18, decimal digits), `device` (DER in base64) |
+//! | `mac` | CMAC-TDES, 16 digits | CMAC-AES, 32 digits |
+//!
+//! An [`Order`] goes to `POST /v1/orders` of the vendor's MTMS and of the buyer's KMS, signed by an operator and an
+//! administrator. A batch goes to `POST /v1/batches` of the KMS, signed by a card of role `.6`. A batch that is taken is
+//! answered by 200 and [`Answer`], the same content again by 409 and [`Received`] with the very same receipt, one that is
+//! refused as a whole by another status and a code: `bad-signature`, `card-refused`, `card-revoked`, `wrong-mac` (403),
+//! `bad-content`, `wrong-order`, `serial-twice` (422). Codes of single terminals are `stored`, `awaits-approval`,
+//! `already-stored` (taken); `already-known`, `not-in-order`, `wrong-model`, `key-refused`, `malformed`, `pin-pad-taken`,
+//! `other-acquirer`, `lower-suite`, `device-key-taken`, `generation-not-higher`, `000D` (refused).
 
 mod batch;
 mod error;

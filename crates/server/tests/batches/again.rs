@@ -119,6 +119,27 @@ fn a_server_killed_between_commit_and_answer_gives_the_receipt_later() {
     world.assert_audit_good();
 }
 
+/// A failure of the HSM is ours: the batch may come again, whole.
+#[test]
+fn an_hsm_that_fails_on_one_entry_stores_nothing() {
+    let (world, server) = kms(&[&VENDOR_01]);
+    take_order(&server, &order("PO-1", VENDOR, None));
+    server.stop();
+    let (server, switch) = world.start_switched(&options(&world, &[&VENDOR_01]));
+    let cms = VENDOR_01.batch("PO-1", &entries(3));
+    for (command, refusal) in [
+        ("ImportTk", hsm::Refusal::UnknownKey { what: "the protect key".into() }),
+        ("CheckBatchMac", hsm::Refusal::UnknownKey { what: "the batch MAC key".into() }),
+    ] {
+        switch.refuse(command, refusal);
+        let answer = post_batch(&server, &cms);
+        assert_eq!((answer.status, answer.code()), (500, "internal"), "{command}: {answer:?}");
+        crate::assert_nothing_stored(&world);
+    }
+    switch.allow();
+    assert_eq!(post_batch(&server, &cms).status, 200);
+}
+
 #[test]
 fn a_server_killed_in_the_middle_takes_the_batch_once() {
     let (world, server) = kms(&[&VENDOR_01]);
