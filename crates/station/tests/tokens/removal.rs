@@ -12,7 +12,7 @@ use keyferry_station::{
 };
 use wire::{Device, ErrorCode, ErrorMessage, Frame, FrameDecoder};
 
-use crate::estate::ESTATE;
+use crate::estate::{Cards, ESTATE};
 use crate::fake_terminal::{collected, honest, receive, terminal};
 use crate::journals::journal;
 use crate::{Readers, alone};
@@ -153,6 +153,34 @@ fn r35_a_run_does_not_go_on_when_the_card_comes_back() {
         let how = PackSettings { station: "station-1".to_owned(), replaces: false };
         Package::sign(&both, &run.collected, &how).unwrap();
     });
+}
+
+/// The same with a file, which is there again at once, where SoftHSM's token has to be opened anew.
+struct FileOutAndIn<'a>(&'a Cards);
+
+impl Progress for FileOutAndIn<'_> {
+    fn collected(&self, _: &Target, _: &Device, _: &str) {
+        std::fs::rename(self.0.path("operator.pem"), self.0.path("pocket.pem")).unwrap();
+    }
+
+    fn failed(&self, _: &FailedTerminal) {
+        // The first one to fail puts it back.
+        let _ = std::fs::rename(self.0.path("pocket.pem"), self.0.path("operator.pem"));
+    }
+}
+
+#[test]
+fn r35_a_run_does_not_go_on_when_a_card_file_comes_back() {
+    let cards = Cards::good();
+    let both = cards.open().unwrap();
+    let visits = Arc::new(AtomicUsize::new(0));
+    let targets = [honest("SN-1"), counting(&visits), counting(&visits), counting(&visits)];
+    let settings = CollectSettings { parallel: 1, ..CollectSettings::default() };
+    let work = ESTATE.work_certificate();
+    let run = collect(&both, &work, &targets, &settings, journal(), &FileOutAndIn(&cards)).unwrap();
+    assert_eq!((run.collected.len(), run.failed.len()), (1, 3));
+    assert_eq!(visits.load(Ordering::SeqCst), 0);
+    both.check().unwrap();
 }
 
 #[test]
