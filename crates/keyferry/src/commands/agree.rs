@@ -1,4 +1,7 @@
-use std::{fs, path::PathBuf};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
 use anyhow::{Context as _, Result, bail};
 use clap::{Args, Subcommand};
@@ -248,7 +251,7 @@ impl Common {
         self.write(&self.mak, mak, &keys.mak)
     }
 
-    fn write(&self, path: &PathBuf, kind: Kind, key: &Agreed) -> Result<()> {
+    fn write(&self, path: &Path, kind: Kind, key: &Agreed) -> Result<()> {
         let combined = CombinedKey {
             name: self.partner.clone(),
             kind,
