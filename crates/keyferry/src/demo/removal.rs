@@ -42,10 +42,11 @@ impl Story<'_> {
         let ended = said(&station.wait_with_output()?);
         // Only now: the station did not wait for this line.
         drop(asked);
+        let why = ended.json["error"].as_str().unwrap_or_default();
         self.report.check(
             "card-taken-out-stops-collection",
-            !ended.ok && ended.error.contains("KF-administrator"),
-            &format!("it stopped while a terminal was being asked: {}", ended.error),
+            !ended.ok && why.contains("KF-administrator"),
+            &format!("it stopped while a terminal was being asked: {why}"),
         );
         let (unpacked, packed) = self.kept(&journal)?;
         self.report.check(
