@@ -5,6 +5,7 @@ use std::fs;
 use serde_json::Value;
 
 use crate::support::{
+    ceremony::Agreed,
     estate::Estate,
     houses::Houses,
     tool::{keyferry, run},
@@ -101,4 +102,23 @@ fn a_changed_or_revoked_agreement_is_refused_and_nothing_is_written() {
     run(&mut revoke).good();
     houses.accept("there", "here.agreement").refused_with("revoked");
     assert!(!houses.kms.path("there-pk.json").exists() && !houses.kms.path("there-mak.json").exists());
+}
+
+#[test]
+fn r12_people_type_pk_and_mak_of_either_suite_for_one_partner() {
+    let estate = Estate::empty();
+    let hsm = estate.path("hsm");
+    let mut create = keyferry(["hsm", "create", "--folder"]);
+    run(create.arg(&hsm).arg("--passphrase-file").arg(estate.secret("hsm-passphrase"))).good();
+    for kind in ["protect", "protect-aes", "batch-mac", "batch-mac-aes"] {
+        let typed = Agreed::new("VENDOR-KEYS", kind).with("VENDOR").type_in(&estate, &hsm, kind);
+        let typed: Value = serde_json::from_str(&fs::read_to_string(typed).unwrap()).unwrap();
+        assert_eq!((&typed["for"], &typed["partner"]), (&kind.into(), &"VENDOR".into()));
+    }
+    // Of nobody in particular there is no such key, and of a partner no other.
+    let nobody = Agreed::new("NOBODYS-KEYS", "protect");
+    let out = nobody.paper(&estate, "x", "block");
+    nobody.enter(&estate, &hsm, 1, &nobody.components[0], &out).refused_with("--partner");
+    let other = Agreed::new("EXCHANGE", "exchange").with("VENDOR");
+    other.enter(&estate, &hsm, 1, &other.components[0], &out).refused_with("--partner");
 }
