@@ -7,7 +7,7 @@ use cryptoki::error::Error as Pkcs11Error;
 use cryptoki::mechanism::rsa::{PkcsMgfType, PkcsPssParams};
 use cryptoki::mechanism::{Mechanism, MechanismType};
 use cryptoki::object::{Attribute, ObjectClass, ObjectHandle};
-use cryptoki::session::Session;
+use cryptoki::session::{Session, SessionState};
 use cryptoki::slot::Slot;
 use pki::{KeyFamily, Scheme, SignError, Signer, verify_signature};
 use zeroize::Zeroizing;
@@ -105,6 +105,16 @@ impl TokenSigner {
     #[must_use]
     pub fn label(&self) -> Option<&str> {
         std::str::from_utf8(&self.key.label).ok()
+    }
+
+    /// Whether it still signs: a token that was taken out, if only for a moment, ended the session that was opened with the
+    /// PIN, and whoever gave a wrong PIN in this program logged it out. Asks the module anew each time.
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        let _entered = self.module.enter();
+        let held = self.session.lock().unwrap_or_else(PoisonError::into_inner);
+        let state = held.as_ref().and_then(|open| open.session.get_session_info().ok());
+        state.is_some_and(|info| matches!(info.session_state(), SessionState::RoUser | SessionState::RwUser))
     }
 
     fn offers(&self, mechanism: MechanismType) -> bool {

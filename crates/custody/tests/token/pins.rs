@@ -87,8 +87,10 @@ fn an_open_token_is_no_way_round_its_pin() {
     alone(|tokens| {
         let token = issue(tokens, "Olga", KeyKind::Rsa(2048)).token;
         let first = token.open(PIN).unwrap();
+        assert!(first.is_open());
         let error = token.open("000000").unwrap_err();
         assert!(matches!(&error, Error::WrongTokenPin { .. }), "{error}");
+        assert!(!first.is_open());
         // And whoever guessed wrong closed it for all.
         let refused = first.sign(Scheme::Pkcs1Sha256, b"text").unwrap_err();
         assert!(refused.reason().contains("logged out"), "{refused}");

@@ -183,6 +183,23 @@ fn r35_a_run_does_not_go_on_when_a_card_file_comes_back() {
     both.check().unwrap();
 }
 
+/// A card that was out for less than a moment is there again, and its session is not: as when somebody else in the program
+/// ends it.
+#[test]
+fn r35_a_card_whose_session_ended_is_not_there_any_more() {
+    alone(|tokens| {
+        let readers = Readers::good(tokens);
+        let both = readers.open().unwrap();
+        both.check().unwrap();
+        assert!(readers.operator.token.open("000000").is_err());
+        assert!(readers.operator.token.present());
+        let error = both.check().unwrap_err();
+        assert!(gone("Olga")(&error), "{error}");
+        drop(both);
+        readers.open().unwrap().check().unwrap();
+    });
+}
+
 #[test]
 fn r35_another_token_with_the_same_label_is_not_the_card_that_was_opened() {
     alone(|tokens| {
