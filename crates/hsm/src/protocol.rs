@@ -1,7 +1,7 @@
 //! The bytes between a server and its HSM process.
 //!
 //! A message is `length (4, little-endian) ‖ id (8) ‖ body`, the length counting what follows it. The body is the
-//! postcard encoding of a [`Request`](crate::commands::Request) towards the HSM, of an [`Outcome`] back. Ids are the client's; replies come in
+//! postcard encoding of a [`Request`] towards the HSM, of an [`Outcome`] back. Ids are the client's; replies come in
 //! any order. Key blocks and public values travel, never a clear key: the socket's permissions keep others from
 //! *using* keys, not from reading them. What else is nobody's business (PANs, an operator's new password) travels as
 //! [`Sensitive`](crate::Sensitive).
