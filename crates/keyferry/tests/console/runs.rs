@@ -7,16 +7,26 @@ use crate::{
         ADMINISTRATOR_PIN, Cable, OPERATOR_PIN, SIZE, both_present, console, give_pins, known, silent,
         with_cables,
     },
-    support::{estate::Estate, folders::edit, screen::Screen, server::Server, tool::until},
+    support::{
+        estate::Estate,
+        folders::edit,
+        screen::Screen,
+        server::Server,
+        tool::{openssl, run, text, until},
+    },
 };
+
+/// The console knows one address.
+fn comes_back_where_it_was(estate: &Estate, server: &Server) {
+    let listen = format!("[https]\nlisten = \"{}\"", server.https);
+    edit(&estate.path("keyferry.toml"), &[("[https]\nlisten = \"127.0.0.1:0\"", &listen)]);
+}
 
 #[test]
 fn one_key_collects_what_is_plugged_in_and_packages_wait_for_the_server() {
     let estate = Estate::new();
     let server = Server::start(&estate);
-    // It comes back where it was.
-    let listen = format!("[https]\nlisten = \"{}\"", server.https);
-    edit(&estate.path("keyferry.toml"), &[("[https]\nlisten = \"127.0.0.1:0\"", &listen)]);
+    comes_back_where_it_was(&estate, &server);
     with_cables(&estate);
     let terminals = ["SN-1", "SN-2", "SN-3"].map(|sn| estate.make_terminal(sn));
     let mut first = Cable::plug(&estate, &terminals[0], "tty-1");
@@ -123,6 +133,67 @@ fn a_card_that_is_pulled_out_stops_a_run_and_what_has_answered_is_packed_later()
     give_pins(&mut screen);
     screen.until("it is answered", |text| !text.contains("NOT PACKED") && text.contains("The KMS took"));
     until("the KMS knows it", || known(&estate) == 1);
+    screen.press("q");
+    assert!(screen.ends().success());
+}
+
+#[test]
+fn a_cable_that_is_pulled_in_the_middle_and_put_back_is_collected_in_the_same_run() {
+    let estate = Estate::new();
+    let _server = Server::start(&estate);
+    with_cables(&estate);
+    let terminal = estate.make_terminal("SN-1");
+    let silent = silent(&estate, "tty-1");
+    let mut screen = Screen::start(&console(&estate), SIZE);
+    both_present(&mut screen);
+    screen.sees("Plugged in: 1 terminal");
+    screen.press(" ");
+    give_pins(&mut screen);
+    screen.sees("It is being asked. Leave its cable in.");
+    drop(silent);
+    screen.sees("Leave its cable in, or plug it in again.");
+    let mut cable = Cable::plug(&estate, &terminal, "tty-1");
+    let text = screen.sees("The KMS took 1 of 1.");
+    assert!(text.contains(&cable.fingerprint()) && text.contains("1 terminal"), "{text}");
+    assert_eq!(known(&estate), 1);
+    screen.press("q");
+    assert!(screen.ends().success());
+}
+
+#[test]
+fn r35_a_card_revoked_meanwhile_stops_everything_and_what_it_signed_is_refused_and_kept() {
+    let estate = Estate::new();
+    let server = Server::start(&estate);
+    comes_back_where_it_was(&estate, &server);
+    with_cables(&estate);
+    let _first = Cable::plug(&estate, &estate.make_terminal("SN-1"), "tty-1");
+    let mut screen = Screen::start(&console(&estate), SIZE);
+    both_present(&mut screen);
+    screen.sees("Plugged in: 1 terminal");
+    screen.press(" ");
+    give_pins(&mut screen);
+    screen.sees("The KMS took 1 of 1.");
+    server.kill();
+    let _second = Cable::plug(&estate, &estate.make_terminal("SN-2"), "tty-2");
+    screen.sees("Plugged in: 2 terminals");
+    screen.press(" ");
+    screen.sees("WAITING");
+
+    let card = text(&estate.path("cards/operator.pem"));
+    let serial = openssl(["x509", "-noout", "-serial", "-in", &card]).good();
+    let serial = serial.trim_end().strip_prefix("serial=").unwrap().to_owned();
+    run(&mut estate.ca(&["revoke", "--serial", &serial, "--reason", "key-compromise"])).good();
+    let _server = Server::start(&estate);
+    screen.sees("THE OPERATOR CARD IS REFUSED");
+    let shown = screen.sees("0 waiting, 0 sending, 1 answered, 1 refused");
+    assert!(shown.contains("STOP STOP STOP"), "{shown}");
+    screen.press("\r\t");
+    let shown = screen.sees("It is kept; u sends it again.");
+    assert!(shown.contains("(403)") && shown.contains("REFUSED"), "{shown}");
+    assert_eq!(known(&estate), 1);
+    // No PIN makes it good again.
+    screen.press("\t\r");
+    screen.sees("The operator card is refused: ");
     screen.press("q");
     assert!(screen.ends().success());
 }

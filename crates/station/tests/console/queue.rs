@@ -39,6 +39,7 @@ fn a_package_that_was_refused_is_kept_and_says_why() {
     let mut desk = packed();
     desk.send("package-1", Answer::Refused("the server refused the signature (403): revoked".to_owned()));
     desk.shows("1 refused");
+    desk.shows("SN-1001        REFUSED");
     desk.key(Key::Tab);
     desk.shows("REFUSED: the server refused the signature (403): revoked");
     desk.shows("It is kept; u sends it again.");

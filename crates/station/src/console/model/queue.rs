@@ -88,6 +88,7 @@ impl Model {
             Answer::NotSent(_) => EntryState::Waiting,
             Answer::Refused(why) => {
                 self.said = "The server refused a package; Tab shows why.".to_owned();
+                self.terminals_of(id, &State::Refused(why.clone()));
                 EntryState::Refused(why)
             }
             Answer::ArrivedBefore => {
