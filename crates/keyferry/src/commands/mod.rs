@@ -10,6 +10,7 @@ mod cards;
 pub(crate) mod card;
 pub(crate) mod component;
 mod console;
+mod desk;
 pub(crate) mod device;
 pub(crate) mod evidence;
 pub(crate) mod host;

@@ -3,19 +3,21 @@
 use std::{
     fs,
     path::{Path, PathBuf},
-    sync::Arc,
-    time::Duration,
 };
 
 use anyhow::{Context, Result};
-use pki::{Certificate, Role, TrustList};
+use pki::TrustList;
 use serde::Deserialize;
 use station::{
-    BothCards, Card, CardSource, Ceremony, Checks, FreshLists, Journal, RevocationFile, Server,
-    ServerSettings, ports::Links,
+    BothCards, Card, CardSource, Ceremony, Checks, Journal, RevocationFile, Server, ServerSettings,
+    ports::Links,
 };
 
-use super::{cards::Two, packages::Passphrase};
+use super::{
+    cards::Two,
+    desk::{self, Cards, Trust},
+    packages::Passphrase,
+};
 
 /// A station's configuration, with the folder that its relative paths start at.
 #[derive(Deserialize)]
@@ -30,23 +32,6 @@ pub(super) struct Settings {
     pub(super) links: Links,
     #[serde(skip)]
     folder: PathBuf,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Cards {
-    operator: CardSource,
-    administrator: CardSource,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Trust {
-    root: PathBuf,
-    #[serde(default)]
-    device_roots: Vec<PathBuf>,
-    crl: PathBuf,
-    crl_max_age_hours: u32,
 }
 
 #[derive(Deserialize)]
@@ -76,18 +61,17 @@ impl Settings {
 
     /// The operator card in its reader, not yet opened.
     pub(super) fn operator_card(&self) -> Result<Box<dyn Card>> {
-        Ok(self.cards.operator.within(&self.folder).insert()?)
+        self.cards.operator(&self.folder)
     }
 
     /// The administrator card in its reader, not yet opened.
     pub(super) fn administrator_card(&self) -> Result<Box<dyn Card>> {
-        Ok(self.cards.administrator.within(&self.folder).insert()?)
+        self.cards.administrator(&self.folder)
     }
 
     /// Both, not yet opened.
     pub(super) fn both_cards(&self) -> Result<Two> {
-        let Cards { operator, administrator } = &self.cards;
-        Two::insert(&operator.within(&self.folder), &administrator.within(&self.folder))
+        self.cards.both(&self.folder)
     }
 
     fn path(&self, path: &Path) -> PathBuf {
@@ -100,48 +84,22 @@ impl Settings {
 
     /// Where the server is.
     pub(super) fn server_settings(&self) -> Result<ServerSettings> {
-        let path = self.path(&self.kms.tls_root);
-        let root = fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
-        Ok(ServerSettings::new(&self.kms.url, root))
+        desk::server_settings(&self.folder, &self.kms.url, &self.kms.tls_root)
     }
 
     /// The roots, and the revocation lists: fresh from the server where it can be reached, else as last fetched.
     pub(super) fn checks(&self) -> Result<Checks> {
-        Ok(Checks::kept_fresh(self.roots()?, self.revocation_lists()?))
+        self.trust.checks(&self.folder, Some(self.server()?))
     }
 
     /// The acquirer's root, and vendors' for device certificates.
     pub(super) fn roots(&self) -> Result<TrustList> {
-        let mut trust = TrustList::new();
-        let root = read_certificate(&self.path(&self.trust.root))?;
-        let production = !root.is_for_trials();
-        trust.add(root, &Role::ALL);
-        for path in &self.trust.device_roots {
-            let path = self.path(path);
-            let root = read_certificate(&path)?;
-            // Production and trials do not mix at a station either; the acquirer's root says which it is.
-            root.must_be_for(production).with_context(|| path.display().to_string())?;
-            trust.add(root, &[Role::Device]);
-        }
-        Ok(trust)
+        self.trust.roots(&self.folder)
     }
 
     /// The file of the revocation lists.
     pub(super) fn revocation_file(&self) -> Result<RevocationFile> {
-        let path = self.path(&self.trust.crl);
-        if let Some(folder) = path.parent() {
-            fs::create_dir_all(folder)?;
-        }
-        let age = Duration::from_secs(u64::from(self.trust.crl_max_age_hours) * 3600);
-        Ok(RevocationFile::new(&path, age))
-    }
-
-    fn revocation_lists(&self) -> Result<Arc<FreshLists>> {
-        let lists = FreshLists::start(self.revocation_file()?, Some(self.server()?), FreshLists::REFETCH)?;
-        if !lists.were_fetched_now() {
-            complain!("the server cannot be reached; using the revocation list fetched last");
-        }
-        Ok(lists)
+        self.trust.revocation_file(&self.folder)
     }
 
     /// The KMS's work certificate and its chain, PEM.
@@ -168,7 +126,7 @@ impl Settings {
 
     /// Where the operator card and the administrator card are.
     pub(super) fn card_sources(&self) -> [CardSource; 2] {
-        [&self.cards.operator, &self.cards.administrator].map(|card| card.within(&self.folder))
+        self.cards.sources(&self.folder)
     }
 
     /// The journal, opened with its passphrase.
@@ -190,9 +148,4 @@ impl Settings {
 /// Where the day's ceremony is kept when nothing else is said.
 fn kept_ceremony() -> PathBuf {
     "station/ceremony.json".into()
-}
-
-fn read_certificate(path: &Path) -> Result<Certificate> {
-    let text = fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
-    Certificate::from_pem(&text).with_context(|| path.display().to_string())
 }

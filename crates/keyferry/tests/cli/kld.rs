@@ -89,6 +89,46 @@ fn a_report_waits_for_its_server_and_both_cards_are_needed() {
     kld.open_run(&estate, &["NEW-2"], &["tmk:0"]).refused_with("each with a card of their own");
 }
 
+/// `[trust]` is one part of a KLD's configuration and of a station's.
+#[test]
+fn vendors_roots_are_believed_where_the_configuration_names_them_and_never_for_trials_in_production() {
+    let estate = Estate::loaded();
+    let kld = Kld::of(&estate);
+    let server = Server::start(&estate);
+    kld.find(&server);
+    for (name, further) in [("vendor", [].as_slice()), ("trial", &["--trial"])] {
+        let mut root = keyferry(["ca", "root", "--subject", "Vendor root", "--suite", "1", "--bits", "2048"]);
+        root.args(further).arg("--ca").arg(estate.path(name));
+        run(root.arg("--ca-passphrase-file").arg(estate.secret("ca-passphrase"))).good();
+    }
+    let with_root = |name: &str| {
+        let roots = format!("device_roots = [\"{}\"]", text(&estate.path(name).join("root.pem")));
+        let (at_kld, at_station) = (kld.folder.join("kld.toml"), estate.path("station.toml"));
+        for config in [&at_kld, &at_station] {
+            edit(config, &[("device_roots = []", &roots)]);
+        }
+        let mut pack = keyferry(["station", "pack", "--config"]);
+        pack.arg(&at_station);
+        for secret in ["operator-pin", "administrator-pin", "station-passphrase"] {
+            pack.arg(format!("--{secret}-file")).arg(estate.secret(secret));
+        }
+        let ran = [kld.open_run(&estate, &["NEW-1"], &["tmk:0"]), run(&mut pack)];
+        for config in [&at_kld, &at_station] {
+            edit(config, &[(&roots, "device_roots = []")]);
+        }
+        ran
+    };
+    for ran in with_root("none") {
+        ran.refused_with("none/root.pem");
+    }
+    for ran in with_root("trial") {
+        ran.refused_with("trial");
+    }
+    for ran in with_root("vendor") {
+        ran.good();
+    }
+}
+
 #[test]
 fn options_that_would_be_ignored_are_refused() {
     let estate = Estate::loaded();
@@ -164,7 +204,7 @@ fn a_terminals_key_from_components_goes_to_its_own_place_only() {
         ]);
         enter.args(place).arg("--folder").arg(kld.folder.join("hsm")).args(["--passphrase-file", &hsm]);
         run(enter.args(["--component-file", &hsm]).arg("--out").arg(estate.beside("x")))
-            .refused_with("a TMK needs --pin-pad and --slot, a DMK --pin-pad, other keys neither");
+            .refused_with("a PK or MAK for batches --partner, other keys none of these");
     }
     // An exchange key is no terminal's key, and a zone master key is nothing to a KLD.
     let zone = Agreed::new("ZMK-1", "zone-master");

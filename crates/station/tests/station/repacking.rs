@@ -69,7 +69,7 @@ fn what_was_collected_before_a_crash_is_packed_by_the_same_people() {
 }
 
 #[test]
-fn what_others_collected_is_left_to_them() {
+fn r12_what_two_people_collected_is_packed_by_no_others() {
     let folder = tempfile::tempdir().unwrap();
     let journal = journal_in(folder.path());
     run(&journal, &BOTH.1, &[honest("SN-1")], false);
@@ -160,7 +160,7 @@ fn the_journal_has_an_answer_before_anybody_is_told() {
 }
 
 #[test]
-fn cards_that_are_gone_pack_nothing() {
+fn r12_what_was_kept_is_not_packed_with_one_card_gone() {
     let folder = tempfile::tempdir().unwrap();
     let journal = journal_in(folder.path());
     let cards = Cards::good();

@@ -153,7 +153,7 @@ impl Install {
 impl TakeCrl {
     pub(super) fn run(self) -> Result<()> {
         let bytes = fs::read(&self.list).with_context(|| format!("cannot read {}", self.list.display()))?;
-        self.folder.settings()?.revocation_file().take(&bytes)?;
+        self.folder.settings()?.revocation_file()?.take(&bytes)?;
         say!("revocation list taken");
         Ok(())
     }
