@@ -5,7 +5,7 @@
 //! adapter is read from `/sys`; opening a port to ask it would reset some terminals, so that nobody does.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, btree_map::Entry},
     fs,
     os::unix::fs::{FileTypeExt, MetadataExt},
     path::{Path, PathBuf},
@@ -121,9 +121,9 @@ impl Watcher {
             gone.iter().filter_map(|number| self.seen.remove(number)).map(Change::Gone).collect();
         let mut new = Vec::new();
         for (number, port) in found {
-            if !self.seen.contains_key(&number) {
+            if let Entry::Vacant(place) = self.seen.entry(number) {
                 new.push(port.clone());
-                self.seen.insert(number, port);
+                place.insert(port);
             }
         }
         new.sort_by(|one, other| one.target.address().cmp(other.target.address()));

@@ -104,9 +104,9 @@ impl CollectFault {
     /// Whether a line that changes bytes can have caused it: on one that may, what is said once is not believed.
     pub(super) fn may_be_noise(&self) -> bool {
         match self {
-            // The PIN pad said so for reasons of its own, whatever it was asked.
-            Self::Refused(message) => message.known_code() != Some(ErrorCode::NotPermittedNow),
-            Self::Answer(_)
+            // Also a terminal that was collected and hears a byte of the certificate wrong: 0008, another certificate.
+            Self::Refused(_)
+            | Self::Answer(_)
             | Self::TwoAnswers
             | Self::OtherSerial { .. }
             | Self::Unlisted { .. }

@@ -40,14 +40,14 @@ pub(super) fn converse<P: PinPad>(
             Ok(frame) => frame,
             Err(LinkError::Stopped) => return End::Stopped,
             Err(LinkError::Closed) => return End::Gone,
-            Err(error) => return failed(link, error, on_event),
+            Err(error) => return failed(link, &error, on_event),
         };
         let before = terminal.pad.refusals().total();
         let mut line = Line { link, stop };
         match flow(flows, terminal, &mut line, &frame) {
             Ok(event) => on_event(&event),
             Err(Ended::Link(LinkError::Stopped)) => return End::Stopped,
-            Err(Ended::Link(error)) => return failed(link, error, on_event),
+            Err(Ended::Link(error)) => return failed(link, &error, on_event),
             Err(Ended::Peer(message)) => {
                 on_event(&Event::PeerError { message });
                 return End::Over;
@@ -64,7 +64,7 @@ pub(super) fn converse<P: PinPad>(
 }
 
 /// Tells both sides of a trouble of the link.
-fn failed(link: &mut Link<AnyStream>, error: LinkError, on_event: &mut dyn FnMut(&Event)) -> End {
+fn failed(link: &mut Link<AnyStream>, error: &LinkError, on_event: &mut dyn FnMut(&Event)) -> End {
     if let Some(code) = error.code() {
         // As above.
         let _ = link.send(&error_frame(code, code.text()));
