@@ -17,6 +17,7 @@ cargo run --release -p keyferry-benches -- [PARTS] [OPTIONS]
   tms              handshakes and sealed frames of flow E
   pins             PIN translations of flow F
   estate-update    many terminals that update at once: time and memory
+  factory          a production order from the factory to its buyer's KMS, killed in the middle
                    without any of these: all of them
 
   --seconds N      seconds for each measurement, in turns (3)
@@ -24,6 +25,7 @@ cargo run --release -p keyferry-benches -- [PARTS] [OPTIONS]
   --concurrency N  connections, or acts, at once (32)
   --terminals N    terminals in the database (512)
   --fleet N        terminals that update at once (1000)
+  --order N        terminals in the production order (100000)
   --json           one JSON document instead of the table
   --help           this
 ";
@@ -50,6 +52,7 @@ pub(crate) struct Arguments {
     pub(crate) concurrency: usize,
     pub(crate) terminals: usize,
     pub(crate) fleet: usize,
+    pub(crate) order: usize,
     pub(crate) json: bool,
     parts: Vec<Part>,
 }
@@ -63,6 +66,7 @@ pub(crate) enum Part {
     Tms,
     Pins,
     EstateUpdate,
+    Factory,
 }
 
 impl Arguments {
@@ -73,6 +77,7 @@ impl Arguments {
             concurrency: 32,
             terminals: 512,
             fleet: 1000,
+            order: 100_000,
             json: false,
             parts: Vec::new(),
         };
@@ -86,6 +91,8 @@ impl Arguments {
                 "tms" => found.parts.push(Part::Tms),
                 "pins" => found.parts.push(Part::Pins),
                 "estate-update" => found.parts.push(Part::EstateUpdate),
+                "factory" => found.parts.push(Part::Factory),
+                "--order" => found.order = value()?.parse()?,
                 "--fleet" => found.fleet = value()?.parse()?,
                 "--json" => found.json = true,
                 "--seconds" => found.seconds = value()?.parse()?,
@@ -115,6 +122,11 @@ impl Arguments {
     /// Whether this part is to run.
     pub(crate) fn has(&self, part: Part) -> bool {
         self.parts.is_empty() || self.parts.contains(&part)
+    }
+
+    /// Whether anything else than the factory is to run.
+    pub(crate) fn has_other_than_factory(&self) -> bool {
+        self.parts.is_empty() || self.parts.iter().any(|part| *part != Part::Factory)
     }
 
     /// Whether a part runs whose terminals the TMS manages.

@@ -8,6 +8,7 @@ mod devices;
 mod durable;
 mod ec;
 mod estate;
+mod factory;
 mod files;
 mod keys;
 mod line;
@@ -61,8 +62,14 @@ fn main() -> ExitCode {
 
 fn bench(arguments: &Arguments) -> Result<()> {
     files::as_many_as_allowed();
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    let parts = runtime.block_on(run(arguments))?;
+    let mut parts = Vec::new();
+    if arguments.has_other_than_factory() {
+        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+        parts.extend(runtime.block_on(run(arguments))?);
+    }
+    if arguments.has(Part::Factory) {
+        parts.push(factory::run(arguments.order, std::time::Duration::from_secs(arguments.seconds))?);
+    }
     if arguments.json {
         println!("{}", table::json(&parts));
     } else {

@@ -4,15 +4,15 @@ use std::fs;
 
 /// Bytes of memory; nothing where the system does not tell.
 #[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Memory {
+pub(crate) struct Memory {
     /// Now (`VmRSS`).
-    pub(super) now: u64,
+    pub(crate) now: u64,
     /// At most so far (`VmHWM`).
-    pub(super) peak: u64,
+    pub(crate) peak: u64,
 }
 
 impl Memory {
-    pub(super) fn of(pid: Option<u32>) -> Memory {
+    pub(crate) fn of(pid: Option<u32>) -> Memory {
         let status = pid.and_then(|pid| fs::read_to_string(format!("/proc/{pid}/status")).ok());
         let status = status.unwrap_or_default();
         let field = |name: &str| {
@@ -23,7 +23,7 @@ impl Memory {
     }
 
     /// Lets the peak begin anew, where that is allowed: what came before is not to count.
-    pub(super) fn begin_anew(pid: Option<u32>) {
+    pub(crate) fn begin_anew(pid: Option<u32>) {
         if let Some(pid) = pid {
             // 5: the peak becomes what is held now. Without it the peak is that of the whole run, which is no less.
             let _ = fs::write(format!("/proc/{pid}/clear_refs"), "5");

@@ -14,6 +14,7 @@ mod update;
 
 pub(crate) use fleet::{Managed, ManagedFleet, SLOT};
 pub(crate) use handshakes::Handshakes;
+pub(crate) use memory::Memory;
 pub(crate) use pad::{Pad, refused};
 pub(crate) use sealed::SealedFrames;
 pub(crate) use shop::{BULK, Shop, hex};
