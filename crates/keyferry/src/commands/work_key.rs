@@ -123,15 +123,9 @@ impl WorkKeyRequest {
         let (out, block, role) = (self.out.display(), self.key_block.display(), of.role(self.suite).word());
         say!("request written to {out}; next:");
         say!("  keyferry hsm backup --key-block {block} …");
-        let agreement = if self.of_two_uses(of) { " --agreement" } else { "" };
-        say!("  keyferry ca issue --role {role}{agreement} --request {out} --out {role}.pem");
+        say!("  keyferry ca issue --role {role} --request {out} --out {role}.pem");
         say!("  keyferry {} work-key-install --certificate {role}.pem --key-block {block}", of.word());
         Ok(())
-    }
-
-    /// The role has a key for signatures too.
-    fn of_two_uses(&self, of: Of) -> bool {
-        of == Of::Mtms && self.suite == SuiteName::EcAes
     }
 }
 

@@ -1,9 +1,11 @@
-//! A new work key: `work-key-request`, `ca issue`, `work-key-install`, for the KMS and for the remote key server.
+//! A new work key: `work-key-request`, `ca issue`, `work-key-install`, for the KMS, for the remote key server and for an
+//! MTMS.
 
 use std::{fs, path::PathBuf};
 
 use crate::support::{
     estate::Estate,
+    factory::{Factory, make_vendor},
     folders::{edit, mode, snapshot},
     records,
     server::Server,
@@ -198,4 +200,32 @@ fn the_records_can_be_listed() {
         "{one}"
     );
     kms(&["terminal", "SN-77"]).refused_with("no terminal SN-77 is known; collect it first");
+}
+
+#[test]
+fn a_new_work_key_of_an_mtms_has_the_role_of_one() {
+    let factory = Factory::new();
+    let vendor = &factory.vendor;
+    let (new, ran) = request_of("mtms", vendor, "new");
+    assert!(ran.good().contains("keyferry ca issue --role mtms --request"));
+    issue(vendor, &new, "kms-work");
+    let refused = install_of("mtms", vendor, &new).refused();
+    assert!(refused.contains("kms-work"), "{refused}");
+    let (new, _) = request_of("mtms", vendor, "second");
+    issue(vendor, &new, "mtms");
+    assert!(install_of("mtms", vendor, &new).good().contains("is active"));
+    // Nor is it a work key of a KMS's: its root may name none.
+    install_of("kms", vendor, &new).refused();
+}
+
+/// In suite 02 the role has a certificate for signatures too, which no terminal could encrypt to.
+#[test]
+fn the_certificate_that_signs_batches_is_no_work_certificate() {
+    let vendor = make_vendor("2");
+    let (certificate, block) = (vendor.folder().join("card.pem"), vendor.folder().join("any.key-block"));
+    let card = fs::read_to_string(vendor.path("cards/mtms.pem")).unwrap();
+    fs::write(&certificate, &card[card.find("-----BEGIN CERTIFICATE-----").unwrap()..]).unwrap();
+    fs::write(&block, "none").unwrap();
+    let request = Request { csr: PathBuf::new(), block, certificate };
+    install_of("mtms", &vendor, &request).refused_with("this is the certificate that signs batches");
 }

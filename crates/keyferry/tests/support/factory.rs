@@ -37,12 +37,7 @@ pub(crate) struct Factory {
 }
 
 static MADE: LazyLock<[PathBuf; 2]> = LazyLock::new(|| {
-    let (vendor, bank) = (Estate::empty(), Estate::new());
-    write_secret(&vendor.secret(MTMS_PIN.0), &format!("{}\n", MTMS_PIN.1));
-    let mut init = keyferry(["mtms", "init", "--suite", "1", "--vendor", VENDOR, "--name", "Test Factory"]);
-    init.args(["--terminal-port", "127.0.0.1:0", "--https", "127.0.0.1:0", "--secrets"]);
-    run(init.arg(vendor.secrets()).arg(vendor.path(""))).good();
-    let factory = Factory { vendor, bank };
+    let factory = Factory { vendor: make_vendor("1"), bank: Estate::new() };
     factory.believe_each_other();
     factory.agree();
     [factory.vendor.keep("vendor-"), factory.bank.keep("bank-")]
@@ -169,6 +164,16 @@ impl Factory {
     pub(crate) fn report(&self, order: &str) -> Ran {
         run(&mut self.vendor.configured(&["mtms", "report", order, "--json"]))
     }
+}
+
+/// `keyferry mtms init`.
+pub(crate) fn make_vendor(suite: &str) -> Estate {
+    let vendor = Estate::empty();
+    write_secret(&vendor.secret(MTMS_PIN.0), &format!("{}\n", MTMS_PIN.1));
+    let mut init = keyferry(["mtms", "init", "--suite", suite, "--vendor", VENDOR, "--name", "Test Factory"]);
+    init.args(["--terminal-port", "127.0.0.1:0", "--https", "127.0.0.1:0", "--secrets"]);
+    run(init.arg(vendor.secrets()).arg(vendor.path(""))).good();
+    vendor
 }
 
 /// How often each serial was taken from a batch, by the bank's audit; a refusal counts as none.
