@@ -3,12 +3,13 @@
 use base64ct::{Base64, Encoding};
 use hsm_soft::Duty;
 use serde_json::{Value, json};
+use store::OrderStore as _;
 
 use super::{World, assert_refused, is, told};
 use crate::support::{
     estate::{ACQUIRER, ESTATE, now},
     https::{self, CMS},
-    kms_ec::{by_both, rfc3339},
+    kms_ec::{self, Ec, by_both, rfc3339},
     line::{End, connect},
     package::{entry, package, signed},
     partner::{BANK, BANK_01, MODEL, close, post_batch, post_order, sections, take_order},
@@ -25,11 +26,15 @@ fn options(world: &World) -> Options {
 
 fn serve() -> (World, Server) {
     let world = World::new();
-    // An MTMS's HSM has a duty of its own.
+    let server = start(&world, &options(&world));
+    (world, server)
+}
+
+/// An MTMS's HSM has a duty of its own.
+fn start(world: &World, options: &Options) -> Server {
     let socket = world.folder().join("hsm");
     serve_on(Duty::Mtms, &socket);
-    let server = world.start_with_hsm(&options(&world), &socket);
-    (world, server)
+    world.start_with_hsm(options, &socket)
 }
 
 /// An order of this vendor's, bought by the bank.
@@ -62,6 +67,27 @@ fn a_terminal_is_collected_for_the_open_order_that_lists_it() {
     let refused = world.events("collection.terminal", "SN-9");
     assert_eq!(refused[0].detail["result"]["code"], json!("not-in-order"));
     world.assert_audit_good();
+}
+
+/// The same in suite 02, where packages carry both cards' signatures and device keys.
+#[test]
+fn a_terminal_of_suite_02_is_held_to_the_orders_too() {
+    let world = World::new();
+    let server = start(&world, &Options { suite_02: true, ..options(&world) });
+    kms_ec::install(&server);
+    take_order(&server, &order("PO-1", &["SN-1", "SN-2"]));
+    let terminals = [Ec::new("SN-1"), Ec::with_pin_pad("SN-2", "PP-2"), Ec::new("SN-9")];
+    let nonce = kms_ec::ceremony(&server, kms_ec::STATION);
+    let entries: Vec<_> = terminals.iter().map(|terminal| terminal.entry(&nonce)).collect();
+    let answer = server.upload(&by_both(&kms_ec::package(&nonce, &entries)));
+    assert_eq!(
+        told(&answer),
+        [is("SN-1", true, "stored"), is("SN-2", true, "stored"), is("SN-9", false, "not-in-order")]
+    );
+    let waiting = server.block_on(server.store.undelivered("PO-1", None, 9)).unwrap();
+    let told: Vec<_> = waiting.iter().map(|u| (u.terminal.sn.as_str(), u.device_generation)).collect();
+    assert_eq!(told, [("SN-1", Some(1)), ("SN-2", Some(1))]);
+    assert!(waiting.iter().all(|u| u.work_certificate_sha256.is_some()));
 }
 
 #[test]
