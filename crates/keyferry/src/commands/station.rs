@@ -13,7 +13,9 @@ use station::{
     AdministratorCard, Bar, BothCards, Checks, CollectSettings, CollectedTerminal, CollectionRun, Journal,
     Progress, Quiet, StationSuite, Target, WorkCertificate,
     approve::{self, Decision},
-    collect, pack_collected, upload_waiting,
+    collect, pack_collected,
+    ports::Links,
+    upload_waiting,
 };
 use wire::Serial;
 
@@ -25,6 +27,7 @@ use super::{
     evidence::OfStation,
     journal::JournalCommand,
     packages::{self, Deliver, Pack, Passphrase},
+    ports::{Ports, plugged},
     repair::Repair,
     suite::SuiteName,
     window::Window,
@@ -42,6 +45,7 @@ pub(crate) enum Station {
     Upload(Deliver),
     Pack(Pack),
     Journal(JournalCommand),
+    Ports(Ports),
     /// List replacements that wait for a second person.
     Replacements(Config),
     /// Approve a replacement with the administrator card.
@@ -93,9 +97,13 @@ impl BothPins {
 pub(crate) struct Collect {
     #[command(flatten)]
     config: Config,
-    /// A terminal's address, host:port, or SERIAL@host:port to be sure whose it is; may be repeated.
+    /// A terminal's address, host:port or serial:/dev/ttyUSB0?baud=115200, with SERIAL@ before it to be sure whose it is;
+    /// may be repeated.
     #[arg(long = "terminal", value_name = "ADDRESS")]
     terminals: Vec<Target>,
+    /// Collect what is plugged in at the serial ports of the configuration's [links].
+    #[arg(long)]
+    plugged: bool,
     /// A file of terminals' addresses, one a line.
     #[arg(long, value_name = "FILE")]
     terminals_file: Option<PathBuf>,
@@ -138,6 +146,7 @@ impl Station {
             Self::Collect(collect) => collect.run(),
             Self::Upload(upload) => upload.run(),
             Self::Pack(pack) => pack.run(),
+            Self::Ports(ports) => ports.run(),
             Self::Journal(journal) => journal.run(),
             Self::Replacements(config) => replacements(&Settings::read(&config.config)?),
             Self::Approve(decide) => decide.run(Decision::Replace),
@@ -155,7 +164,7 @@ impl Station {
 impl Collect {
     fn run(self) -> Result<ExitCode> {
         let settings = Settings::read(&self.config.config)?;
-        let targets = self.targets()?;
+        let targets = self.targets(&settings.links)?;
         let journal = settings.journal(&self.passphrase)?;
         let checks = settings.checks()?;
         let cards = self.pins.open(&settings, &checks)?;
@@ -266,15 +275,18 @@ impl Collect {
         }
     }
 
-    fn targets(&self) -> Result<Vec<Target>> {
+    fn targets(&self, links: &Links) -> Result<Vec<Target>> {
         let mut targets = self.terminals.clone();
         if let Some(path) = &self.terminals_file {
             for line in lines(path)? {
                 targets.push(line.parse()?);
             }
         }
+        if self.plugged {
+            targets.extend(plugged(links)?);
+        }
         if targets.is_empty() {
-            bail!("name at least one terminal: --terminal HOST:PORT or --terminals-file FILE");
+            bail!("name at least one terminal: --terminal HOST:PORT, --terminals-file FILE or --plugged");
         }
         Ok(targets)
     }

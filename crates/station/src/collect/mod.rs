@@ -317,7 +317,7 @@ fn ask_all<S: StationSuite>(
     progress: &dyn Progress,
 ) -> Vec<Outcome<S>> {
     let mut seen = HashSet::new();
-    let first: Vec<bool> = targets.iter().map(|target| seen.insert(target.address())).collect();
+    let first: Vec<bool> = targets.iter().map(|target| seen.insert(target.identity())).collect();
     let answers: Vec<OnceLock<Outcome<S>>> = targets.iter().map(|_| OnceLock::new()).collect();
     let next = AtomicUsize::new(0);
     let work = || {

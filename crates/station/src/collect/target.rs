@@ -1,6 +1,6 @@
 //! Where a terminal is, and which one is expected there.
 
-use std::{fmt, str::FromStr};
+use std::{fmt, fs, os::unix::fs::MetadataExt, str::FromStr};
 
 use wire::{Serial, SerialAddress, limits::TERMINAL_PORT};
 
@@ -29,6 +29,15 @@ impl Target {
     /// The serial that must answer there, if the run says so.
     pub fn expected(&self) -> Option<&Serial> {
         self.expected.as_ref()
+    }
+
+    /// What is at the address: a line's device has one number, however many names and speeds it is called by.
+    pub(super) fn identity(&self) -> String {
+        let number = |line: SerialAddress| fs::metadata(line.path).ok().map(|metadata| metadata.rdev());
+        match self.line().and_then(number) {
+            Some(number) => format!("device {number}"),
+            None => self.address.clone(),
+        }
     }
 
     /// The serial line that it is at; none for one of the network.

@@ -59,3 +59,14 @@ fn terminals_that_are_plugged_in_are_found_and_collected_at_once_each_under_one_
         assert!(gone.iter().all(|change| matches!(change, Change::Gone(_))));
     }
 }
+
+#[test]
+fn one_port_under_two_names_and_speeds_is_asked_once() {
+    let rig = Rig::new(Suite::EcAes, "SN-1");
+    let name = rig.port.with_file_name("by-id");
+    symlink(&rig.port, &name).unwrap();
+    let again: Target = format!("serial:{}?baud=9600", name.display()).parse().unwrap();
+    let told = collect_in(rig.suite, &[rig.target.clone(), again], &settings());
+    assert!(told[0].outcome.is_ok(), "{told:?}");
+    assert!(told[1].outcome.as_ref().is_err_and(|why| why.contains("stands twice")), "{told:?}");
+}
