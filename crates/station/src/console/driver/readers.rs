@@ -80,6 +80,11 @@ fn look(shared: &Shared, place: Place, known: &mut Option<Box<dyn Card>>) -> See
         CardSource::File(path) => path.display().to_string(),
         CardSource::Token(uri) => format!("token {}", uri.label()),
     };
+    if shared.was_out(place) {
+        // It is there again, perhaps; but it is not open any more.
+        *known = None;
+        return Seen { name, card: None, trouble: None };
+    }
     let card = match known.take().filter(|card| card.present()) {
         Some(card) => Ok(card),
         None => reader.insert(),
@@ -123,12 +128,12 @@ fn tries(state: PinState) -> Tries {
 
 /// A card that, once it was seen to be gone, stays gone: pulled out and put back it is not the card that was opened.
 pub(super) struct Held {
-    card: Box<dyn Card>,
+    card: Arc<dyn Card>,
     gone: Arc<AtomicBool>,
 }
 
 impl Held {
-    pub(super) fn new(card: Box<dyn Card>, gone: Arc<AtomicBool>) -> Held {
+    pub(super) fn new(card: Arc<dyn Card>, gone: Arc<AtomicBool>) -> Held {
         Held { card, gone }
     }
 }
@@ -168,6 +173,8 @@ impl Card for Held {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use custody::keyfile::{KeyKind, generate};
     use pki::{
         Name,
@@ -175,6 +182,7 @@ mod tests {
     };
 
     use super::*;
+    use crate::{CollectSettings, Journal, RevocationFile, ServerSettings, console::Setup, ports::Links};
 
     /// A card that is there while it is said to be.
     struct Slot(Certificate, Arc<AtomicBool>);
@@ -197,12 +205,53 @@ mod tests {
         }
     }
 
-    fn held() -> (Held, Arc<AtomicBool>, Arc<AtomicBool>) {
+    fn slot() -> (Slot, Arc<AtomicBool>) {
         let (signer, _) = generate(KeyKind::P256, "long-enough-pin").unwrap();
         let validity = Validity { not_before: 0, not_after: 1 };
         let certificate = issue::root(&Name::new("Somebody", None).unwrap(), &signer, validity, 0).unwrap();
-        let (there, gone) = (Arc::new(AtomicBool::new(true)), Arc::new(AtomicBool::new(false)));
-        (Held::new(Box::new(Slot(certificate, Arc::clone(&there))), Arc::clone(&gone)), there, gone)
+        let there = Arc::new(AtomicBool::new(true));
+        (Slot(certificate, Arc::clone(&there)), there)
+    }
+
+    fn held() -> (Held, Arc<AtomicBool>, Arc<AtomicBool>) {
+        let ((slot, there), gone) = (slot(), Arc::new(AtomicBool::new(false)));
+        (Held::new(Arc::new(slot), Arc::clone(&gone)), there, gone)
+    }
+
+    fn shared(folder: &Path) -> Shared {
+        let card = |name: &str| CardSource::File(folder.join(name));
+        Shared::new(Setup {
+            station: "station-1".to_owned(),
+            operator: card("operator.pem"),
+            administrator: card("administrator.pem"),
+            trust: pki::TrustList::new(),
+            revocation: RevocationFile::new(&folder.join("crl"), Duration::from_secs(1)),
+            server: ServerSettings::new("https://kms", Vec::new()),
+            work_certificate: folder.join("work.pem"),
+            ceremony: folder.join("ceremony"),
+            journal: Journal::create(&folder.join("journal"), "a-long-enough-passphrase").unwrap(),
+            collect: CollectSettings::default(),
+            links: Links::default(),
+            targets: Vec::new(),
+            colour: false,
+        })
+    }
+
+    #[test]
+    fn an_open_card_that_was_out_between_two_looks_is_seen_as_pulled_out_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let shared = shared(folder.path());
+        let (card, there) = slot();
+        let gone = shared.take_up();
+        shared.hold(Place::Operator, Arc::new(card));
+        assert!(!shared.was_out(Place::Operator) && !shared.was_out(Place::Administrator));
+        there.store(false, Ordering::SeqCst);
+        let mut known = None;
+        let seen = look(&shared, Place::Operator, &mut known);
+        assert_eq!((seen.card, seen.trouble), (None, None));
+        assert!(!shared.was_out(Place::Operator), "told once");
+        shared.let_go();
+        assert!(gone.load(Ordering::SeqCst));
     }
 
     #[test]

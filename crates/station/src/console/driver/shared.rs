@@ -14,10 +14,10 @@ use std::{
 use pki::CrlSet;
 
 use super::{
-    super::{Event, ListSeen},
+    super::{Event, ListSeen, Place},
     Note, Setup,
 };
-use crate::{Checks, Error, FreshLists, Target};
+use crate::{Card, Checks, Error, FreshLists, Target};
 
 /// The revocation lists at hand.
 #[derive(Default)]
@@ -35,6 +35,8 @@ pub(super) struct Shared {
     lists: Mutex<Lists>,
     /// The latch of the cards that are open: once set, they are gone for good, wherever they are.
     gone: Mutex<Arc<AtomicBool>>,
+    /// The cards that are open.
+    open: Mutex<[Option<Arc<dyn Card>>; 2]>,
     /// What stands behind each address that the model knows.
     targets: Mutex<HashMap<String, Target>>,
 }
@@ -47,6 +49,7 @@ impl Shared {
             stop: AtomicBool::new(false),
             lists: Mutex::default(),
             gone: Mutex::new(Arc::new(AtomicBool::new(true))),
+            open: Mutex::default(),
             targets: Mutex::new(targets),
         }
     }
@@ -96,12 +99,31 @@ impl Shared {
     pub(super) fn take_up(&self) -> Arc<AtomicBool> {
         let latch = Arc::new(AtomicBool::new(false));
         *locked(&self.gone) = Arc::clone(&latch);
+        *locked(&self.open) = [None, None];
         latch
     }
 
     /// The cards that are open do not count any more, from this moment on.
     pub(super) fn let_go(&self) {
         locked(&self.gone).store(true, Ordering::SeqCst);
+        *locked(&self.open) = [None, None];
+    }
+
+    /// This card was opened.
+    pub(super) fn hold(&self, place: Place, card: Arc<dyn Card>) {
+        if let Some(slot) = locked(&self.open).get_mut(place.index()) {
+            *slot = Some(card);
+        }
+    }
+
+    /// Whether a card that was opened has been out meanwhile, be it for less than the time between two looks. Told once.
+    pub(super) fn was_out(&self, place: Place) -> bool {
+        let card = locked(&self.open).get(place.index()).cloned().flatten();
+        let out = card.is_some_and(|card| !card.present());
+        if out && let Some(slot) = locked(&self.open).get_mut(place.index()) {
+            *slot = None;
+        }
+        out
     }
 
     pub(super) fn target(&self, address: &str) -> Option<Target> {

@@ -20,8 +20,8 @@ use super::{
     shared::{Shared, spawn, tell},
 };
 use crate::{
-    BothCards, Ceremony, Error, FailedTerminal, Progress, Server, StationSuite, Target, WorkCertificate,
-    both_cards::in_common, card::Opened, collect, pack_collected,
+    BothCards, Card, Ceremony, CollectFault, Error, FailedTerminal, Progress, Server, StationSuite, Target,
+    WorkCertificate, both_cards::in_common, card::Opened, collect, pack_collected,
 };
 
 pub(super) enum Order {
@@ -97,8 +97,11 @@ impl Bench {
             if let Some(what) = in_common(card.certificate(), other.certificate()) {
                 return Err(Error::SameCard { what });
             }
-            let card = Box::new(Held::new(card, Arc::clone(gone)));
-            Opened::open(card, pin.for_the_card(), place.role(), &checks)
+            let card: Arc<dyn Card> = card.into();
+            let held = Box::new(Held::new(Arc::clone(&card), Arc::clone(gone)));
+            let opened = Opened::open(held, pin.for_the_card(), place.role(), &checks)?;
+            shared.hold(place, card);
+            Ok(opened)
         };
         self.cards = match (place, before) {
             (Place::Operator, _) => {
@@ -199,6 +202,10 @@ struct Told<'a>(&'a Sender<Note>);
 impl Progress for Told<'_> {
     fn asking(&self, target: &Target) {
         tell(self.0, Event::Asking(target.to_string()));
+    }
+
+    fn again(&self, target: &Target, why: &CollectFault) {
+        tell(self.0, Event::Again { address: target.to_string(), why: why.to_string() });
     }
 
     fn collected(&self, target: &Target, device: &Device, fingerprint: &str) {
