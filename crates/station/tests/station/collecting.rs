@@ -259,7 +259,8 @@ fn nobody_is_asked_once_a_card_is_gone() {
     let cards = Cards::good();
     let both = cards.open().unwrap();
     cards.remove("administrator.pem");
-    let error = collect(&both, &ESTATE.work_certificate(), &[target], &settings(), journal(), &Quiet).unwrap_err();
+    let error =
+        collect(&both, &ESTATE.work_certificate(), &[target], &settings(), journal(), &Quiet).unwrap_err();
     assert!(matches!(error, Error::CardMissing { .. }), "{error}");
     assert!(asked.try_recv().is_err());
 }
@@ -272,10 +273,12 @@ fn card_taken_out_in_the_middle_stops_the_rest() {
         let settings = CollectSettings { parallel: 1, ..settings() };
         let both = cards.open().unwrap();
         let run =
-            collect(&both, &ESTATE.work_certificate(), &targets, &settings, journal(), &Taker(&cards, file)).unwrap();
+            collect(&both, &ESTATE.work_certificate(), &targets, &settings, journal(), &Taker(&cards, file))
+                .unwrap();
         assert_eq!(run.collected.len(), 1);
         let missing = |why: &Error| matches!(why, Error::CardMissing { card } if card.ends_with(file));
-        let gone = |failed: &FailedTerminal| matches!(failed.fault(), CollectFault::Cards(why) if missing(why));
+        let gone =
+            |failed: &FailedTerminal| matches!(failed.fault(), CollectFault::Cards(why) if missing(why));
         assert!(run.failed.len() == 2 && run.failed.iter().all(gone), "{:?}", run.failed);
     }
 }
@@ -328,8 +331,9 @@ fn run_of_too_many_terminals_is_refused_before_any_is_asked() {
     let target: Target = "127.0.0.1:1".parse().unwrap();
     let targets = vec![target; MAX_TERMINALS + 1];
     let cards = Cards::good();
-    let error = collect(&cards.open().unwrap(), &ESTATE.work_certificate(), &targets, &settings(), journal(), &Quiet)
-        .unwrap_err();
+    let error =
+        collect(&cards.open().unwrap(), &ESTATE.work_certificate(), &targets, &settings(), journal(), &Quiet)
+            .unwrap_err();
     assert!(matches!(error, Error::TooManyTerminals { max: MAX_TERMINALS, .. }), "{error}");
 }
 

@@ -25,7 +25,8 @@ pub(crate) fn settings(replaces: bool) -> PackSettings {
 pub(crate) fn two_terminals(both: &BothCards) -> Vec<CollectedTerminal> {
     let targets = [honest("SN-1"), answering(collected("SN-2", Some("PP-2")))];
     let run =
-        collect(both, &ESTATE.work_certificate(), &targets, &CollectSettings::default(), journal(), &Quiet).unwrap();
+        collect(both, &ESTATE.work_certificate(), &targets, &CollectSettings::default(), journal(), &Quiet)
+            .unwrap();
     assert!(run.failed.is_empty(), "{:?}", run.failed);
     run.collected
 }
