@@ -30,7 +30,7 @@ fn moment(round: u32) -> Duration {
 }
 
 #[test]
-fn a_dispatch_killed_again_and_again_gives_the_kms_each_terminal_once() {
+fn r37_a_dispatch_killed_again_and_again_gives_the_kms_each_terminal_once() {
     let factory = Factory::new();
     let (mtms, mut kms) = (Server::start(&factory.vendor), factory.start_bank());
     let all = serials(MANY);

@@ -83,7 +83,7 @@ impl Kms for Dying {
 }
 
 #[test]
-fn ended_at_each_step_it_goes_on_and_each_terminal_arrives_once() {
+fn r37_ended_at_each_step_it_goes_on_and_each_terminal_arrives_once() {
     const COUNT: usize = 7;
     for after in [false, true] {
         let world = World::collected(COUNT);

@@ -3,7 +3,7 @@
 use crate::world::{World, serial, serials};
 
 #[test]
-fn a_terminal_collected_anew_goes_out_as_a_replacement_that_waits_at_the_kms() {
+fn r12_a_terminal_collected_anew_goes_out_as_a_replacement_that_waits_at_the_kms() {
     let mut world = World::collected(2);
     world.dispatch().unwrap();
     let first = world.at_bank("SN-001").unwrap();

@@ -157,8 +157,9 @@ impl<S: Store, H: Hsm> Kms<S, H> {
         let ImportOutcome::Stored(stored) = outcome else { return Err(UploadRefusal::Duplicate) };
 
         let mut stored = stored.into_iter();
+        let next = if self.is_mtms() { "it goes to the order's buyer" } else { "the terminal can download" };
         let results = content.terminals.iter().zip(checked).map(|(entry, checked)| match checked {
-            Ok(terminal) => TerminalResult::of(&entry.sn, stored.next(), terminal.fingerprint),
+            Ok(terminal) => TerminalResult::of(&entry.sn, stored.next(), terminal.fingerprint, next),
             Err(refusal) => TerminalResult::refused(&entry.sn, refusal),
         });
         Ok(results.collect())
@@ -284,9 +285,10 @@ impl<U: CollectingSuite> Entry<U> {
 }
 
 impl TerminalResult {
-    fn of(sn: &str, stored: Option<PerTerminal>, fingerprint: String) -> Self {
+    /// What the store said; `next` is what comes after it.
+    fn of(sn: &str, stored: Option<PerTerminal>, fingerprint: String, next: &str) -> Self {
         let (ok, code, text) = match stored {
-            Some(PerTerminal::Stored) => (true, "stored", "stored; the terminal can download".to_owned()),
+            Some(PerTerminal::Stored) => (true, "stored", format!("stored; {next}")),
             Some(PerTerminal::AwaitsApproval { id }) => {
                 (true, "awaits-approval", format!("kept as replacement {id} until a second person approves it"))
             }
