@@ -29,7 +29,9 @@ pub enum Error {
         why: String,
     },
     /// The card is locked.
-    #[error("the card {card} is locked and no PIN was tried: have it unlocked by who holds its PUK or SO PIN")]
+    #[error(
+        "the card {card} is locked and no PIN was tried: have it unlocked by who holds its PUK or SO PIN"
+    )]
     CardLocked {
         /// The card's name.
         card: String,
@@ -324,7 +326,9 @@ pub enum Error {
         source: io::Error,
     },
     /// A part of the console has failed.
-    #[error("the console's own part {part:?} failed; nothing that was kept is lost: start it again, and report this")]
+    #[error(
+        "the console's own part {part:?} failed; nothing that was kept is lost: start it again, and report this"
+    )]
     ConsoleFailed {
         /// Which.
         part: &'static str,
