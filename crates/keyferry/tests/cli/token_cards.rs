@@ -40,14 +40,17 @@ impl Readers {
         let tokens = Tokens::in_folder(estate.folder());
         let readers = Readers { estate, tokens };
         write_secret(&readers.estate.secret("so-pin"), SO_PIN);
-        for (label, role) in [("Olga", "operator"), ("Adam", "administrator")] {
-            let mut card = readers.estate.ca(&["card", "--subject", label, "--role", role, "--bits", "2048"]);
-            card.args(["--token", &uri(label)]).arg("--initialise");
-            card.arg("--so-pin-file").arg(readers.estate.secret("so-pin"));
-            card.arg("--pin-file").arg(readers.estate.secret(&format!("{role}-pin")));
-            readers.run(&mut card).good();
-        }
+        readers.card("Olga", "operator", "operator-pin");
+        readers.card("Adam", "administrator", "administrator-pin");
         readers
+    }
+
+    /// A card of this role on a new token, under the PIN in this secret.
+    fn card(&self, label: &str, role: &str, pin: &str) {
+        let mut card = self.estate.ca(&["card", "--subject", label, "--role", role, "--bits", "2048"]);
+        card.args(["--token", &uri(label)]).arg("--initialise");
+        card.arg("--so-pin-file").arg(self.estate.secret("so-pin"));
+        self.run(card.arg("--pin-file").arg(self.estate.secret(pin))).good();
     }
 
     /// Starts the server, and has the station that finds it name the tokens.
@@ -195,4 +198,23 @@ fn a_kld_works_under_two_tokens() {
     out.put_back();
     open().good();
     readers.run(&mut kld.with_cards(&readers.estate, &["run", "close"])).good();
+}
+
+#[test]
+fn a_vendor_signs_a_package_with_a_card_on_a_token() {
+    let readers = Readers::of(Estate::new());
+    readers.card("Vera", "package-signing", "operator-pin");
+    let (content, out) = (readers.estate.beside("app"), readers.estate.beside("app.json"));
+    std::fs::write(&content, "an application").unwrap();
+    let sign = |label: &str| {
+        let mut sign = keyferry(["tms", "package", "sign", "--vendor", "KF", "--name", "app"]);
+        sign.args(["--kind", "application", "--package-version", "1.0.0", "--card", &uri(label)]);
+        sign.arg("--pin-file").arg(readers.estate.secret("operator-pin")).arg("--out").arg(&out);
+        readers.run(sign.arg(&content))
+    };
+    sign("Olga").refused_with("is no card of the role package-signing");
+    sign("Vera").good();
+    let signed: serde_json::Value = serde_json::from_slice(&std::fs::read(&out).unwrap()).unwrap();
+    // 256 bytes: RSASSA-PSS with the token's key of 2 048 bits, verified by whoever signed before it was given out.
+    assert_eq!(signed["signature"].as_str().unwrap().len(), 344, "{signed}");
 }

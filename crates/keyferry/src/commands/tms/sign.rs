@@ -11,14 +11,14 @@ use std::{
 use anyhow::{Context as _, Result, bail};
 use base64ct::{Base64, Encoding as _};
 use clap::Args;
-use custody::card::{Card, read_card};
-use pki::{KeyFamily, Role, Signer as _};
+use pki::{KeyFamily, Role};
 use serde_json::{Value, json};
 use server::tms::Manifest as VendorManifest;
 use sha2::{Digest as _, Sha256};
+use station::CardSource;
 use wire::{Manifest, ModelId, PackageId, PackageKind, PackageName, PackageVersion, VendorId};
 
-use crate::{files::write, secret::Source};
+use crate::{commands::cards, files::write};
 
 /// Sign a package as its vendor: makes the file that an acquirer publishes it with.
 #[derive(Args)]
@@ -68,9 +68,9 @@ pub(crate) struct Approve {
 /// Who signs.
 #[derive(Args)]
 struct SigningCard {
-    /// The card, of the role package-signing.
-    #[arg(long, value_name = "FILE")]
-    card: PathBuf,
+    /// The card, of the role package-signing: a file, or a token's pkcs11: URI.
+    #[arg(long, value_name = "CARD")]
+    card: CardSource,
     /// Read the card's PIN from this file (mode 0600).
     #[arg(long, value_name = "FILE")]
     pin_file: Option<PathBuf>,
@@ -116,11 +116,13 @@ impl Approve {
 impl SigningCard {
     /// Signature and certificates, as both files hold them.
     fn sign(&self, manifest: &Manifest) -> Result<Value> {
-        let pin = Source::file(self.pin_file.clone()).read("package signing card PIN")?;
-        let Card { signer, certificate, chain } = read_card(&self.card, &pin)?;
+        let card = self.card.insert()?;
+        let (certificate, chain) = (card.certificate(), card.chain());
         if certificate.role() != Some(Role::PackageSigning) {
-            bail!("{} is no card of the role {}", self.card.display(), Role::PackageSigning.word());
+            bail!("{} is no card of the role {}", self.card, Role::PackageSigning.word());
         }
+        let pin = cards::pin(card.as_ref(), "package signing card", self.pin_file.clone())?;
+        let signer = card.open(&pin)?;
         let scheme = KeyFamily::of(signer.spki_der())?.text_scheme();
         let signature = signer.sign(scheme, &manifest.signed_bytes())?;
         let between = chain.iter().filter(|link| link.subject() != link.issuer());
