@@ -7,7 +7,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 /// How often the bar moves when nothing else happens.
 const TICK: Duration = Duration::from_millis(200);
 /// How the bar looks: how far, how fast, how long still.
-const LOOK: &str = "{bar:30} {pos}/{len} terminals, {per_sec:.0}, {elapsed} gone, {eta} left";
+const LOOK: &str = "{bar:30} {pos}/{len} terminals, {per_sec}, {elapsed} gone, {eta} left";
 
 /// Told what happens.
 pub trait Progress: Send + Sync {

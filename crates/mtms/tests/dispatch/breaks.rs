@@ -107,3 +107,19 @@ fn r37_ended_at_each_step_it_goes_on_and_each_terminal_arrives_once() {
         assert!(batches.iter().all(|batch| (batch.terminals, batch.accepted) == (1, 1)));
     }
 }
+
+#[test]
+fn two_dispatches_at_once_give_each_terminal_once() {
+    const COUNT: usize = 12;
+    let world = World::collected(COUNT);
+    for outcome in world.dispatch_twice_at_once(3) {
+        assert!(matches!(outcome, Ok(_) | Err(Error::Raced { .. })), "{outcome:?}");
+    }
+    world.dispatch_to(&world.partner(), 3).unwrap();
+    assert!(world.report().is_complete());
+    world.assert_at_bank(&serials(COUNT));
+    let bank = world.bank_store();
+    let batches = world.runtime.block_on(store::OrderStore::received_batches(&bank, "PO-1", None, 100));
+    let terminals: u64 = batches.unwrap().iter().map(|batch| batch.terminals).sum();
+    assert_eq!(terminals, COUNT as u64);
+}

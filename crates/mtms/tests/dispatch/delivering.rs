@@ -52,6 +52,21 @@ fn the_keys_at_the_kms_are_those_of_the_terminals() {
     }
 }
 
+/// TK belongs to the PIN pad, and its blocks name it at both ends.
+#[test]
+fn an_external_pin_pad_travels_with_its_terminal() {
+    let mut world = World::new(1);
+    let pad = crate::world::serial("PP-9");
+    world.collect_devices(
+        &[wire::Device::new(crate::world::serial("SN-001"), Some(pad.clone())).unwrap()],
+        false,
+    );
+    assert_eq!(world.dispatch().unwrap().accepted, 1);
+    let bank = world.bank_store();
+    let there = world.runtime.block_on(store::Store::terminal(&bank, &crate::world::serial("SN-001")));
+    assert_eq!(there.unwrap().unwrap().pin_pad, Some(pad));
+}
+
 #[test]
 fn what_is_missing_is_named_and_comes_later() {
     let mut world = World::new(4);

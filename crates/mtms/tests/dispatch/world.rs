@@ -127,24 +127,30 @@ impl World {
 
     /// Terminals come with new TKs, as a station's package that was checked before.
     pub(crate) fn collect(&mut self, sns: &[String], replaces: bool) {
+        let devices: Vec<_> = sns.iter().map(|sn| Device::new(serial(sn), None).unwrap()).collect();
+        self.collect_devices(&devices, replaces);
+    }
+
+    pub(crate) fn collect_devices(&mut self, devices: &[Device], replaces: bool) {
         let work = PublicKey::from_spki(SITES.vendor.certificate.spki_der()).unwrap();
         let mut terminals = Vec::new();
-        for sn in sns {
+        for device in devices {
+            let sn = device.sn();
             let tk = CheckedTk::generate().unwrap();
             let ctk_pu = work.oaep_encrypt(&tk.to_clear()).unwrap();
             terminals.push(CollectedTerminal {
-                device: Device::new(serial(sn), None).unwrap(),
+                device: device.clone(),
                 vendor: Some(VENDOR.into()),
                 model: Some(MODEL.into()),
-                fingerprint: wire::fingerprint(&serial(sn), &ctk_pu),
+                fingerprint: wire::fingerprint(sn, &ctk_pu),
                 tk: CollectedTk::Ciphertext(ctk_pu),
                 work_certificate_sha256: SITES.vendor.certificate.sha256_hex(),
                 replaces,
                 refused: None,
             });
-            self.tks.entry(sn.clone()).or_default().push(tk);
+            self.tks.entry(sn.to_string()).or_default().push(tk);
         }
-        let package = format!("{} {:?}", self.tks.values().map(Vec::len).sum::<usize>(), sns);
+        let package = format!("{} {:?}", self.tks.values().map(Vec::len).sum::<usize>(), devices);
         let import = CollectionImport {
             digest: Sha256::digest(&package).into(),
             package: package.into_bytes(),
@@ -293,6 +299,17 @@ mak = "mak.json"
         let (mtms, card) = (self.mtms(), card(card_name).unwrap());
         let partner = std::slice::from_ref(partner);
         self.runtime.block_on(mtms.dispatch(order, partner, &card, &how, &Quiet))
+    }
+
+    /// Two dispatches of the same order, side by side.
+    pub(crate) fn dispatch_twice_at_once(&self, batch_size: usize) -> [Result<Dispatched, Error>; 2] {
+        let how = DispatchSettings { batch_size, tries: 1, ..DispatchSettings::default() };
+        let (one, two, card, partners) = (self.mtms(), self.mtms(), card("mtms").unwrap(), [self.partner()]);
+        let (one, two) = self.runtime.block_on(futures_util::future::join(
+            one.dispatch(ORDER, &partners, &card, &how, &Quiet),
+            two.dispatch(ORDER, &partners, &card, &how, &Quiet),
+        ));
+        [one, two]
     }
 
     pub(crate) fn report(&self) -> Report {
