@@ -27,7 +27,7 @@ use super::{
     packages::Passphrase,
     station::{Config as StationConfig, Settings},
 };
-use crate::{files, time};
+use crate::{files, out::with_causes, time};
 
 /// Refusals of the terminal that are told along, the newest.
 const REFUSALS: u32 = 10;
@@ -135,26 +135,16 @@ impl OfServer {
 }
 
 impl Diagnose {
+    /// Whatever keeps it from comparing is something that is missing: 1 is said of keys that part, and of nothing else.
     pub(crate) fn run(self) -> Result<ExitCode> {
-        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-        let mut evidence = Vec::new();
-        if let Some(folder) = &self.terminal {
-            evidence.push(of_terminal(folder)?);
-        }
-        if let Some(config) = &self.station {
-            evidence.push(of_station(config, &self.passphrase, &self.sn)?);
-        }
-        for (hop, config, passphrase) in [
-            (Hop::Mtms, &self.mtms, &self.mtms_passphrase_file),
-            (Hop::Kms, &self.kms, &self.kms_passphrase_file),
-        ] {
-            if let Some(config) = config {
-                evidence.push(runtime.block_on(of_server(hop, config, passphrase.as_ref(), &self.sn))?);
-            }
-        }
-        for path in &self.evidence {
-            evidence.push(read(path)?);
-        }
+        self.compare().or_else(|error| {
+            complain!("keyferry: {}", with_causes(&error));
+            Ok(ExitCode::from(Verdict::Missing.exit_code()))
+        })
+    }
+
+    fn compare(self) -> Result<ExitCode> {
+        let evidence = self.ask()?;
         if let Some(other) = evidence.iter().find(|one| one.sn != self.sn.as_str()) {
             bail!("the {}'s evidence is of terminal {}, not of {}", other.hop, other.sn, self.sn);
         }
@@ -167,6 +157,33 @@ impl Diagnose {
             tell(&diagnosis);
         }
         Ok(ExitCode::from(diagnosis.verdict.exit_code()))
+    }
+
+    /// Asks every hop that was named. One that cannot be asked is told, and the others are compared.
+    fn ask(&self) -> Result<Vec<Evidence>> {
+        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+        let mut asked = Vec::new();
+        if let Some(folder) = &self.terminal {
+            asked.push(of_terminal(folder).with_context(|| "the terminal cannot be asked"));
+        }
+        if let Some(config) = &self.station {
+            let evidence = of_station(config, &self.passphrase, &self.sn);
+            asked.push(evidence.with_context(|| "the station cannot be asked"));
+        }
+        for (hop, config, passphrase) in [
+            (Hop::Mtms, &self.mtms, &self.mtms_passphrase_file),
+            (Hop::Kms, &self.kms, &self.kms_passphrase_file),
+        ] {
+            if let Some(config) = config {
+                let evidence = runtime.block_on(of_server(hop, config, passphrase.as_ref(), &self.sn));
+                asked.push(evidence.with_context(|| format!("the {hop} cannot be asked")));
+            }
+        }
+        asked.extend(self.evidence.iter().map(|path| read(path)));
+        let told = |answer: Result<Evidence>| {
+            answer.inspect_err(|error| complain!("keyferry: {}", with_causes(error))).ok()
+        };
+        Ok(asked.into_iter().filter_map(told).collect())
     }
 }
 

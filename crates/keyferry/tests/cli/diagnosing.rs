@@ -85,9 +85,20 @@ fn what_is_not_asked_is_missing_and_a_wrong_terminal_is_refused() {
         let (code, said) = diagnose(&estate, "SN-1", hops);
         assert_eq!((code, said["diagnosis"]["verdict"].as_str()), (Some(2), Some("missing")), "{said:#}");
     }
-    run(&mut keyferry(["diagnose", "SN-1"])).refused_with("no evidence");
+    let missing = |ran: Ran, wanted: &str| {
+        assert_eq!(ran.code, Some(2), "{ran:?}");
+        assert!(ran.err.contains(wanted), "{wanted:?} is not in: {}", ran.err);
+    };
+    missing(run(&mut keyferry(["diagnose", "SN-1"])), "no evidence");
     let mut other = command(&estate, "SN-1", &["kms"]);
-    run(other.arg("--terminal").arg(estate.terminal("SN-2").folder)).refused_with("of terminal SN-2");
+    missing(run(other.arg("--terminal").arg(estate.terminal("SN-2").folder)), "of terminal SN-2");
+    // A hop that cannot be asked keeps nobody from comparing the others.
+    let mut gone = command(&estate, "SN-1", &["terminal", "kms"]);
+    gone.arg("--station").arg(estate.path("nowhere.toml"));
+    let ran = run(&mut gone);
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    assert!(ran.err.contains("the station cannot be asked"), "{ran:?}");
+    missing(run(keyferry(["diagnose", "SN-1", "--terminal"]).arg(estate.path("nowhere"))), "cannot be asked");
 }
 
 #[test]
@@ -235,7 +246,11 @@ fn evidence_goes_as_files_and_none_of_it_holds_a_key() {
     needles.extend(SECRETS.iter().map(|(name, secret)| scan::raw(name, secret.as_bytes())));
     assert_eq!(scan::found_in(heard.as_bytes(), &needles), Vec::<&str>::new());
     // Nor is a file of something else evidence.
-    let refused = |path: &Path| run(keyferry(["diagnose", "SN-1", "--evidence"]).arg(path)).refused();
+    let refused = |path: &Path| {
+        let ran = run(keyferry(["diagnose", "SN-1", "--evidence"]).arg(path));
+        assert_eq!(ran.code, Some(2), "{ran:?}");
+        ran.err
+    };
     let distinct: HashSet<_> = [estate.path("keyferry.toml"), estate.path("keyferry.db")]
         .iter()
         .map(|path| refused(path).contains("no evidence"))
