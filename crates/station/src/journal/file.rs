@@ -336,3 +336,55 @@ fn only_zeros_behind(bytes: &[u8], offset: u64) -> bool {
     let written = bytes.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
     written == 0 || (written < RECORD_HEAD_LEN && frame::has_unwritten_sector(bytes, offset))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use zeroize::Zeroizing;
+
+    use super::*;
+    use crate::journal::record::Dropped;
+
+    /// A file that cannot be written any more, as on a disk that is full or has failed.
+    fn unwritable() -> (tempfile::TempDir, Key, JournalFile) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("00000001.journal");
+        let key = Key::of([1; ID_LEN], Zeroizing::new([1; 32])).unwrap();
+        FileHead::create(&path, &key, 1, 0, Link { number: 1, before: [0; TAG_LEN] }).unwrap();
+        let mut file = JournalFile::open(&path, &key, 1).unwrap();
+        file.append(&key, &record()).unwrap();
+        file.file = File::open(&path).unwrap();
+        (folder, key, file)
+    }
+
+    fn record() -> Record {
+        Record::Dropped(Dropped { at: 0, answers: vec![], packages: vec![], why: "a test".to_owned() })
+    }
+
+    #[test]
+    fn a_record_that_cannot_be_written_is_refused_and_all_is_as_before() {
+        let (_folder, key, mut file) = unwritable();
+        let (length, next) = (file.length, file.next);
+        let refused = file.append(&key, &record());
+        assert!(matches!(refused, Err(Error::Journal(JournalError::Write { .. }))), "{refused:?}");
+        assert_eq!((file.length, file.next), (length, next));
+        // With a disk that works again it goes on where it was.
+        file.file = OpenOptions::new().read(true).write(true).open(&file.path).unwrap();
+        file.append(&key, &record()).unwrap();
+        let mut again = JournalFile::open(&file.path, &key, 1).unwrap();
+        let mut read = 0;
+        again.read_all(&key, None, &mut |_, _| read += 1).unwrap();
+        assert_eq!(read, 2);
+    }
+
+    #[test]
+    fn half_a_record_that_cannot_be_taken_away_breaks_the_journal() {
+        let (_folder, key, mut file) = unwritable();
+        let mut bytes = fs::read(&file.path).unwrap();
+        bytes.extend([7; 10]);
+        fs::write(&file.path, bytes).unwrap();
+        let refused = file.append(&key, &record());
+        assert!(matches!(refused, Err(Error::Journal(JournalError::Broken { .. }))), "{refused:?}");
+    }
+}

@@ -178,3 +178,17 @@ fn a_package_is_answered_once_and_a_dropped_one_does_not_wait() {
     assert_eq!(journal.answered().len(), 1);
     assert_eq!(journal.answered()[0].package.name.0, digest(1));
 }
+
+#[test]
+fn a_journal_that_broke_takes_nothing_until_it_is_opened_again() {
+    let case = Case::new();
+    let journal = case.open().unwrap();
+    append(&journal, day());
+    // As a thread leaves it that failed while it wrote.
+    journal.lock().broken = true;
+    let refused = journal.append(run());
+    assert!(matches!(refused, Err(Error::Journal(JournalError::Broken { .. }))), "{refused:?}");
+    assert_eq!(serials(&journal), ["SN-3"], "what was there is shown");
+    drop(journal);
+    append(&case.open().unwrap(), vec![run()]);
+}
