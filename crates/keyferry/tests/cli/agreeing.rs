@@ -34,6 +34,10 @@ fn vendor_and_acquirer_agree_on_the_same_two_keys_in_both_suites() {
             assert!(offered.contains(kcv) && accepted.contains(kcv), "{offered}\n{accepted}");
         }
         assert!(accepted.contains("VENDOR batches"), "who signed is shown: {accepted}");
+        // As the configuration, whose paths begin at its folder, has to name them.
+        for said in [&offered, &accepted] {
+            assert!(said.contains("  pk = \"agreed-pk.json\"\n  mak = \"agreed-mak.json\"\n"), "{said}");
+        }
         for (house, event) in [(&houses.mtms, "batch-keys.offered"), (&houses.kms, "batch-keys.agreed")] {
             let mut audit = keyferry(["audit", "show", "--last", "1", "--store"]);
             let told = run(audit.arg(house.path("keyferry.db"))).good();
