@@ -32,6 +32,7 @@ mod init;
 mod journal;
 mod kills;
 mod kld;
+mod lines;
 mod memory;
 mod orders;
 mod parting;

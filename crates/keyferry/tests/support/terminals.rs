@@ -36,7 +36,12 @@ impl Terminal {
     }
 
     fn start(&self, how: &str) -> Waiting {
-        let mut command = keyferry(["terminal", how, "--json", "--listen", "127.0.0.1:0"]);
+        self.start_at(how, "127.0.0.1:0")
+    }
+
+    /// `terminal collect` or `listen` at an address.
+    pub(crate) fn start_at(&self, how: &str, address: &str) -> Waiting {
+        let mut command = keyferry(["terminal", how, "--json", "--listen", address]);
         let mut child = command.arg(&self.folder).stdout(Stdio::piped()).spawn().unwrap();
         let mut out = BufReader::new(child.stdout.take().unwrap()).lines();
         let said: Value = serde_json::from_str(&out.next().unwrap().unwrap()).unwrap();
@@ -91,6 +96,15 @@ impl Waiting {
         }
         assert!(wait(&mut self.child).unwrap().success());
         shown
+    }
+}
+
+impl Waiting {
+    /// Tells it to end, and waits until it has.
+    pub(crate) fn end(mut self) -> bool {
+        let pid = rustix::process::Pid::from_child(&self.child);
+        rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
+        wait(&mut self.child).unwrap().success()
     }
 }
 
