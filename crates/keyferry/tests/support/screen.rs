@@ -18,7 +18,7 @@ use rustix::{
 use super::{process, tool::wait};
 
 /// What is waited for longer never comes.
-const LIMIT: Duration = Duration::from_secs(60);
+const LIMIT: Duration = Duration::from_secs(180);
 
 /// A program and its screen.
 pub(crate) struct Screen {

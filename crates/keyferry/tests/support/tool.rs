@@ -12,7 +12,7 @@ use std::{
 use serde_json::Value;
 
 /// A command that has not ended by then never will.
-const LIMIT: Duration = Duration::from_secs(90);
+const LIMIT: Duration = Duration::from_secs(300);
 
 /// What a program said.
 #[derive(Debug)]

@@ -21,7 +21,7 @@ use rustix::{
 use super::tool::{until, wait};
 
 /// What is waited for longer never comes.
-const LIMIT: Duration = Duration::from_secs(60);
+const LIMIT: Duration = Duration::from_secs(180);
 
 /// A command that runs on a terminal.
 pub(crate) struct Typing {
