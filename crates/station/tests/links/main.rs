@@ -18,6 +18,7 @@ mod fake_terminal;
 #[allow(dead_code, reason = "the station's tests use all of it")]
 mod journals;
 mod noise;
+mod others;
 mod several;
 #[path = "../station/suite_02.rs"]
 #[allow(dead_code, reason = "the station's tests use all of it")]
