@@ -103,9 +103,10 @@ impl<S: StationSuite> Run<'_, S> {
     /// COLLECT and its answer.
     fn exchange(&self, target: &Target) -> Result<(Collected<S>, Frame), CollectFault> {
         let (collect, expect) = self.work.start().begin()?;
-        let mut link = Link::connect(target.address(), self.asking.limits)?.heeding(self.watch.halt());
-        // Connecting takes its time.
+        let link = Link::connect_heeding(target.address(), self.asking.limits, &self.watch.halt());
+        // Connecting takes its time, and ends at once when a card goes.
         self.watch.has_stopped().map_err(CollectFault::Cards)?;
+        let mut link = link?;
         let frame = match self.say(&mut link, &collect) {
             Ok(frame) => frame,
             Err(fault) => return Err(self.broken_off(link, fault)),

@@ -2,10 +2,13 @@
 
 use std::{
     io::{self, ErrorKind, Read, Write},
+    net::{SocketAddr, TcpStream},
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
+        mpsc::{self, RecvTimeoutError},
     },
+    thread,
     time::{Duration, Instant},
 };
 
@@ -29,6 +32,26 @@ impl Halt {
     /// Whether that was said.
     pub fn is_said(&self) -> bool {
         self.0.load(Ordering::SeqCst)
+    }
+}
+
+/// Connects, or gives up when told to. The attempt itself cannot be taken back: it ends by its own limit, and a connection
+/// that comes of it later is closed unused.
+pub(super) fn connect(to: SocketAddr, wait: Duration, halt: &Halt) -> io::Result<TcpStream> {
+    let (sender, outcome) = mpsc::channel();
+    let attempt = move || drop(sender.send(TcpStream::connect_timeout(&to, wait)));
+    thread::Builder::new().name("connect".to_owned()).spawn(attempt)?;
+    loop {
+        match outcome.recv_timeout(SLICE) {
+            Ok(outcome) => return outcome,
+            Err(RecvTimeoutError::Timeout) if halt.is_said() => {
+                return Err(ErrorKind::ConnectionAborted.into());
+            }
+            Err(RecvTimeoutError::Timeout) => {}
+            Err(RecvTimeoutError::Disconnected) => {
+                return Err(io::Error::other("the thread that connects failed"));
+            }
+        }
     }
 }
 
@@ -92,12 +115,30 @@ impl Line for Heeding {
 
 #[cfg(test)]
 mod tests {
-    use std::{
-        net::{TcpListener, TcpStream},
-        thread,
-    };
+    use std::net::{Ipv4Addr, TcpListener};
+
+    use rustix::net::{AddressFamily, SocketType, bind, getsockname, listen, socket};
 
     use super::*;
+
+    /// A port that is there and where no connection comes about: the queue of those who wait is full.
+    #[test]
+    fn a_connection_that_does_not_come_about_is_given_up_when_it_is_told_to() {
+        let port = socket(AddressFamily::INET, SocketType::STREAM, None).unwrap();
+        bind(&port, &SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).unwrap();
+        listen(&port, 0).unwrap();
+        let to = SocketAddr::try_from(getsockname(&port).unwrap()).unwrap();
+        let mut waiting = Vec::new();
+        while let Ok(stream) = TcpStream::connect_timeout(&to, Duration::from_millis(300)) {
+            waiting.push(stream);
+            assert!(waiting.len() < 100, "this queue is never full");
+        }
+        let halt = Halt::default();
+        let told = halt.clone();
+        let attempt = thread::spawn(move || connect(to, Duration::from_secs(60), &told));
+        halt.now();
+        assert_eq!(attempt.join().unwrap().unwrap_err().kind(), ErrorKind::ConnectionAborted);
+    }
 
     fn line() -> (Heeding, TcpStream, Halt) {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();

@@ -106,20 +106,32 @@ impl Link {
     /// # Errors
     /// [`LinkError::Unreachable`]; for a serial line what [`SerialLine::open`] and [`Link::settle`] say.
     pub fn connect(address: &str, limits: LinkLimits) -> Result<Link, LinkError> {
+        Link::connect_heeding(address, limits, &Halt::default())
+    }
+
+    /// The same, which breaks off when this is said: while it connects or settles, and later whenever it waits for an
+    /// answer.
+    ///
+    /// # Errors
+    /// As [`Link::connect`]; what was broken off is [`LinkError::Unreachable`], [`LinkError::Unplugged`] or
+    /// [`LinkError::Broken`], and who said it knows why.
+    pub fn connect_heeding(address: &str, limits: LinkLimits, halt: &Halt) -> Result<Link, LinkError> {
         if SerialAddress::is_meant(address) {
             let no_line = |_| LinkError::NoLine { path: crate::text::printable(address) };
             let serial: SerialAddress = address.parse().map_err(no_line)?;
-            let mut link = Link::over(SerialLine::open(Path::new(&serial.path), serial.baud)?, limits);
+            let line = SerialLine::open(Path::new(&serial.path), serial.baud)?;
+            let mut link = Link::over(line, limits).heeding(halt.clone());
             link.settle()?;
             return Ok(link);
         }
         let mut last = io::Error::new(ErrorKind::NotFound, "the name has no address");
         for socket in address.to_socket_addrs().map_err(LinkError::Unreachable)? {
-            match TcpStream::connect_timeout(&socket, limits.connect) {
+            match halt::connect(socket, limits.connect, halt) {
                 Ok(stream) => {
                     stream.set_nodelay(true).map_err(LinkError::Broken)?;
-                    return Ok(Link::over(stream, limits));
+                    return Ok(Link::over(stream, limits).heeding(halt.clone()));
                 }
+                Err(error) if halt.is_said() => return Err(LinkError::Unreachable(error)),
                 Err(error) => last = error,
             }
         }
