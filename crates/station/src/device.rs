@@ -133,9 +133,9 @@ impl DeviceFault {
                 "check the station's device root and its lists, and the certificate's dates"
             }
             Self::Link(LinkError::Unreachable(_)) => "check that it is on, listens, and is at this address",
-            Self::Link(LinkError::NothingPlugged { .. } | LinkError::NoLine { .. } | LinkError::LineInUse { .. }) => {
-                "plug the terminal in and name its port; end the other program that has it"
-            }
+            Self::Link(
+                LinkError::NothingPlugged { .. } | LinkError::NoLine { .. } | LinkError::LineInUse { .. },
+            ) => "plug the terminal in and name its port; end the other program that has it",
             Self::Link(_) => "check its cable or network, then try again: it keeps its key",
             Self::Refused(message) => match message.known_code() {
                 Some(ErrorCode::NotPermittedNow) => {

@@ -118,9 +118,9 @@ impl RepairFault {
             Self::Link(LinkError::Malformed(_)) => {
                 "check that a terminal listens there and which version it has"
             }
-            Self::Link(LinkError::NothingPlugged { .. } | LinkError::NoLine { .. } | LinkError::LineInUse { .. }) => {
-                "plug the terminal in and name its port; end the other program that has it"
-            }
+            Self::Link(
+                LinkError::NothingPlugged { .. } | LinkError::NoLine { .. } | LinkError::LineInUse { .. },
+            ) => "plug the terminal in and name its port; end the other program that has it",
             Self::Link(_) => "check its cable or network, then try again: nothing was changed",
             Self::Unknown(_) => {
                 "look at the terminal's status; if it is not in repair, try again: it keeps its challenge"

@@ -83,9 +83,9 @@ impl LoadFault {
             }
             Self::Kld(_) | Self::Hsm(_) => "nothing may be loaded until this is put right",
             Self::Link(LinkError::Unreachable(_)) => "check that it is on, listens, and is at this address",
-            Self::Link(LinkError::NothingPlugged { .. } | LinkError::NoLine { .. } | LinkError::LineInUse { .. }) => {
-                "plug the terminal in and name its port; end the other program that has it"
-            }
+            Self::Link(
+                LinkError::NothingPlugged { .. } | LinkError::NoLine { .. } | LinkError::LineInUse { .. },
+            ) => "plug the terminal in and name its port; end the other program that has it",
             Self::Link(_) => {
                 "check the cable; if the status shows it as served, it goes into another run, else load it again"
             }
