@@ -77,7 +77,8 @@ impl Device {
 
 impl Request {
     fn run(self) -> Result<()> {
-        let request = device::request(self.at.expected(), || self.at.open()).map_err(|fault| self.at.failed(&fault))?;
+        let request =
+            device::request(self.at.expected(), || self.at.open()).map_err(|fault| self.at.failed(&fault))?;
         write(&self.out, &request.pem(), 0o644)?;
         let (sn, pin_pad) = (request.device().sn(), request.device().pin_pad());
         say!("{sn}  PIN pad {pin_pad}  request {}", self.out.display());

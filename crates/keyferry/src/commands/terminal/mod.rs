@@ -7,14 +7,7 @@ mod remote;
 mod software;
 mod transact;
 
-use std::{
-    cell::Cell,
-    fs,
-    path::PathBuf,
-    process::ExitCode,
-    sync::atomic::Ordering,
-    time::Instant,
-};
+use std::{cell::Cell, fs, path::PathBuf, process::ExitCode, sync::atomic::Ordering, time::Instant};
 
 use anyhow::{Context, Result};
 use clap::{Args, Subcommand};
