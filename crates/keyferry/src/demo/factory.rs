@@ -118,13 +118,13 @@ impl Story<'_> {
     /// The factory's station collects under the MTMS's certificate; one is missing, one nobody ordered.
     fn collect_order(&mut self, folder: &Path, vendor: &Estate) -> Result<Vec<Terminal>> {
         let (root, vendor_root) = (self.estate.path("ca/root.pem"), vendor.path("ca/root.pem"));
-        let make = |sn: &String| -> Result<Terminal> {
-            let terminal = Terminal::make_for(&folder.join("terminals"), sn, &root, &vendor_root)?;
-            terminal.certify(vendor).map(|()| terminal)
-        };
+        let make = |sn: &String| Terminal::make_for(&folder.join("terminals"), sn, &root, &vendor_root);
         let mut serials: Vec<_> = (1..ORDERED).map(serial).collect();
         serials.push(UNLISTED.to_owned());
-        let made = serials.iter().map(make).collect::<Result<Vec<_>>>()?;
+        let made = each(&serials, make).into_iter().collect::<Result<Vec<_>>>()?;
+        for terminal in &made {
+            terminal.certify(vendor)?;
+        }
         let waiting = each(&made, Terminal::wait).into_iter().collect::<Result<Vec<Waiting>>>()?;
         let mut collect = vendor.station_collect(&vendor.path("station.toml"))?;
         for terminal in &waiting {
