@@ -273,12 +273,12 @@ impl Common {
         );
         say!("  [[partners]]");
         say!("  name = \"{}\"", self.partner);
-        say!("  pk = \"{}\"", self.from_config(&self.pk).display());
-        say!("  mak = \"{}\"", self.from_config(&self.mak).display());
+        say!("  pk = \"{}\"", self.seen_from_config(&self.pk).display());
+        say!("  mak = \"{}\"", self.seen_from_config(&self.mak).display());
     }
 
     /// A path as the configuration has it, whose paths begin at its own folder.
-    fn from_config(&self, path: &Path) -> PathBuf {
+    fn seen_from_config(&self, path: &Path) -> PathBuf {
         let whole = |path: &Path| std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
         let (config, path) = (whole(&self.estate.config), whole(path));
         let within = config.parent().and_then(|folder| path.strip_prefix(folder).ok()).map(Path::to_owned);
