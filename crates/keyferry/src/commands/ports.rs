@@ -41,11 +41,13 @@ impl Ports {
             let row = |port: &Port| vec![port.target.address().to_owned(), port.about.clone()];
             show::table(&["address", "what it is"], &ports.iter().map(row).collect::<Vec<_>>());
         }
-        while self.watch {
+        if !self.watch {
+            return Ok(ExitCode::SUCCESS);
+        }
+        loop {
             thread::sleep(LOOK);
             watcher.look().iter().for_each(|change| self.tell(change));
         }
-        Ok(ExitCode::SUCCESS)
     }
 
     fn tell(&self, change: &Change) {

@@ -9,10 +9,10 @@ use std::{
 
 use serde_json::Value;
 
+use crate::screen::Screen;
 use crate::support::{
     estate::{Estate, SECRETS},
     records,
-    screen::Screen,
     terminals::Terminal,
     tool::keyferry,
 };

@@ -15,6 +15,7 @@ mod support;
 mod desk;
 mod pins;
 mod runs;
+mod screen;
 mod suite_02;
 mod terminal;
 mod tokens;

@@ -2,7 +2,8 @@
 
 use crate::{
     desk::{ADMINISTRATOR_PIN, Cable, OPERATOR_PIN, SIZE, both_present, console, with_cables},
-    support::{estate::Estate, scan, screen::Screen, server::Server},
+    screen::Screen,
+    support::{estate::Estate, scan, server::Server},
 };
 
 /// Types as a person does, one key after the other.

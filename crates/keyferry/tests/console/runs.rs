@@ -7,10 +7,10 @@ use crate::{
         ADMINISTRATOR_PIN, Cable, OPERATOR_PIN, SIZE, both_present, console, give_pins, known, silent,
         with_cables,
     },
+    screen::Screen,
     support::{
         estate::Estate,
         folders::edit,
-        screen::Screen,
         server::Server,
         tool::{openssl, run, text, until},
     },

@@ -4,9 +4,9 @@ use std::fs;
 
 use crate::{
     desk::{Cable, SIZE, both_present, console, give_pins, known, with_cables},
+    screen::Screen,
     support::{
         estate::{Estate, init_of},
-        screen::Screen,
         server::Server,
         terminals::Terminal,
         tool::{keyferry, run},

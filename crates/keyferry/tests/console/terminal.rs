@@ -4,7 +4,8 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use crate::{
     desk::{SIZE, console},
-    support::{estate::Estate, screen::Screen, tool::run},
+    screen::Screen,
+    support::{estate::Estate, tool::run},
 };
 
 #[test]

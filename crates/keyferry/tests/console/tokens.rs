@@ -4,10 +4,10 @@ use crate::{
     desk::{
         ADMINISTRATOR_PIN, Cable, OPERATOR_PIN, SIZE, both_present, console, give_pins, known, with_cables,
     },
+    screen::Screen,
     support::{
         estate::Estate,
         folders::{edit, write_secret},
-        screen::Screen,
         server::Server,
         tool::run,
     },

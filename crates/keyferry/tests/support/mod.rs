@@ -16,7 +16,6 @@ pub(crate) mod process;
 pub(crate) mod pump;
 pub(crate) mod records;
 pub(crate) mod scan;
-pub(crate) mod screen;
 pub(crate) mod server;
 pub(crate) mod station;
 pub(crate) mod terminals;

@@ -15,7 +15,7 @@ use rustix::{
     termios::{LocalModes, Winsize, tcgetattr, tcsetwinsize},
 };
 
-use super::{process, tool::wait};
+use crate::support::{process, tool::wait};
 
 /// What is waited for longer never comes.
 const LIMIT: Duration = Duration::from_secs(180);
