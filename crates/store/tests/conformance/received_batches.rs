@@ -128,6 +128,86 @@ pub async fn an_order_without_a_list_takes_any_serial(store: &impl Store) {
     assert_eq!(codes(&taken), [("ANY", true, "stored")]);
 }
 
+/// A batch with these terminals for an order of a vendor.
+fn of(vendor: &str, name: &str, digest: u8, terminals: Vec<CollectedTerminal>) -> BatchImport {
+    let entries = terminals.into_iter().map(|t| BatchEntry::Terminal(Box::new(sent(t)))).collect();
+    BatchImport { partner: vendor.into(), order: name.into(), ..batch(digest, entries) }
+}
+
+fn others(name: &str, serials: Option<&[&str]>) -> NewOrder {
+    NewOrder { vendor: "OTHER".into(), ..order(name, serials) }
+}
+
+pub async fn a_serial_of_another_open_order_is_not_taken(store: &impl Store) {
+    estate(store).await;
+    put(store, order("PO-1", Some(&["SN-1", "SN-2"]))).await;
+    put(store, order("PO-2", None)).await;
+    put(store, others("PO-3", None)).await;
+    put(store, others("PO-4", Some(&["SN-7"]))).await;
+    let terminals = || vec![built_in("SN-1", 9), external("SN-8", "SN-2", 9), external("SN-7", "SN-1", 9)];
+    for (digest, vendor, name) in [(1, "VENDOR", "PO-2"), (2, "OTHER", "PO-3"), (3, "OTHER", "PO-4")] {
+        let taken = take(store, of(vendor, name, digest, terminals())).await;
+        assert!(taken.results.iter().all(|r| !r.ok && r.code == "not-in-order"), "{name}: {taken:?}");
+        assert!(name == "PO-4" || taken.results[0].text.contains("PO-1"), "{taken:?}");
+        assert!(name == "PO-4" || taken.results[1].text.contains("SN-2"), "{taken:?}");
+    }
+    for serial in ["SN-1", "SN-7", "SN-8"] {
+        assert_eq!(store.terminal(&sn(serial)).await.unwrap(), None);
+    }
+    let taken = take(store, of("VENDOR", "PO-1", 4, vec![built_in("SN-1", 1)])).await;
+    assert_eq!(codes(&taken), [("SN-1", true, "stored")]);
+    // What a closed order lists is free.
+    store.close_order("PO-1", event("order.closed")).await.unwrap();
+    let taken = take(store, of("OTHER", "PO-3", 5, vec![external("SN-8", "SN-2", 9)])).await;
+    assert_eq!(codes(&taken), [("SN-8", true, "stored")]);
+}
+
+pub async fn another_vendor_replaces_no_key(store: &impl Store) {
+    one_terminal(store).await;
+    import(store, package(7, vec![built_in("SN-2", 2)])).await;
+    put(store, order("PO-1", Some(&["SN-2"]))).await;
+    put(store, order("PO-2", None)).await;
+    let taken = take(store, of("VENDOR", "PO-2", 10, vec![built_in("SN-3", 3)])).await;
+    assert_eq!(codes(&taken), [("SN-3", true, "stored")]);
+    // The vendor's own replacement of what our station collected waits; its order is closed since.
+    let taken = take(store, of("VENDOR", "PO-1", 11, vec![replacing(built_in("SN-2", 9))])).await;
+    assert_eq!(codes(&taken), [("SN-2", true, "awaits-approval")]);
+    let waiting = store.replacements_waiting().await.unwrap();
+    store.close_order("PO-1", event("order.closed")).await.unwrap();
+    put(store, others("PO-3", None)).await;
+    put(store, others("PO-4", Some(&["SN-2", "SN-3"]))).await;
+    for (digest, name) in [(12, "PO-3"), (13, "PO-4")] {
+        let theirs = || replacing(built_in("SN-3", 8));
+        if name == "PO-4" {
+            let both = vec![theirs(), replacing(built_in("SN-2", 8))];
+            let taken = take(store, of("OTHER", name, digest, both)).await;
+            assert_eq!(codes(&taken), [("SN-3", false, "other-vendor"), ("SN-2", false, "other-vendor")]);
+            assert!(taken.results.iter().all(|r| r.text.contains("VENDOR")), "{taken:?}");
+        } else {
+            // As another's order lists it, the order's list is what is told first.
+            let taken = take(store, of("OTHER", name, digest, vec![theirs()])).await;
+            assert_eq!(codes(&taken), [("SN-3", false, "not-in-order")]);
+        }
+    }
+    assert_eq!(store.replacements_waiting().await.unwrap(), waiting);
+    store.close_order("PO-4", event("order.closed")).await.unwrap();
+    let taken = take(store, of("OTHER", "PO-3", 14, vec![replacing(built_in("SN-3", 8))])).await;
+    assert_eq!(codes(&taken), [("SN-3", false, "other-vendor")]);
+    let taken = take(store, of("VENDOR", "PO-2", 15, vec![replacing(built_in("SN-3", 9))])).await;
+    assert_eq!(codes(&taken), [("SN-3", true, "awaits-approval")]);
+}
+
+pub async fn only_an_order_that_lists_it_replaces_a_key_of_our_stations(store: &impl Store) {
+    one_terminal(store).await;
+    put(store, order("PO-1", None)).await;
+    let taken = take(store, of("VENDOR", "PO-1", 2, vec![replacing(built_in("SN-1", 9))])).await;
+    assert_eq!(codes(&taken), [("SN-1", false, "not-in-order")]);
+    assert!(store.replacements_waiting().await.unwrap().is_empty());
+    put(store, order("PO-2", Some(&["SN-1"]))).await;
+    let taken = take(store, of("VENDOR", "PO-2", 3, vec![replacing(built_in("SN-1", 9))])).await;
+    assert_eq!(codes(&taken), [("SN-1", true, "awaits-approval")]);
+}
+
 pub async fn one_bad_terminal_does_not_spoil_the_others(store: &impl Store) {
     one_terminal(store).await;
     store.put_acquirer(NewAcquirer { id: "b".into(), name: "B".into() }, event("acquirer")).await.unwrap();
@@ -177,7 +257,7 @@ pub async fn one_bad_terminal_does_not_spoil_the_others(store: &impl Store) {
 
 pub async fn a_replacement_by_batch_waits_for_a_second_person(store: &impl Store) {
     one_terminal(store).await;
-    put(store, order("PO-1", None)).await;
+    put(store, order("PO-1", Some(&["SN-1"]))).await;
     let replacing = sent(replacing(built_in("SN-1", 9)));
     let taken = take(store, batch(3, vec![BatchEntry::Terminal(Box::new(replacing))])).await;
     assert_eq!(codes(&taken), [("SN-1", true, "awaits-approval")]);

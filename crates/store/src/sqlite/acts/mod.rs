@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use crate::{Event, StoreError};
 
 pub(super) mod acquirers;
+mod batch_rights;
 pub(super) mod batches;
 pub(super) mod ceremonies;
 pub(super) mod certificates;

@@ -9,7 +9,7 @@ use super::super::error::Db;
 use super::super::reads::batches::received;
 use super::super::writer::Tx;
 use super::collections::{Package, Taking, enter};
-use super::{at_most, batches, count, no_more, orders, with_facts};
+use super::{at_most, batch_rights, batches, count, no_more, orders, with_facts};
 use crate::audit::hex;
 use crate::{
     BatchEntry, BatchImport, BatchOutcome, CollectedTerminal, Event, ItemResult, PerTerminal, ReceivedBatch,
@@ -55,14 +55,14 @@ pub(in crate::sqlite) fn import(
                 (refused(sn, refusal), json!({ "outcome": "refused", "code": refusal.code }))
             }
             BatchEntry::Terminal(terminal) => {
-                let sn = terminal.device.sn();
-                let unlisted =
-                    terminal.refused.is_none() && order.listed && !orders::lists(tx, order.id, sn)?;
-                let outcome = if unlisted {
-                    let text = "the order does not list this serial".to_owned();
-                    PerTerminal::Refused(Refusal { code: "not-in-order".into(), text })
-                } else {
-                    taking.take(terminal)?
+                // One that was refused is refused for that.
+                let refusal = match terminal.refused {
+                    Some(_) => None,
+                    None => batch_rights::refused(tx, &order, &import.partner, terminal)?,
+                };
+                let outcome = match refusal {
+                    Some(refusal) => PerTerminal::Refused(refusal),
+                    None => taking.take(terminal)?,
                 };
                 (result_of(terminal, &outcome), detail_of(terminal, &outcome))
             }
