@@ -40,8 +40,8 @@ pub use records::certificate::{
     RevocationOutcome, WorkKeyRecord, WorkKeyState,
 };
 pub use records::collection::{
-    Approval, ApprovalOutcome, CollectedTerminal, CollectedTk, CollectionImport, ImportOutcome, PerTerminal,
-    Person, Refusal, ReplacementRecord,
+    Approval, ApprovalOutcome, AskingBatch, CollectedTerminal, CollectedTk, CollectionImport, ImportOutcome,
+    PerTerminal, Person, Refusal, ReplacementRecord,
 };
 pub use records::deployment::{
     Counts, Deployment, DeploymentState, NewDeployment, Offer, OfferState, Operator, Stage, StopRule, Target,

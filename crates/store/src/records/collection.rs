@@ -1,5 +1,6 @@
 //! Collected packages (2-wire.md section 6) and the replacements that wait for a second person.
 
+use sha2::{Digest, Sha256};
 use wire::{Device, Serial, Suite};
 
 use super::ceremony::NewDeviceCertificate;
@@ -80,6 +81,8 @@ pub enum CollectedTk {
         device: NewDeviceCertificate,
         /// The PIN pad's generation counter (DF18).
         generation: u64,
+        /// What the HSM says which key it is, of one out of a batch; a collected one is sealed anew for each ceremony.
+        digest: Option<[u8; 32]>,
     },
     /// Suite 01 out of a vendor's batch: opened by the HSM at once.
     Opened {
@@ -87,6 +90,8 @@ pub enum CollectedTk {
         tek: String,
         /// AUK's block.
         auk: String,
+        /// What the HSM says which key it is.
+        digest: [u8; 32],
     },
     /// Refused before it was opened; [`CollectedTerminal::refused`] says why.
     None(Suite),
@@ -100,6 +105,17 @@ impl CollectedTk {
             Self::Ciphertext(_) | Self::Opened { .. } => Suite::TDES,
             Self::Blocks { .. } => Suite::EC_AES,
             Self::None(suite) => *suite,
+        }
+    }
+
+    /// Which key it is, where that can be told: the same for the same key that came in the same way.
+    #[must_use]
+    pub fn digest(&self) -> Option<[u8; 32]> {
+        match self {
+            Self::Ciphertext(ctk_pu) => Some(Sha256::digest(ctk_pu).into()),
+            Self::Opened { digest, .. } => Some(*digest),
+            Self::Blocks { digest, .. } => *digest,
+            Self::None(_) => None,
         }
     }
 }
@@ -144,7 +160,8 @@ pub enum PerTerminal {
     },
     /// It belongs to another acquirer. Nothing changed.
     OtherAcquirer,
-    /// The caller's own refusal, handed back; or the store's, of a device key, a generation or a lower suite.
+    /// The caller's own refusal, handed back; or the store's, of a device key, a generation, a lower suite, or a TK that
+    /// another terminal has or this one had.
     Refused(Refusal),
 }
 
@@ -167,10 +184,21 @@ pub struct ReplacementRecord {
     pub signer: Person,
     /// The station's name for itself.
     pub station: String,
+    /// The vendor's batch that asks for it; `None` where a station does.
+    pub batch: Option<AskingBatch>,
     /// When collected, Unix milliseconds, as the station says.
     pub collected_at: i64,
     /// When the package came, Unix milliseconds.
     pub uploaded_at: i64,
+}
+
+/// Whose batch asks for a replacement.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AskingBatch {
+    /// The order that it is for.
+    pub order: String,
+    /// The vendor that it came from.
+    pub vendor: String,
 }
 
 /// A second person's word on a replacement. It names the fingerprint, so that it binds what was looked at

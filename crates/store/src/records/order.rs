@@ -2,7 +2,7 @@
 
 use wire::Serial;
 
-use super::batch::BatchItem;
+use super::batch::{BatchItem, HistoryReceived};
 use super::collection::Person;
 
 /// An order to be entered, as an operator and an administrator signed it.
@@ -93,8 +93,10 @@ pub struct OrderSerial {
     pub sn: Serial,
     /// The terminal, once it is collected.
     pub terminal: Option<OrderTerminal>,
-    /// The newest batch of this order that it was in.
+    /// At an MTMS: the newest batch of this order that it was in.
     pub last: Option<BatchItem>,
+    /// At a KMS: the newest batch of this order that brought it, and what was answered of it there.
+    pub received: Option<HistoryReceived>,
 }
 
 /// What is known of a collected terminal of an order.

@@ -1,8 +1,8 @@
 //! Batches at the KMS: taken once, with a receipt that is always the same.
 
 use keyferry_store::{
-    ApprovalOutcome, BatchEntry, BatchImport, BatchOutcome, CollectedTerminal, CollectedTk, NewAcquirer,
-    NewOrder, Person, ReceivedBatch, Refusal, Store, StoreError, TkRecord,
+    ApprovalOutcome, AskingBatch, BatchEntry, BatchImport, BatchOutcome, CollectedTerminal, CollectedTk,
+    NewAcquirer, NewOrder, Person, ReceivedBatch, Refusal, Store, StoreError, TkRecord,
 };
 use wire::Suite;
 
@@ -18,8 +18,10 @@ fn mtms() -> Person {
 
 /// A terminal as a batch of suite 01 brings it.
 fn sent(terminal: CollectedTerminal) -> CollectedTerminal {
+    // One key for each n.
+    let digest = terminal.tk.digest().unwrap();
     CollectedTerminal {
-        tk: CollectedTk::Opened { tek: "D0144TEK".into(), auk: "D0144AUK".into() },
+        tk: CollectedTk::Opened { tek: "D0144TEK".into(), auk: "D0144AUK".into(), digest },
         work_certificate_sha256: "5a".repeat(32),
         ..terminal
     }
@@ -69,6 +71,10 @@ pub async fn a_batch_brings_terminals_that_can_download(store: &impl Store) {
     let rows = store.audit_page(before as i64 + 1, 10).await.unwrap();
     let told: Vec<_> = rows.iter().map(|r| (&*r.kind, &*r.subject)).collect();
     assert_eq!(told, [("batch.received", "subject"), ("batch.terminal", "SN-1"), ("batch.terminal", "SN-2")]);
+    let shown = store.order_serials("PO-1", None, 9).await.unwrap();
+    let received: Vec<_> = shown.iter().map(|s| s.received.as_ref().unwrap()).collect();
+    assert_eq!(received.iter().map(|r| (r.batch, r.result.ok)).collect::<Vec<_>>(), [(taken.id, true); 2]);
+    assert!(shown.iter().all(|serial| serial.last.is_none() && serial.terminal.as_ref().unwrap().has_tk));
     let history = store.serial_history(&sn("SN-1")).await.unwrap();
     assert_eq!((history.received.len(), history.received[0].batch), (1, taken.id));
     assert_eq!(history.collections[0].signer, mtms());
@@ -264,6 +270,7 @@ pub async fn a_replacement_by_batch_waits_for_a_second_person(store: &impl Store
     let waiting = store.replacements_waiting().await.unwrap();
     assert_eq!((waiting.len(), waiting[0].signer.clone()), (1, mtms()));
     assert_eq!(waiting[0].station, "batch of VENDOR for PO-1");
+    assert_eq!(waiting[0].batch, Some(AskingBatch { order: "PO-1".into(), vendor: "VENDOR".into() }));
     let by = |person| approval(waiting[0].id, 9, person);
     let own = store.approve_replacement(by(mtms()), event("tk.replaced")).await;
     assert_eq!(own, Ok(ApprovalOutcome::SamePerson));

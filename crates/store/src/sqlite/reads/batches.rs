@@ -235,24 +235,44 @@ pub(in crate::sqlite) fn received_for(
     .db()
 }
 
-/// All batches that brought a terminal to this KMS.
-pub(super) fn received_of(db: &Connection, sn: &Serial) -> rusqlite::Result<Vec<HistoryReceived>> {
-    db.prepare_cached(
+/// What [`history_row`] reads; the condition follows.
+macro_rules! received_columns {
+    () => {
         "SELECT i.batch, o.name, r.partner, c.uploaded_at, i.sn, i.ok, i.code, i.text, i.fingerprint
          FROM received_items i JOIN received_batches r ON r.id = i.batch JOIN orders o ON o.id = r.order_id
-         JOIN collections c ON c.id = r.id
-         WHERE i.sn = ?1 ORDER BY i.batch, i.position",
-    )?
-    .query_map([sn.as_str()], |row| {
-        Ok(HistoryReceived {
-            batch: row.get(0)?,
-            order: row.get(1)?,
-            partner: row.get(2)?,
-            received_at: row.get(3)?,
-            result: result_row(row, 4)?,
-        })
-    })?
-    .collect()
+         JOIN collections c ON c.id = r.id "
+    };
+}
+
+/// All batches that brought a terminal to this KMS.
+pub(super) fn received_of(db: &Connection, sn: &Serial) -> rusqlite::Result<Vec<HistoryReceived>> {
+    db.prepare_cached(concat!(received_columns!(), "WHERE i.sn = ?1 ORDER BY i.batch, i.position"))?
+        .query_map([sn.as_str()], history_row)?
+        .collect()
+}
+
+/// The newest batch of an order that brought a terminal to this KMS.
+pub(super) fn received_last(
+    db: &Connection,
+    order: &str,
+    sn: &Serial,
+) -> rusqlite::Result<Option<HistoryReceived>> {
+    db.prepare_cached(concat!(
+        received_columns!(),
+        "WHERE i.sn = ?1 AND o.name = ?2 ORDER BY i.batch DESC LIMIT 1"
+    ))?
+    .query_row([sn.as_str(), order], history_row)
+    .optional()
+}
+
+fn history_row(row: &Row<'_>) -> rusqlite::Result<HistoryReceived> {
+    Ok(HistoryReceived {
+        batch: row.get(0)?,
+        order: row.get(1)?,
+        partner: row.get(2)?,
+        received_at: row.get(3)?,
+        result: result_row(row, 4)?,
+    })
 }
 
 fn result_row(row: &Row<'_>, first: usize) -> rusqlite::Result<ItemResult> {

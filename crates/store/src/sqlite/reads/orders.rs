@@ -72,7 +72,8 @@ pub(in crate::sqlite) fn serials(
             .collect::<Result<_, _>>()?;
         let of = |(sn, terminal, generation): (Serial, _, Option<i64>)| {
             let last = generation.map(|generation| item(db, &sn, generation)).transpose()?;
-            Ok(OrderSerial { sn, terminal, last: last.flatten() })
+            let received = batches::received_last(db, order, &sn)?;
+            Ok(OrderSerial { sn, terminal, last: last.flatten(), received })
         };
         found.into_iter().map(of).collect()
     };

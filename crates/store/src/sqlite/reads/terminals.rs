@@ -6,7 +6,7 @@ use wire::Serial;
 use super::super::error::Db;
 use super::super::rows::{self, terminal_columns};
 use super::page;
-use crate::{AcquirerRecord, Person, ReplacementRecord, StoreError, TerminalRecord, limits};
+use crate::{AcquirerRecord, AskingBatch, Person, ReplacementRecord, StoreError, TerminalRecord, limits};
 
 pub(in crate::sqlite) fn acquirers(db: &Connection) -> Result<Vec<AcquirerRecord>, StoreError> {
     db.prepare_cached("SELECT id, name, created_at FROM acquirers ORDER BY id")
@@ -49,8 +49,9 @@ pub(in crate::sqlite) fn terminals(
 /// Columns and tables of a replacement that waits; the condition ends open.
 const WAITING: &str =
     "SELECT r.id, r.sn, r.key_serial, t.key_serial, r.fingerprint, t.fingerprint, c.signer, c.signer_serial,
-        c.station, c.collected_at, c.uploaded_at
+        c.station, c.collected_at, c.uploaded_at, o.name, b.partner
      FROM replacements r JOIN terminals t ON t.sn = r.sn JOIN collections c ON c.id = r.collection
+     LEFT JOIN received_batches b ON b.id = r.collection LEFT JOIN orders o ON o.id = b.order_id
      WHERE r.state = 'waiting'";
 
 pub(in crate::sqlite) fn replacements_waiting(db: &Connection) -> Result<Vec<ReplacementRecord>, StoreError> {
@@ -70,6 +71,10 @@ pub(in crate::sqlite) fn replacement_waiting(
 
 fn replacement(row: &rusqlite::Row<'_>) -> rusqlite::Result<ReplacementRecord> {
     let sn = rows::serial(row, 1)?;
+    let batch = match row.get(11)? {
+        Some(order) => Some(AskingBatch { order, vendor: row.get(12)? }),
+        None => None,
+    };
     Ok(ReplacementRecord {
         id: row.get(0)?,
         pin_pad: rows::external(&sn, rows::serial(row, 2)?),
@@ -79,6 +84,7 @@ fn replacement(row: &rusqlite::Row<'_>) -> rusqlite::Result<ReplacementRecord> {
         current_fingerprint: row.get(5)?,
         signer: Person { subject: row.get(6)?, certificate_serial: row.get(7)? },
         station: row.get(8)?,
+        batch,
         collected_at: row.get(9)?,
         uploaded_at: row.get(10)?,
     })
