@@ -43,7 +43,16 @@ pub(crate) struct WaitingReplacement {
     current_fingerprint: String,
     signer: String,
     station: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    batch: Option<Asking>,
     collected_at: String,
+}
+
+/// The vendor's batch that asks for a replacement.
+#[derive(Debug, Serialize)]
+struct Asking {
+    order: String,
+    vendor: String,
 }
 
 /// Why an approval is refused.
@@ -91,6 +100,7 @@ impl<S: Store, H: Hsm> Kms<S, H> {
                 current_fingerprint: r.current_fingerprint,
                 signer: r.signer.subject,
                 station: r.station,
+                batch: r.batch.map(|batch| Asking { order: batch.order, vendor: batch.vendor }),
                 collected_at: rfc3339(r.collected_at),
             })
             .collect())

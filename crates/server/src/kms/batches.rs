@@ -2,8 +2,8 @@
 //! name with nothing stored; of one that is taken, one bad terminal does not spoil the others.
 //!
 //! What is checked, in this order: the signature and the card (role .6, not revoked); whether the same content came
-//! before, which is answered with its receipt; the form; the order; the MAC, in the HSM, and with it whose batch it is and
-//! whether the card is that vendor's; serials that stand twice. Only then is an entry opened.
+//! before, which is answered with its receipt to a card of that vendor's; the form; the order; whether the card is its
+//! vendor's; the MAC, in the HSM, and with it whose batch it is; serials that stand twice. Only then is an entry opened.
 
 use std::{collections::HashSet, net::IpAddr};
 
@@ -70,7 +70,7 @@ pub(crate) enum BatchRefusal {
     WrongOrder(String),
     #[error("the MAC is wrong: {0}")]
     WrongMac(String),
-    #[error("the batch is {0}'s, and the card that signed it is none of that vendor's root")]
+    #[error("the batch would be {0}'s, and the card that signed it is none of that vendor's root")]
     OthersCard(String),
     #[error("serial {0:?} stands twice in the batch")]
     SerialTwice(String),
@@ -131,16 +131,13 @@ impl<S: Store, H: Hsm> Kms<S, H> {
         let batch::Read { batch, covered } =
             Batch::read(signed.content()).map_err(|error| UploadRefusal::Content(error.to_string()))?;
         if let Some(before) = self.store.received_batch(content_digest).await.map_err(Failure::from)? {
-            return Err(self.batch_received(&before, Suite::new(batch.suite())).await?);
+            return Err(self.batch_received(&before, Suite::new(batch.suite()), signed).await?);
         }
         let Some(collected_at) = unix_ms(&batch.collected_at) else {
             return Err(UploadRefusal::Content("collected_at is no RFC 3339 time".into()).into());
         };
         let order = self.order_of_batch(&batch).await?;
-        let partner = self.check_batch_mac(&batch, &order, covered).await?;
-        if partner.root_sha256.as_ref().is_some_and(|root| *root != signed.root_sha256) {
-            return Err(BatchRefusal::OthersCard(partner.name.clone()));
-        }
+        let partner = self.check_batch_mac(&batch, &order, covered, signed).await?;
         let mut seen = HashSet::with_capacity(batch.terminals.len());
         if let Some(twice) = batch.terminals.iter().find(|entry| !seen.insert(entry.sn.as_str())) {
             return Err(BatchRefusal::SerialTwice(twice.sn.chars().take(64).collect()));
@@ -177,7 +174,9 @@ impl<S: Store, H: Hsm> Kms<S, H> {
         };
         match self.store.import_batch(import, received).await.map_err(Failure::from)? {
             BatchOutcome::Stored(stored) => self.batch_answer(stored, partner).await,
-            BatchOutcome::Duplicate(before) => Err(self.batch_received(&before, partner.suite).await?),
+            BatchOutcome::Duplicate(before) => {
+                Err(self.batch_received(&before, partner.suite, signed).await?)
+            }
             BatchOutcome::WrongOrder => {
                 Err(BatchRefusal::WrongOrder(format!("order {} was closed meanwhile", order.order)))
             }
@@ -202,14 +201,20 @@ impl<S: Store, H: Hsm> Kms<S, H> {
         Ok(order)
     }
 
-    /// Whose batch it is: that of the order's vendor, by the MAC.
+    /// Whose batch it is: that of the order's vendor, by the card and the MAC. No MAC is tried with the key of a vendor
+    /// whose card it cannot be: else a card would learn of others' MACs.
     async fn check_batch_mac(
         &self,
         batch: &Batch,
         order: &OrderRecord,
         covered: Vec<u8>,
+        signed: &Authentic,
     ) -> Result<&Partner, BatchRefusal> {
         let suite = Suite::new(batch.suite());
+        let vendor = self.exchange.with(&order.vendor, suite);
+        if let Some(vendor) = vendor {
+            of_its_root(vendor, signed)?;
+        }
         let mac = from_hex(&batch.mac);
         let fits = async |partner: &Partner, text: Vec<u8>| {
             let command = CheckBatchMac {
@@ -226,20 +231,21 @@ impl<S: Store, H: Hsm> Kms<S, H> {
                 Err(failed) => Err(Failure::from(failed)),
             }
         };
-        if let Some(partner) = self.exchange.with(&order.vendor, suite)
+        if let Some(partner) = vendor
             && fits(partner, covered.clone()).await?
         {
             return Ok(partner);
         }
         // A good batch of another vendor is for the wrong order; anything else is nobody's.
-        for partner in self.exchange.partners.iter().filter(|partner| partner.suite == suite) {
+        let may_be = |partner: &&Partner| partner.suite == suite && of_its_root(partner, signed).is_ok();
+        for partner in self.exchange.partners.iter().filter(may_be) {
             if partner.name != order.vendor && fits(partner, covered.clone()).await? {
                 let text =
                     format!("order {} is {}'s, and the batch {}'s", order.order, order.vendor, partner.name);
                 return Err(BatchRefusal::WrongOrder(text));
             }
         }
-        Err(BatchRefusal::WrongMac(match self.exchange.with(&order.vendor, suite) {
+        Err(BatchRefusal::WrongMac(match vendor {
             Some(_) => {
                 "the batch was changed, or it is under another key than was agreed; compare check values"
                     .into()
@@ -275,14 +281,16 @@ impl<S: Store, H: Hsm> Kms<S, H> {
         Ok(batch::Answer { results: results.collect(), receipt })
     }
 
-    /// What is said to a batch that came before.
+    /// What is said to a batch that came before: its receipt, to a card that may sign for its partner.
     async fn batch_received(
         &self,
         before: &ReceivedBatch,
         suite: Suite,
+        signed: &Authentic,
     ) -> Result<BatchRefusal, BatchRefusal> {
         let gone = || Failure::NoPartner(before.partner.clone());
         let partner = self.exchange.with(&before.partner, suite).ok_or_else(gone)?;
+        of_its_root(partner, signed)?;
         Ok(BatchRefusal::Received(Box::new(self.batch_receipt(before, partner).await?)))
     }
 
@@ -306,6 +314,14 @@ impl<S: Store, H: Hsm> Kms<S, H> {
         let mac = self.hsm.call(command).await.map_err(Failure::from)?;
         receipt.mac = hex(&mac).to_ascii_uppercase();
         Ok(receipt)
+    }
+}
+
+/// Whether the signer's card may be this partner's: it is under the partner's root, or that is not known.
+fn of_its_root(partner: &Partner, signed: &Authentic) -> Result<(), BatchRefusal> {
+    match &partner.root_sha256 {
+        Some(root) if *root != signed.root_sha256 => Err(BatchRefusal::OthersCard(partner.name.clone())),
+        _ => Ok(()),
     }
 }
 

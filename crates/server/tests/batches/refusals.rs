@@ -324,6 +324,46 @@ fn a_vendor_whose_root_is_known_signs_with_its_own_cards_only() {
     assert_eq!(send(&server, &batch).status, 200);
 }
 
+/// A card that is not the vendor's learns nothing of the vendor's MACs, neither by a refusal nor by a receipt.
+#[test]
+fn no_mac_of_a_vendor_is_tried_for_a_card_of_another_root() {
+    let (world, server) = serve();
+    take_order(&server, &order("PO-2", OTHER, None));
+    server.stop();
+    let vendor = Vendor::new(&world);
+    let mut options = Vendor::believed(options(&world, &[&VENDOR_01, &OTHER_01]));
+    options.more = options.more.replace("name = \"VENDOR\"\n", "name = \"VENDOR\"\nroot = \"vendor.pem\"\n");
+    let (server, switch) = world.start_switched(&options);
+    let good = good();
+    let mut wrong = good.clone();
+    wrong["mac"] = json!("0000000000000000");
+    switch.asked();
+    for batch in [&good, &wrong] {
+        assert_refused(&send(&server, batch), 403, "card-refused");
+        assert_eq!(switch.asked(), [""; 0]);
+    }
+    // For another vendor's order only that vendor's key is tried: a good MAC and a bad one look the same.
+    for right in [true, false] {
+        let mut batch = VENDOR_01.maced(VENDOR_01.bare("PO-2", &[VENDOR_01.entry(&Raw::new("SN-1"))]));
+        if !right {
+            batch["mac"] = json!("0000000000000000");
+        }
+        assert_refused(&send(&server, &batch), 403, "wrong-mac");
+        assert_eq!(switch.asked(), ["CheckBatchMac"]);
+    }
+    assert_nothing_stored(&world);
+    // Once it is taken, its receipt is the vendor's too.
+    assert_eq!(post_batch(&server, &vendor.sign(&vendor.signing, &good)).status, 200);
+    switch.asked();
+    let answer = send(&server, &good);
+    assert_refused(&answer, 403, "card-refused");
+    assert!(answer.json.get("receipt").is_none(), "{answer:?}");
+    assert_eq!(switch.asked(), [""; 0]);
+    let answer = post_batch(&server, &vendor.sign(&vendor.signing, &good));
+    assert_refused(&answer, 409, "received-before");
+    VENDOR_01.receipt(&answer);
+}
+
 #[test]
 fn a_revoked_card_is_refused_from_the_moment_that_the_list_names_it() {
     let (world, server) = serve();

@@ -78,6 +78,29 @@ fn an_order_without_a_list_takes_any_serial_of_its_vendor() {
     assert_eq!(told(&answer), [is("ANY-2", true, "stored")]);
 }
 
+/// What two people ordered by name comes for that order only, be it as terminal or as PIN pad.
+#[test]
+fn an_order_without_a_list_takes_no_serial_of_another_open_order() {
+    let (world, server) = kms(&[&VENDOR_01, &OTHER_01]);
+    take_order(&server, &order("PO-1", VENDOR, Some(&["SN-1", "SN-2"])));
+    take_order(&server, &order("PO-2", OTHER, None));
+    take_order(&server, &order("PO-3", VENDOR, None));
+    take_order(&server, &order("PO-4", OTHER, Some(&["SN-4"])));
+    let terminals = [Raw::new("SN-1"), Raw::with_pin_pad("SN-9", "SN-2"), Raw::with_pin_pad("SN-4", "SN-1")];
+    for (vendor, name) in [(&OTHER_01, "PO-2"), (&VENDOR_01, "PO-3"), (&OTHER_01, "PO-4")] {
+        let entries: Vec<_> = terminals.iter().map(|terminal| vendor.entry(terminal)).collect();
+        let answer = post_batch(&server, &vendor.batch(name, &entries));
+        let refused = ["SN-1", "SN-9", "SN-4"].map(|sn| is(sn, false, "not-in-order"));
+        assert_eq!(told(&answer), refused, "{name}");
+        let text = |n: usize| results(&answer)[n]["text"].as_str().unwrap().to_owned();
+        assert!(name == "PO-4" || (text(0).contains("PO-1") && text(1).contains("PO-1")), "{answer:?}");
+        assert!(name != "PO-4" || (text(2).contains("PO-1") && text(2).contains("SN-1")), "{answer:?}");
+    }
+    assert_eq!(world.count("terminals"), 0);
+    let answer = post_batch(&server, &VENDOR_01.batch("PO-1", &[VENDOR_01.entry(&terminals[0])]));
+    assert_eq!(told(&answer), [is("SN-1", true, "stored")]);
+}
+
 #[test]
 fn one_vendor_has_keys_of_both_suites() {
     let (_world, server) = kms(&[&VENDOR_01, &VENDOR_02]);
