@@ -245,6 +245,47 @@ pub enum Error {
         /// What the token tells now.
         state: PinState,
     },
+    /// A PIN of a length that the token does not take. No try was spent.
+    #[error("the token {token} takes PINs of {min} to {max} bytes; choose another: nothing was changed")]
+    TokenPinLength {
+        /// Its label.
+        token: String,
+        /// Fewest bytes.
+        min: usize,
+        /// Most bytes.
+        max: usize,
+    },
+    /// The token's own rules refuse the PIN.
+    #[error("the token {token} refuses this PIN by its own rules, such as digits only; choose another")]
+    TokenPinRefused {
+        /// Its label.
+        token: String,
+    },
+    /// No PIN was given to a token whose reader asks for none.
+    #[error("no PIN was given for the token {token}, and its reader has no keys: type it; no try was spent")]
+    NoPin {
+        /// Its label.
+        token: String,
+    },
+    /// The PIN is typed at the reader, where this program cannot change it.
+    #[error(
+        "the PIN of the token {token} is typed at its reader: change it with the maker's program; no try was spent"
+    )]
+    PinAtReader {
+        /// Its label.
+        token: String,
+    },
+    /// A handing over was broken off, and who gives a PIN does not say whose it is.
+    #[error(
+        "handing this CA over from {from} to {to} was broken off: have both come, and run `keyferry ca hand-over` again \
+         with the same new names, the old secrets and the new: it finds out whose stand"
+    )]
+    HandOverUnsettled {
+        /// Who kept it.
+        from: String,
+        /// Who was to keep it.
+        to: String,
+    },
     /// The token is locked.
     #[error(
         "the token {token} is locked and no PIN was tried: have it unlocked by who holds its PUK or SO PIN"
@@ -266,7 +307,10 @@ pub enum Error {
         label: String,
     },
     /// No token behind the module is without a label.
-    #[error("no uninitialised token is there behind {module}: insert an empty one")]
+    #[error(
+        "no uninitialised token that fits is there behind {module}: insert an empty one, and check serial, manufacturer and \
+         model if its URI names them"
+    )]
     NoFreeToken {
         /// The module.
         module: PathBuf,

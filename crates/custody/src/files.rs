@@ -116,3 +116,9 @@ fn write_beside(path: &Path, bytes: &[u8], mode: Mode) -> Result<PathBuf, Error>
     }
     Ok(part)
 }
+
+/// Now, in unix seconds.
+pub(crate) fn now() -> i64 {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
+}

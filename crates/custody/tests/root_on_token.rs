@@ -118,3 +118,91 @@ fn a_root_on_a_token_is_handed_over_with_its_pin() {
         assert_eq!(ca.record().custodians().unwrap().to_string(), "Eve and Joe");
     });
 }
+
+#[test]
+fn a_root_on_a_token_is_not_handed_over_under_a_pin_that_the_token_does_not_take() {
+    alone(|tokens| {
+        let token = Token::initialise(&module(), "KF root", SO_PIN, &PARTS.concat()).unwrap();
+        let path = tokens.folder().join("ca");
+        let mut ca = Ca::create(&path, &new_ca(KeyKind::P256), Secret::Two(PARTS), NOW).unwrap();
+        let to = Custodians::new("Eve", "Joe").unwrap();
+        // Each part alone would do; SoftHSM takes 255 bytes.
+        let long = ["1".repeat(128), "2".repeat(128)];
+        let refused = ca.hand_over(Secret::Two(PARTS), Some(&to), Secret::Two([&long[0], &long[1]]), NOW);
+        assert!(matches!(refused, Err(Error::TokenPinLength { max: 255, .. })), "{refused:?}");
+        assert_eq!(ca.record().entries(), 2, "nothing was logged");
+        drop(ca);
+        token.open(&PARTS.concat()).unwrap();
+        let ca = Ca::open(&path, Secret::Two(PARTS)).unwrap();
+        assert_eq!(ca.record().custodians().unwrap().to_string(), "Ann and Bob");
+    });
+}
+
+/// The log as a crash leaves it before its last line was written.
+fn crash(path: &std::path::Path) {
+    let log = fs::read_to_string(path.join("log")).unwrap();
+    let last = log.trim_end().rfind('\n').unwrap();
+    fs::write(path.join("log"), &log[..=last]).unwrap();
+}
+
+#[test]
+fn r12_a_handing_over_from_two_to_two_that_a_crash_broke_off_is_settled_by_both_pins() {
+    alone(|tokens| {
+        let token = Token::initialise(&module(), "KF root", SO_PIN, &PARTS.concat()).unwrap();
+        let path = tokens.folder().join("ca");
+        let mut ca = Ca::create(&path, &new_ca(KeyKind::P256), Secret::Two(PARTS), NOW).unwrap();
+        let (to, parts) = (Custodians::new("Eve", "Joe").unwrap(), ["1618", "1732"]);
+        ca.hand_over(Secret::Two(PARTS), Some(&to), Secret::Two(parts), NOW).unwrap();
+        drop(ca);
+        // The PIN was changed, and the log does not say so.
+        crash(&path);
+        let crashed = fs::read(path.join("log")).unwrap();
+        let state = token.pin_state().unwrap();
+        for pair in [PARTS, parts] {
+            let refused = Ca::open(&path, Secret::Two(pair));
+            assert!(matches!(&refused, Err(Error::HandOverUnsettled { .. })), "{refused:?}");
+            assert_eq!(token.pin_state().unwrap(), state, "no PIN was tried");
+        }
+        let other = Custodians::new("Eve", "Max").unwrap();
+        let settle = |to: &Custodians| {
+            Ca::closed(&path).unwrap().settle(Secret::Two(PARTS), Some(to), Secret::Two(parts), NOW)
+        };
+        assert!(matches!(settle(&other), Err(Error::HandOverUnsettled { .. })));
+        assert!(settle(&to).unwrap(), "the new PIN stands");
+        let ca = Ca::open(&path, Secret::Two(parts)).unwrap();
+        assert_eq!(ca.record().custodians().unwrap().to_string(), "Eve and Joe");
+        drop(ca);
+        // The same log, and the PIN was not changed.
+        fs::write(path.join("log"), crashed).unwrap();
+        token.change_pin(&parts.concat(), &PARTS.concat()).unwrap();
+        assert!(!settle(&to).unwrap(), "the old PIN stands");
+        let ca = Ca::open(&path, Secret::Two(PARTS)).unwrap();
+        assert_eq!(ca.record().custodians().unwrap().to_string(), "Ann and Bob");
+    });
+}
+
+#[test]
+fn r12_a_handing_over_from_one_to_two_that_a_crash_broke_off_is_settled_by_whose_pin_opens() {
+    alone(|tokens| {
+        let token = Token::initialise(&module(), "KF root", SO_PIN, "27182818").unwrap();
+        let path = tokens.folder().join("ca");
+        let new = NewCa { custodians: None, ..new_ca(KeyKind::P256) };
+        let mut ca = Ca::create(&path, &new, "27182818", NOW).unwrap();
+        let to = Custodians::new("Ann", "Bob").unwrap();
+        ca.hand_over("27182818", Some(&to), Secret::Two(PARTS), NOW).unwrap();
+        drop(ca);
+        crash(&path);
+        let crashed = fs::read(path.join("log")).unwrap();
+        assert!(matches!(Ca::open(&path, "27182818"), Err(Error::WrongTokenPin { .. })));
+        let ca = Ca::open(&path, Secret::Two(PARTS)).unwrap();
+        assert!(ca.record().handing_over().is_none());
+        assert_eq!(ca.record().custodians(), Some(&to));
+        drop(ca);
+        assert!(matches!(Ca::open(&path, "27182818"), Err(Error::TwoPeople { .. })));
+        // The same log, and the PIN was not changed.
+        fs::write(path.join("log"), crashed).unwrap();
+        token.change_pin(&PARTS.concat(), "27182818").unwrap();
+        let ca = Ca::open(&path, "27182818").unwrap();
+        assert!(ca.record().custodians().is_none() && ca.record().handing_over().is_none());
+    });
+}

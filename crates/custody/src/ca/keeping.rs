@@ -92,7 +92,7 @@ pub(super) fn token(dir: &Path) -> Result<Option<TokenUri>, Error> {
 pub(super) fn open(dir: &Path, record: &Record, secret: &Secret<'_>) -> Result<Key, Error> {
     let custodians = record.custodians();
     if let Some(uri) = token(dir)? {
-        let pin = secret.pin(custodians)?;
+        let pin = secret.pin(hand_over::keepers_of(record, secret)?)?;
         return Ok(Box::new(Token::find(&uri)?.open(&pin)?));
     }
     let passphrase = secret.passphrase(custodians)?;

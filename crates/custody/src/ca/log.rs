@@ -64,6 +64,7 @@ pub struct Issued {
 pub struct Record {
     root_sha256: Option<String>,
     custodians: Option<Custodians>,
+    handing_over: Option<Option<Custodians>>,
     token: Option<String>,
     key_sha256: Option<String>,
     issued: Vec<Issued>,
@@ -84,6 +85,13 @@ impl Record {
     #[must_use]
     pub fn custodians(&self) -> Option<&Custodians> {
         self.custodians.as_ref()
+    }
+
+    /// To whom a handing over was begun that has no end in the log: two people, or one. The token then has the PIN of these
+    /// or of [`Record::custodians`].
+    #[must_use]
+    pub fn handing_over(&self) -> Option<Option<&Custodians>> {
+        self.handing_over.as_ref().map(Option::as_ref)
     }
 
     /// The token on which the root's key was made, as a URI of RFC 7512; nothing where it is in a file.
@@ -140,6 +148,11 @@ pub(super) enum Act {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         token: Option<String>,
     },
+    /// The token's PIN is about to be changed, for these keepers. A line of `Keepers` ends it, whoever they are then.
+    HandingOver {
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        custodians: Option<[String; 2]>,
+    },
     /// New keepers, and the key file that is theirs.
     Keepers {
         #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -164,6 +177,10 @@ impl Act {
             custodians: custodians.map(|both| both.names().clone()),
             token,
         }
+    }
+
+    pub(super) fn handing_over(custodians: Option<&Custodians>) -> Self {
+        Self::HandingOver { custodians: custodians.map(|both| both.names().clone()) }
     }
 
     pub(super) fn keepers(custodians: Option<&Custodians>, key_sha256: Option<String>) -> Self {
@@ -284,7 +301,11 @@ impl Log {
                 record.custodians = custodians.map(both).transpose()?;
             }
             Act::Root { .. } => return Err("a second root".into()),
+            Act::HandingOver { custodians } => {
+                record.handing_over = Some(custodians.map(both).transpose()?);
+            }
             Act::Keepers { custodians, key_sha256 } => {
+                record.handing_over = None;
                 record.custodians = custodians.map(both).transpose()?;
                 record.key_sha256 = key_sha256;
             }

@@ -109,12 +109,19 @@ impl Closed {
     /// Opens it with its passphrase, or with both of those of its custodians.
     ///
     /// # Errors
-    /// As [`Ca::open`].
+    /// As [`Ca::open`]; [`Error::HandOverUnsettled`] for two people where a handing over from two to two others was broken
+    /// off, before any PIN is tried.
     pub fn open<'a>(self, secret: impl Into<Secret<'a>>) -> Result<Ca, Error> {
-        let Self { dir, root, log, lock } = self;
-        let key = keeping::open(&dir, log.record(), &secret.into())?;
+        let Self { dir, root, mut log, lock } = self;
+        let secret = secret.into();
+        let key = keeping::open(&dir, log.record(), &secret)?;
         if key.spki_der() != root.spki_der() {
             return Err(Error::KeyMismatch { subject: root.subject().to_string() });
+        }
+        if log.record().handing_over().is_some() {
+            // Broken off: whose PIN the token took just now are the keepers.
+            let keepers = hand_over::keepers_of(log.record(), &secret)?.cloned();
+            log.append(files::now(), Act::keepers(keepers.as_ref(), None))?;
         }
         let ca = Ca { dir, root, key, log, _lock: lock };
         ca.restore_missing()?;

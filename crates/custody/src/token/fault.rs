@@ -32,6 +32,21 @@ pub(super) fn is_stale(error: &Pkcs11Error) -> bool {
     )
 }
 
+/// Whether this says that the PIN is not the one, or not any more.
+pub(super) fn is_refused_pin(error: &Pkcs11Error) -> bool {
+    matches!(
+        error,
+        Pkcs11Error::Pkcs11(
+            RvError::PinIncorrect
+                | RvError::PinInvalid
+                | RvError::PinLenRange
+                | RvError::PinLocked
+                | RvError::PinExpired,
+            _,
+        )
+    )
+}
+
 /// Turns what a module said, when this was tried, into this crate's error.
 pub(super) fn of(token: &str, act: &'static str) -> impl FnOnce(Pkcs11Error) -> Error {
     let token = token.to_owned();

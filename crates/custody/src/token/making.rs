@@ -1,7 +1,5 @@
 //! Making tokens ready, keys on them, and keeping certificates there.
 
-use std::path::Path;
-
 use cryptoki::context::Pkcs11;
 use cryptoki::mechanism::Mechanism;
 use cryptoki::object::{Attribute, AttributeType, CertificateType, ObjectClass, ObjectHandle};
@@ -19,6 +17,7 @@ use crate::signer::KeyKind;
 use super::face::{certificates, objects};
 use super::keys::{self, P256_PARAMS, PrivateKey, rsa_bits};
 use super::module::{Entered, Module};
+use super::slot::Identity;
 use super::{MAX_LABEL_LEN, Token, TokenSigner, TokenUri, fault, login};
 
 /// Bytes of a key's identifier. It only has to be unique on its token.
@@ -26,7 +25,8 @@ const ID_LEN: usize = 16;
 /// The exponent 65 537 of a new RSA key, big-endian.
 const RSA_EXPONENT: &[u8] = &[1, 0, 1];
 
-pub(super) fn initialise(module: &Path, label: &str, so_pin: &str, pin: &str) -> Result<Token, Error> {
+pub(super) fn initialise(uri: &TokenUri, so_pin: &str, pin: &str) -> Result<Token, Error> {
+    let (module, label) = (uri.module(), uri.label());
     if label.is_empty() || label.len() > MAX_LABEL_LEN || label.chars().any(char::is_control) {
         let why = format!("a token's label has 1 to {MAX_LABEL_LEN} bytes and no control characters");
         return Err(Error::TokenUri { why });
@@ -40,7 +40,12 @@ pub(super) fn initialise(module: &Path, label: &str, so_pin: &str, pin: &str) ->
         if tokens.iter().any(|(_, info)| info.token_initialized() && info.label() == label) {
             return Err(Error::TokenTaken { label: label.to_owned() });
         }
-        let slot = first_free(tokens.iter().map(|(slot, info)| (*slot, info.token_initialized())), module)?;
+        let blanks = tokens.iter().filter(|(_, info)| !info.token_initialized());
+        let slot = only_blank(blanks.map(|(slot, info)| (*slot, Identity::of(info))), uri)?;
+        let info = entered.info(slot, label)?;
+        for pin in [so_pin, pin] {
+            login::fits(label, pin, info.min_pin_length(), info.max_pin_length())?;
+        }
         let so_pin = AuthPin::from(so_pin);
         let fault = |act| fault::of(label, act);
         entered.context().init_token(slot, &so_pin, label).map_err(fault("initialise it"))?;
@@ -50,10 +55,18 @@ pub(super) fn initialise(module: &Path, label: &str, so_pin: &str, pin: &str) ->
     Token::find(&TokenUri::new(module, label).with_serial(&serial))
 }
 
-/// The first slot whose token is not initialised.
-fn first_free(mut slots: impl Iterator<Item = (Slot, bool)>, module: &Path) -> Result<Slot, Error> {
-    let free = slots.find(|(_, initialised)| !initialised);
-    free.map(|(slot, _)| slot).ok_or_else(|| Error::NoFreeToken { module: module.to_owned() })
+/// The slot of the blank token that the URI means: initialising the wrong one cannot be taken back.
+fn only_blank(blanks: impl Iterator<Item = (Slot, Identity)>, uri: &TokenUri) -> Result<Slot, Error> {
+    let mut fitting = blanks.filter(|(_, blank)| blank.fits_unlabelled(uri));
+    match (fitting.next(), fitting.next()) {
+        (None, _) => Err(Error::NoFreeToken { module: uri.module().to_owned() }),
+        (Some((slot, _)), None) => Ok(slot),
+        (Some((_, one)), Some((_, other))) => Err(Error::TokenAmbiguous {
+            token: uri.label().to_owned(),
+            what: format!("blank tokens (serials {} and {})", one.serial, other.serial),
+            by: "serial",
+        }),
+    }
 }
 
 fn set_first_pin(
@@ -223,16 +236,46 @@ fn serial_der(serial: &[u8]) -> Vec<u8> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Error, Path, Slot, first_free};
+    use std::path::Path;
+
+    use super::{Error, Identity, Slot, TokenUri, only_blank};
+
+    fn blank(id: u64, serial: &str, model: &str) -> (Slot, Identity) {
+        (Slot::try_from(id).unwrap(), Identity::new("", serial, "Maker", model))
+    }
+
+    fn chosen(blanks: &[(Slot, Identity)], uri: &str) -> Result<Slot, Error> {
+        only_blank(blanks.iter().cloned(), &format!("{uri}?module-path=/m.so").parse().unwrap())
+    }
+
+    #[test]
+    fn of_two_blank_tokens_none_is_taken_unless_the_uri_says_which() {
+        let blanks = [blank(1, "S1", "M1"), blank(2, "S2", "M2")];
+        let refused = chosen(&blanks, "pkcs11:token=T");
+        assert!(
+            matches!(&refused, Err(Error::TokenAmbiguous { what, by: "serial", .. }) if what.contains("S1 and S2")),
+            "{refused:?}"
+        );
+        assert_eq!(chosen(&blanks, "pkcs11:token=T;serial=S2").unwrap(), blanks[1].0);
+        assert_eq!(chosen(&blanks, "pkcs11:token=T;model=M1").unwrap(), blanks[0].0);
+        assert!(matches!(
+            chosen(&blanks, "pkcs11:token=T;manufacturer=Maker"),
+            Err(Error::TokenAmbiguous { .. })
+        ));
+        assert_eq!(chosen(&blanks[..1], "pkcs11:token=T").unwrap(), blanks[0].0);
+    }
 
     /// SoftHSM always has another empty token, so no test with it comes here.
     #[test]
-    fn an_initialised_token_is_never_taken_for_an_empty_one() {
-        let slot = |id: u64| Slot::try_from(id).unwrap();
-        let module = Path::new("/m.so");
-        let free = first_free([(slot(1), true), (slot(2), false), (slot(3), false)].into_iter(), module);
-        assert_eq!(free.unwrap(), slot(2));
-        let none = first_free([(slot(1), true)].into_iter(), module);
+    fn a_blank_token_that_is_not_the_one_named_is_left_alone() {
+        let blanks = [blank(1, "S1", "M1")];
+        for uri in
+            ["pkcs11:token=T;serial=S2", "pkcs11:token=T;model=M2", "pkcs11:token=T;manufacturer=Other"]
+        {
+            let none = chosen(&blanks, uri);
+            assert!(matches!(&none, Err(Error::NoFreeToken { .. })), "{none:?}");
+        }
+        let none = only_blank(std::iter::empty(), &TokenUri::new(Path::new("/m.so"), "T"));
         assert!(matches!(&none, Err(Error::NoFreeToken { .. })), "{none:?}");
     }
 }

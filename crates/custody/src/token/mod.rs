@@ -136,7 +136,7 @@ impl Token {
     /// identifier, else the only one there is.
     ///
     /// # Errors
-    /// [`Error::WrongTokenPin`]; [`Error::PinLocked`], for which no PIN was tried; [`Error::PinNotSet`];
+    /// [`Error::WrongTokenPin`]; [`Error::NoPin`], [`Error::TokenPinLength`], [`Error::PinLocked`], for which no PIN was tried; [`Error::PinNotSet`];
     /// [`Error::TokenNoKey`], [`Error::TokenAmbiguous`]; [`Error::TokenKey`] for a key that is not used here or is not
     /// the certificate's; [`Error::TokenMissing`], [`Error::Token`].
     pub fn open(&self, pin: &str) -> Result<TokenSigner, Error> {
@@ -170,18 +170,35 @@ impl Token {
     /// Puts another PIN on the token.
     ///
     /// # Errors
-    /// [`Error::ShortPin`]; as [`Token::open`].
+    /// As [`Token::check_new_pin`] and [`Token::open`].
     pub fn change_pin(&self, pin: &str, new_pin: &str) -> Result<(), Error> {
         login::change_pin(self, pin, new_pin)
     }
 
-    /// Makes the first uninitialised token of a module ready: a label, the security officer's PIN, the user's PIN.
+    /// Whether the token takes this as its new PIN, as far as it tells; no PIN is tried.
     ///
     /// # Errors
-    /// [`Error::TokenTaken`] when a token of this label is there; [`Error::NoFreeToken`]; [`Error::ShortPin`];
-    /// [`Error::TokenUri`] for a label that no token can have; [`Error::TokenModule`], [`Error::Token`].
+    /// [`Error::ShortPin`]; [`Error::TokenPinLength`]; [`Error::PinAtReader`] where it is typed at the reader, and cannot be
+    /// changed here; [`Error::TokenMissing`], [`Error::Token`].
+    pub fn check_new_pin(&self, new_pin: &str) -> Result<(), Error> {
+        login::check_new(self, new_pin)
+    }
+
+    /// Makes the one uninitialised token of a module ready: a label, the security officer's PIN, the user's PIN.
+    ///
+    /// # Errors
+    /// As [`Token::make_ready`].
     pub fn initialise(module: &Path, label: &str, so_pin: &str, pin: &str) -> Result<Self, Error> {
-        making::initialise(module, label, so_pin, pin)
+        Self::make_ready(&TokenUri::new(module, label), so_pin, pin)
+    }
+
+    /// Makes the one uninitialised token ready that has the serial, manufacturer and model which the URI names.
+    ///
+    /// # Errors
+    /// [`Error::TokenTaken`] when a token of this label is there; [`Error::NoFreeToken`]; [`Error::TokenAmbiguous`] when
+    /// several fit; [`Error::ShortPin`]; [`Error::TokenPinLength`]; [`Error::TokenUri`] for a label that no token can have; [`Error::TokenModule`], [`Error::Token`].
+    pub fn make_ready(uri: &TokenUri, so_pin: &str, pin: &str) -> Result<Self, Error> {
+        making::initialise(uri, so_pin, pin)
     }
 
     /// Its label.

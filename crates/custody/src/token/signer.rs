@@ -37,8 +37,8 @@ pub struct TokenSigner {
     identity: Identity,
     key: PrivateKey,
     mechanisms: Vec<MechanismType>,
-    /// Kept only for a key that wants it for each signature.
-    pin: Option<Zeroizing<String>>,
+    /// Kept only for a key that wants it for each signature, and until the token refuses it.
+    pin: Mutex<Option<Zeroizing<String>>>,
     /// Taken at the end, inside the module's gate.
     session: Mutex<Option<Open>>,
     _open: KeptOpen,
@@ -89,7 +89,7 @@ impl TokenSigner {
             identity: token.identity.clone(),
             key,
             mechanisms,
-            pin,
+            pin: Mutex::new(pin),
             session: Mutex::new(Some(open)),
             _open: token.module.keep_open(),
         })
@@ -172,8 +172,16 @@ impl TokenSigner {
         if !self.key.asks_each_time {
             return open.session.sign(mechanism, open.key, input);
         }
+        let mut kept = self.pin.lock().unwrap_or_else(PoisonError::into_inner);
         open.session.sign_init(mechanism, open.key)?;
-        login::once(&open.session, self.pin.as_deref().map(String::as_str).filter(|pin| !pin.is_empty()))?;
+        let pin = kept.as_deref().map(String::as_str).filter(|pin| !pin.is_empty());
+        if let Err(error) = login::once(&open.session, pin) {
+            if fault::is_refused_pin(&error) {
+                // The PIN was changed meanwhile, or mistyped at the reader: a second signature would cost a second try.
+                *kept = None;
+            }
+            return Err(error);
+        }
         open.session.sign_update(input)?;
         open.session.sign_final()
     }
@@ -216,6 +224,12 @@ impl Signer for TokenSigner {
         entered.slot_of(&self.identity).map_err(|error| SignError::new(error.to_string()))?;
         let mut held = self.session.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(open) = held.as_mut() else { return Err(SignError::new("the token is closed")) };
+        if self.key.asks_each_time && self.pin.lock().unwrap_or_else(PoisonError::into_inner).is_none() {
+            return Err(SignError::new(format!(
+                "the token {} refused its PIN for a signature, and it is not tried again: open it anew with its PIN",
+                self.identity.label
+            )));
+        }
         let mut signature = self.raw(open, &mechanism, &input);
         if signature.as_ref().is_err_and(fault::is_stale)
             && let Some(key) = self.find_again(open)

@@ -23,6 +23,12 @@ pub(super) struct Identity {
 }
 
 impl Identity {
+    #[cfg(test)]
+    pub(super) fn new(label: &str, serial: &str, manufacturer: &str, model: &str) -> Self {
+        let [label, serial, manufacturer, model] = [label, serial, manufacturer, model].map(str::to_owned);
+        Self { label, serial, manufacturer, model }
+    }
+
     pub(super) fn of(info: &TokenInfo) -> Self {
         Self {
             label: info.label().to_owned(),
@@ -33,9 +39,13 @@ impl Identity {
     }
 
     fn fits(&self, uri: &TokenUri) -> bool {
+        self.label == uri.label() && self.fits_unlabelled(uri)
+    }
+
+    /// Whether it is the device that the URI names, whatever its label: a blank one has none.
+    pub(super) fn fits_unlabelled(&self, uri: &TokenUri) -> bool {
         let fits = |wanted: Option<&str>, found: &str| wanted.is_none_or(|wanted| wanted == found);
-        self.label == uri.label()
-            && fits(uri.serial(), &self.serial)
+        fits(uri.serial(), &self.serial)
             && fits(uri.manufacturer(), &self.manufacturer)
             && fits(uri.model(), &self.model)
     }

@@ -2,7 +2,7 @@
 
 use keyferry_custody::Error;
 use keyferry_custody::keyfile::KeyKind;
-use keyferry_custody::token::{MAX_LABEL_LEN, Token};
+use keyferry_custody::token::{MAX_LABEL_LEN, Token, TokenUri};
 use pki::{Scheme, Signer as _};
 
 use crate::common::{PIN, new_public_key};
@@ -88,5 +88,24 @@ fn a_certificate_of_a_key_that_is_not_on_the_token_is_refused() {
         issued.token.keep_certificates(PIN, &issued.certificate, &[issued.ca.root().clone()]).unwrap();
         assert!(issued.token.present());
         assert_eq!(issued.token.face().unwrap().chain.len(), 1);
+    });
+}
+
+#[test]
+fn a_blank_token_is_made_ready_only_where_it_is_the_one_that_the_uri_names() {
+    alone(|tokens| {
+        let module = module();
+        let named = |attribute: &str| -> TokenUri {
+            format!("pkcs11:token=Olga;{attribute}?module-path={}", module.display()).parse().unwrap()
+        };
+        for attribute in ["serial=0123", "model=PIV", "manufacturer=Yubico"] {
+            let error = Token::make_ready(&named(attribute), SO_PIN, PIN).unwrap_err();
+            assert!(matches!(&error, Error::NoFreeToken { .. }), "{error}");
+        }
+        assert!(tokens.stored().is_empty(), "nothing was made ready");
+        let error = Token::make_ready(&named("model=SoftHSM%20v2"), SO_PIN, &"1".repeat(256)).unwrap_err();
+        assert!(matches!(&error, Error::TokenPinLength { max: 255, .. }), "{error}");
+        let token = Token::make_ready(&named("model=SoftHSM%20v2"), SO_PIN, PIN).unwrap();
+        assert_eq!(token.label(), "Olga");
     });
 }

@@ -13,6 +13,7 @@ use crate::{issue, uri};
 const COUNT_LOW: u64 = 0x0001_0000;
 const FINAL_TRY: u64 = 0x0002_0000;
 const LOCKED: u64 = 0x0004_0000;
+const PROTECTED_PATH: u64 = 0x0000_0100;
 
 #[test]
 fn a_wrong_pin_is_counted_and_a_right_one_forgets_it() {
@@ -123,5 +124,46 @@ fn a_token_with_a_new_pin_is_the_same_token() {
         let error = token.open(PIN).unwrap_err();
         assert!(matches!(&error, Error::WrongTokenPin { .. }), "{error}");
         token.open("314159").unwrap();
+    });
+}
+
+#[test]
+fn an_empty_pin_is_refused_before_the_token_counts_it() {
+    alone(|tokens| {
+        let token = issue(tokens, "Olga", KeyKind::P256).token;
+        for error in [
+            token.open("").unwrap_err(),
+            token.make_key("", KeyKind::P256, "new").unwrap_err(),
+            token.change_pin("", "314159").unwrap_err(),
+        ] {
+            assert!(matches!(&error, Error::NoPin { token } if token == "Olga"), "{error}");
+        }
+        assert_eq!(token.pin_state().unwrap(), PinState::Untried);
+    });
+}
+
+#[test]
+fn a_pin_that_is_typed_at_the_reader_is_not_changed_here_and_costs_no_try() {
+    alone(|tokens| {
+        tokens.make("Olga", PIN);
+        Tokens::set_flags(&tokens.stored()[0], PROTECTED_PATH);
+        let token = Token::find(&uri("Olga")).unwrap();
+        assert!(token.asks_pin_itself().unwrap());
+        for old in ["", PIN, "000000"] {
+            let error = token.change_pin(old, "314159").unwrap_err();
+            assert!(matches!(&error, Error::PinAtReader { token } if token == "Olga"), "{error}");
+        }
+        assert_eq!(token.pin_state().unwrap(), PinState::Untried);
+    });
+}
+
+#[test]
+fn a_pin_too_long_for_the_token_is_not_called_wrong() {
+    alone(|tokens| {
+        let token = issue(tokens, "Olga", KeyKind::P256).token;
+        let error = token.change_pin(PIN, &"1".repeat(256)).unwrap_err();
+        assert!(matches!(&error, Error::TokenPinLength { min: 4, max: 255, .. }), "{error}");
+        assert_eq!(token.pin_state().unwrap(), PinState::Untried);
+        token.open(PIN).unwrap();
     });
 }

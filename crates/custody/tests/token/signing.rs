@@ -2,11 +2,11 @@
 
 use keyferry_custody::Error;
 use keyferry_custody::keyfile::KeyKind;
-use keyferry_custody::token::Token;
+use keyferry_custody::token::{PinState, Token};
 use pki::{CrlSet, KeyFamily, Role, Scheme, Signer as _, TrustList, cms, verify_chain, verify_signature};
 
 use crate::common::{NOW, PIN, openssl};
-use crate::softhsm::{alone, module};
+use crate::softhsm::{Tokens, alone, module};
 use crate::{Issued, issue, uri};
 
 const MESSAGE: &[u8] = b"what is signed";
@@ -81,14 +81,7 @@ fn a_signature_that_a_token_does_not_offer_is_refused_by_name() {
 #[test]
 fn a_key_that_wants_its_pin_for_each_signature_gets_it() {
     alone(|tokens| {
-        tokens.make("Olga", PIN);
-        let module = module();
-        let make =
-            ["--token-label", "Olga", "--login", "--pin", PIN, "--keypairgen", "--key-type", "rsa:2048"];
-        let named = ["--label", "SIGN key", "--id", "02", "--usage-sign", "--always-auth"];
-        let args = [&["--module", module.to_str().unwrap()][..], &make, &named].concat();
-        tokens.tool("pkcs11-tool", &args);
-        let token = Token::find(&uri("Olga").with_object("SIGN key")).unwrap();
+        let token = always_authenticate(tokens);
         let signer = token.open(PIN).unwrap();
         assert_eq!(signer.label(), Some("SIGN key"));
         for message in [MESSAGE, b"and another"] {
@@ -97,6 +90,39 @@ fn a_key_that_wants_its_pin_for_each_signature_gets_it() {
         }
         assert!(!format!("{signer:?} {token:?}").contains(PIN));
     });
+}
+
+/// A PIN that was changed under an open card must not be tried for each signature of a run: three would lock it.
+#[test]
+fn a_key_that_wants_its_pin_for_each_signature_forgets_one_that_was_refused() {
+    alone(|tokens| {
+        let token = always_authenticate(tokens);
+        let signer = token.open(PIN).unwrap();
+        signer.sign(Scheme::Pkcs1Sha256, MESSAGE).unwrap();
+        token.change_pin(PIN, "314159").unwrap();
+        signer.sign(Scheme::Pkcs1Sha256, MESSAGE).unwrap_err();
+        assert_eq!(token.pin_state().unwrap(), PinState::FewLeft, "one try");
+        // The count begins anew: what is tried from here on would be seen.
+        let again = token.open("314159").unwrap();
+        assert_eq!(token.pin_state().unwrap(), PinState::Untried);
+        for _ in 0..2 {
+            let refused = signer.sign(Scheme::Pkcs1Sha256, MESSAGE).unwrap_err();
+            assert!(refused.reason().contains("not tried again"), "{refused}");
+        }
+        assert_eq!(token.pin_state().unwrap(), PinState::Untried);
+        again.sign(Scheme::Pkcs1Sha256, MESSAGE).unwrap();
+    });
+}
+
+/// A token with a key that wants its PIN for each signature.
+fn always_authenticate(tokens: &Tokens) -> Token {
+    tokens.make("Olga", PIN);
+    let module = module();
+    let make = ["--token-label", "Olga", "--login", "--pin", PIN, "--keypairgen", "--key-type", "rsa:2048"];
+    let named = ["--label", "SIGN key", "--id", "02", "--usage-sign", "--always-auth"];
+    let args = [&["--module", module.to_str().unwrap()][..], &make, &named].concat();
+    tokens.tool("pkcs11-tool", &args);
+    Token::find(&uri("Olga").with_object("SIGN key")).unwrap()
 }
 
 #[test]
