@@ -28,10 +28,21 @@ pub struct Replacement {
     pub fingerprint: String,
     /// The fingerprint of the TK that it would replace, where the server says it.
     pub current_fingerprint: Option<String>,
-    /// Who signed the collection.
+    /// Who signed the collection, or the batch.
     pub signer: String,
-    /// When it was collected, as the station wrote it.
+    /// The vendor's batch that asks for it; `None` where a station of one's own does.
+    pub batch: Option<AskingBatch>,
+    /// When it was collected, as the station wrote it; of a batch, when it was put together.
     pub collected_at: String,
+}
+
+/// Whose batch asks for a replacement, as the server says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AskingBatch {
+    /// The order that it is for.
+    pub order: String,
+    /// The vendor that it came from.
+    pub vendor: String,
 }
 
 /// What the approver decides.
@@ -55,7 +66,15 @@ struct Line {
     #[serde(default)]
     current_fingerprint: Option<String>,
     signer: String,
+    #[serde(default)]
+    batch: Option<BatchLine>,
     collected_at: String,
+}
+
+#[derive(Deserialize)]
+struct BatchLine {
+    order: String,
+    vendor: String,
 }
 
 #[derive(Serialize)]
@@ -135,6 +154,10 @@ fn read(body: &[u8]) -> Result<Vec<Replacement>, Error> {
             fingerprint: line.fingerprint,
             current_fingerprint: line.current_fingerprint.as_deref().map(printable),
             signer: printable(&line.signer),
+            batch: line.batch.map(|batch| AskingBatch {
+                order: printable(&batch.order),
+                vendor: printable(&batch.vendor),
+            }),
             collected_at: printable(&line.collected_at),
         })
     };

@@ -207,7 +207,9 @@ impl List {
 /// How far an order has come.
 #[derive(Default)]
 struct Progress {
+    /// Of the serials listed, those whose TK is here.
     collected: u64,
+    /// At an MTMS.
     sent: u64,
     accepted: u64,
     refused: u64,
@@ -218,13 +220,14 @@ struct Progress {
 
 impl Show {
     async fn run(self) -> Result<()> {
-        let (_, store) = self.estate.open()?;
+        let (config, store) = self.estate.open()?;
+        let at_mtms = config.mtms.is_some();
         let Some(order) = store.order(&self.order).await? else {
             bail!("no order {} is known; enter it first", self.order);
         };
         let mut progress = Progress::default();
         if self.serials && !self.json {
-            show::table(&["serial", "collected", "fingerprint", "batch", "answer"], &[]);
+            show::table(&["serial", "fingerprint", "batch", "answer"], &[]);
         }
         let mut after = None;
         loop {
@@ -233,18 +236,22 @@ impl Show {
             after = Some(last.sn.clone());
             page.iter().for_each(|serial| progress.count(serial));
             if self.serials {
-                self.print(&page)?;
+                self.print(&page, at_mtms)?;
             }
         }
         progress.received(&store, &self.order).await?;
         if self.json {
             let mut told = as_json(&order);
-            told["collected"] = json!(progress.collected);
-            told["sent"] = json!(progress.sent);
-            told["accepted"] = json!(progress.accepted);
-            told["refused"] = json!(progress.refused);
-            told["received_batches"] = json!(progress.received);
-            told["received_terminals"] = json!(progress.taken);
+            if at_mtms {
+                told["collected"] = json!(progress.collected);
+                told["sent"] = json!(progress.sent);
+                told["accepted"] = json!(progress.accepted);
+                told["refused"] = json!(progress.refused);
+            } else {
+                told["held"] = json!(order.listed.map(|_| progress.collected));
+                told["received_batches"] = json!(progress.received);
+                told["received_terminals"] = json!(progress.taken);
+            }
             say!("{told}");
             return Ok(());
         }
@@ -256,36 +263,65 @@ impl Show {
         say!("asked      {}", show::plain(&order.asked_by.subject));
         say!("approved   {}, {}", show::plain(&order.approved_by.subject), time::text(order.added_at / 1000));
         say!("state      {}", state(&order));
-        say!("collected  {}", progress.collected);
-        say!("sent       {}, {} accepted, {} refused", progress.sent, progress.accepted, progress.refused);
+        if at_mtms {
+            say!("collected  {}", progress.collected);
+            say!(
+                "sent       {}, {} accepted, {} refused",
+                progress.sent,
+                progress.accepted,
+                progress.refused
+            );
+            return Ok(());
+        }
         say!("received   {} batches, {} terminals taken", progress.received, progress.taken);
+        if order.listed.is_some() {
+            say!("held       {} of those listed", progress.collected);
+        }
         Ok(())
     }
 
-    fn print(&self, page: &[OrderSerial]) -> Result<()> {
+    fn print(&self, page: &[OrderSerial], at_mtms: bool) -> Result<()> {
         for serial in page {
-            let collected = serial.terminal.as_ref().filter(|terminal| terminal.has_tk);
-            let result = serial.last.as_ref().and_then(|item| item.result.as_ref());
+            let held = serial.terminal.as_ref().filter(|terminal| terminal.has_tk);
+            let (batch, result) = if at_mtms {
+                let item = serial.last.as_ref();
+                (item.map(|item| item.batch), item.and_then(|item| item.result.as_ref()))
+            } else {
+                let item = serial.received.as_ref();
+                (item.map(|item| item.batch), item.map(|item| &item.result))
+            };
             if self.json {
                 let line = json!({
                     "sn": serial.sn.as_str(),
-                    "fingerprint": collected.map(|terminal| &terminal.fingerprint),
-                    "batch": serial.last.as_ref().map(|item| item.batch),
+                    "fingerprint": held.map(|terminal| &terminal.fingerprint),
+                    "batch": batch,
                     "ok": result.map(|result| result.ok),
                     "code": result.map(|result| &result.code),
                 });
                 say!("{}", serde_json::to_string(&line)?);
                 continue;
             }
+            let missing = if at_mtms { "not collected" } else { "not here" };
             say!(
                 "  {}  {}  {}  {}",
                 serial.sn,
-                collected.map_or("not collected", |terminal| &terminal.fingerprint),
-                serial.last.as_ref().map_or("in no batch".into(), |item| format!("batch {}", item.batch)),
+                held.map_or(missing, |terminal| terminal.fingerprint.as_str()),
+                where_from(batch, held.is_some(), at_mtms),
                 result.map_or(String::new(), |result| show::plain(&result.code)),
             );
         }
         Ok(())
+    }
+}
+
+/// Which batch a terminal of an order was sent in, or at a KMS received in.
+fn where_from(batch: Option<i64>, held: bool, at_mtms: bool) -> String {
+    match batch {
+        Some(batch) if at_mtms => format!("batch {batch}"),
+        Some(batch) => format!("received in batch {batch}"),
+        None if at_mtms => "in no batch".into(),
+        None if held => "of no batch of this order".into(),
+        None => "not received".into(),
     }
 }
 
@@ -338,6 +374,15 @@ fn state(order: &OrderRecord) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_a_kms_received_is_not_said_to_be_in_no_batch() {
+        assert_eq!(where_from(Some(7), true, true), "batch 7");
+        assert_eq!(where_from(None, true, true), "in no batch");
+        assert_eq!(where_from(Some(7), true, false), "received in batch 7");
+        assert_eq!(where_from(None, true, false), "of no batch of this order");
+        assert_eq!(where_from(None, false, false), "not received");
+    }
 
     fn read(text: &str) -> Result<Vec<String>, String> {
         let folder = tempfile::tempdir().unwrap();

@@ -316,12 +316,13 @@ fn replacements(settings: &Settings) -> Result<ExitCode> {
                 r.id.to_string(),
                 r.sn.to_string(),
                 r.fingerprint.clone(),
+                r.batch.as_ref().map_or("a station".into(), |b| format!("{} for {}", b.vendor, b.order)),
                 r.signer.clone(),
                 r.collected_at.clone(),
             ]
         })
         .collect();
-    show::table(&["id", "serial", "new fingerprint", "collected by", "at"], &rows);
+    show::table(&["id", "serial", "new fingerprint", "asked by", "signed by", "at"], &rows);
     Ok(ExitCode::SUCCESS)
 }
 

@@ -2,7 +2,7 @@
 
 use keyferry_station::{
     AdministratorCard, Error, FileCard,
-    approve::{Decision, Replacement, decide, replacements, sign},
+    approve::{AskingBatch, Decision, Replacement, decide, replacements, sign},
 };
 use serde_json::Value;
 
@@ -26,6 +26,7 @@ fn waiting() -> Replacement {
         fingerprint: "0123456789ABCDEF0123".to_owned(),
         current_fingerprint: Some("00000000000000000000".to_owned()),
         signer: "CN=Olga Operator,O=Test acquirer".to_owned(),
+        batch: None,
         collected_at: "2026-01-01T00:00:00Z".to_owned(),
     }
 }
@@ -73,6 +74,12 @@ fn waiting_replacements_are_listed() {
     let (server, requests) = answering(200, list);
     assert_eq!(replacements(&server).unwrap(), [waiting()]);
     assert!(requests.recv().unwrap().head.starts_with("get /v1/replacements http/1.1"));
+    // One that a vendor's batch asks for says so.
+    let named = String::from_utf8_lossy(list)
+        .replace("\"signer\"", r#""batch":{"order":"PO-1","vendor":"VENDOR"},"signer""#);
+    let batch = Some(AskingBatch { order: "PO-1".to_owned(), vendor: "VENDOR".to_owned() });
+    let listed = replacements(&answering(200, named.as_bytes()).0).unwrap();
+    assert_eq!(listed, [Replacement { batch, ..waiting() }]);
     assert!(replacements(&answering(200, b"[]").0).unwrap().is_empty());
     for bad in [
         &b"{}"[..],
