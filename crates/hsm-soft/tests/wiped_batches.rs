@@ -137,7 +137,7 @@ async fn batch(hsm: &impl Hsm, pk: &KeyBlock, mak: &KeyBlock, tk: Option<TkSourc
         None => {
             let (tek, auk, pk) = (came[0].clone(), came[1].clone(), pk.clone());
             let import = ImportTk { tek, auk, pin_pad: pin_pad(), owner: owner(), pk, partner: partner() };
-            TkSource::Held(hsm.call(import).await.unwrap())
+            TkSource::Held(hsm.call(import).await.unwrap().blocks)
         }
     };
     let pk = pk.clone();

@@ -112,6 +112,12 @@ impl<S: Store + SuiteStore, H: Hsm> Packing<'_, S, H> {
                 let Some(record) = self.store.device_certificate(&terminal.sn).await? else {
                     return Ok(held("no device certificate is on record with it".into()));
                 };
+                // The certificate of the TK that is sent, not of one that came since.
+                if record.generation != generation {
+                    return Ok(held(
+                        "the device certificate on record belongs to another generation of its TK".into(),
+                    ));
+                }
                 (Some(generation.to_string()), Some(base64(&record.certificate.der)))
             }
             (Suite::EC_AES, None) => return Ok(held("no generation is on record with its TK".into())),

@@ -168,7 +168,7 @@ fn terminal(sn: &Serial, tk: CollectedTk) -> CollectedTerminal {
 }
 
 fn collection(n: usize, page: &[Serial]) -> Result<CollectionImport, Failure> {
-    let tk = || CollectedTk::Ciphertext(vec![0xC7; 256]);
+    let tk = |sn: &Serial| CollectedTk::Ciphertext(own::<256>(sn).to_vec());
     Ok(CollectionImport {
         digest: digest(n, 2),
         package: vec![0; 500_000],
@@ -177,12 +177,20 @@ fn collection(n: usize, page: &[Serial]) -> Result<CollectionImport, Failure> {
         acquirer: "acq".into(),
         station: "line 1".into(),
         collected_at: 0,
-        terminals: page.iter().map(|sn| terminal(sn, tk())).collect(),
+        terminals: page.iter().map(|sn| terminal(sn, tk(sn))).collect(),
     })
 }
 
+/// Bytes of no other terminal: a TK is one terminal's.
+fn own<const N: usize>(sn: &Serial) -> [u8; N] {
+    let mut bytes = [0xC7; N];
+    bytes.iter_mut().zip(sn.as_str().bytes()).for_each(|(to, from)| *to = from);
+    bytes
+}
+
 fn batch(n: usize, page: &[Serial]) -> Result<BatchImport, Failure> {
-    let tk = || CollectedTk::Opened { tek: "D".repeat(176), auk: "D".repeat(176) };
+    let tk =
+        |sn: &Serial| CollectedTk::Opened { tek: "D".repeat(176), auk: "D".repeat(176), digest: own(sn) };
     Ok(BatchImport {
         digest: digest(n, 3),
         content_digest: digest(n, 4),
@@ -192,7 +200,7 @@ fn batch(n: usize, page: &[Serial]) -> Result<BatchImport, Failure> {
         partner: "VENDOR".into(),
         order: "PO".into(),
         collected_at: 0,
-        entries: page.iter().map(|sn| BatchEntry::Terminal(Box::new(terminal(sn, tk())))).collect(),
+        entries: page.iter().map(|sn| BatchEntry::Terminal(Box::new(terminal(sn, tk(sn))))).collect(),
     })
 }
 

@@ -200,6 +200,12 @@ END;
 ALTER TABLE terminals ADD COLUMN collected_under TEXT;
 UPDATE terminals SET collected_under = work_certificate_sha256;
 
+-- Which key a TK is, without telling the key: SHA-256 of the ciphertext, or what the HSM says of one that came in a batch.
+-- NULL where no one can tell any more, and for suite 02 as a station collects it: each ceremony seals it anew.
+-- `keyferry_sha256` is this program's own, and there while migrations run.
+ALTER TABLE terminals ADD COLUMN tk_digest BLOB CHECK (length(tk_digest) = 32);
+UPDATE terminals SET tk_digest = keyferry_sha256(ctk_pu) WHERE ctk_pu IS NOT NULL;
+
 -- TKs that were replaced: which package each came in stays known.
 CREATE TABLE past_tks (
     sn            TEXT    NOT NULL REFERENCES terminals (sn),
@@ -240,6 +246,11 @@ CREATE TABLE replacements_by_batch (
     tek                     TEXT,
     auk                     TEXT,
     device_generation       INTEGER,
+    tk_digest               BLOB CHECK (length(tk_digest) = 32),
+    -- The device key that signed it, which takes effect with the approval; NULL where it took effect before this layout.
+    device_spki_sha256      TEXT,
+    device_sha256           TEXT,
+    device_der              BLOB,
     work_certificate_sha256 TEXT REFERENCES work_keys (certificate_sha256),
     fingerprint             TEXT    NOT NULL,
     collection              INTEGER NOT NULL REFERENCES collections (id),
@@ -251,13 +262,14 @@ CREATE TABLE replacements_by_batch (
     CHECK ((tek IS NULL) = (auk IS NULL)),
     CHECK (ctk_pu IS NULL OR work_certificate_sha256 IS NOT NULL),
     -- Above suite 01 a TK has a generation.
-    CHECK ((device_generation IS NULL) = (suite = 1))
+    CHECK ((device_generation IS NULL) = (suite = 1)),
+    CHECK ((device_spki_sha256 IS NULL) = (device_der IS NULL) AND (device_sha256 IS NULL) = (device_der IS NULL))
 ) STRICT;
 
 INSERT INTO replacements_by_batch (id, sn, key_serial, vendor, model, suite, ctk_pu, tek, auk, device_generation,
-        work_certificate_sha256, fingerprint, collection, state, decided_by, decided_by_serial, decided_at)
-    SELECT id, sn, key_serial, vendor, model, suite, ctk_pu, tek, auk, device_generation, work_certificate_sha256,
-        fingerprint, collection, state, decided_by, decided_by_serial, decided_at
+        tk_digest, work_certificate_sha256, fingerprint, collection, state, decided_by, decided_by_serial, decided_at)
+    SELECT id, sn, key_serial, vendor, model, suite, ctk_pu, tek, auk, device_generation,
+        iif(ctk_pu IS NULL, NULL, keyferry_sha256(ctk_pu)), work_certificate_sha256, fingerprint, collection, state, decided_by, decided_by_serial, decided_at
     FROM replacements;
 
 -- An id is never used again.
@@ -270,11 +282,43 @@ ALTER TABLE replacements_by_batch RENAME TO replacements;
 
 CREATE UNIQUE INDEX one_waiting_replacement ON replacements (sn) WHERE state = 'waiting';
 CREATE INDEX replacements_by_terminal ON replacements (sn, id);
+CREATE INDEX device_keys_that_wait ON replacements (device_spki_sha256) WHERE state = 'waiting';
 
 CREATE TRIGGER replacements_are_decided_once BEFORE UPDATE ON replacements
 WHEN OLD.state <> 'waiting' OR NEW.id <> OLD.id OR NEW.sn <> OLD.sn OR NEW.key_serial <> OLD.key_serial
     OR NEW.fingerprint <> OLD.fingerprint OR NEW.collection <> OLD.collection OR NEW.suite <> OLD.suite
     OR NEW.tek IS NOT OLD.tek OR NEW.auk IS NOT OLD.auk OR NEW.ctk_pu IS NOT OLD.ctk_pu
+    OR NEW.tk_digest IS NOT OLD.tk_digest OR NEW.device_der IS NOT OLD.device_der
+    OR NEW.device_generation IS NOT OLD.device_generation
 BEGIN
     SELECT RAISE(ABORT, 'a replacement is decided once and never altered');
+END;
+
+-- Each TK that a terminal had or has, or that waits or waited for one: a TK is one terminal's, once.
+CREATE TABLE seen_tks (
+    digest BLOB NOT NULL PRIMARY KEY CHECK (length(digest) = 32),
+    sn     TEXT NOT NULL REFERENCES terminals (sn)
+) STRICT, WITHOUT ROWID;
+
+-- Where an earlier layout let two terminals have one TK, it is the first one's.
+INSERT OR IGNORE INTO seen_tks (digest, sn)
+    SELECT tk_digest, sn FROM terminals WHERE tk_digest IS NOT NULL ORDER BY created_at, sn;
+INSERT OR IGNORE INTO seen_tks (digest, sn)
+    SELECT tk_digest, sn FROM replacements WHERE tk_digest IS NOT NULL ORDER BY id;
+
+-- Also keeps INSERT OR REPLACE off: it would delete a row without the trigger for that.
+CREATE TRIGGER seen_tks_are_never_replaced BEFORE INSERT ON seen_tks
+WHEN EXISTS (SELECT 1 FROM seen_tks WHERE digest = NEW.digest)
+BEGIN
+    SELECT RAISE(ABORT, 'a TK is one terminal''s, once');
+END;
+
+CREATE TRIGGER seen_tks_are_never_altered BEFORE UPDATE ON seen_tks
+BEGIN
+    SELECT RAISE(ABORT, 'a TK that was seen stays on record');
+END;
+
+CREATE TRIGGER seen_tks_are_never_deleted BEFORE DELETE ON seen_tks
+BEGIN
+    SELECT RAISE(ABORT, 'a TK that was seen stays on record');
 END;

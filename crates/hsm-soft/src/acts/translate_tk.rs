@@ -2,9 +2,11 @@
 
 use hsm::{
     Refusal,
-    commands::{ImportTk, TkCheckValues, TkSource, TkValues, TranslateTk, TransportKeyBlocks, TravellingTk},
+    commands::{ImportTk, ImportedTk, TkCheckValues, TkSource, TkValues, TranslateTk, TravellingTk},
 };
-use paycrypto::{blocks, ec, tk::CheckedTk};
+use paycrypto::{blocks, digest, ec, hygiene::same_without_parity, tk::CheckedTk};
+use subtle::ConstantTimeEq;
+use zeroize::Zeroizing;
 
 use super::{
     exchange::{Cipher, refused},
@@ -19,6 +21,15 @@ use crate::{
 
 /// TK belongs to the PIN pad, not to a slot: its place has index 00.
 const INDEX: u8 = 0;
+
+/// What the key for digests of TKs is derived by. The secret for strangers otherwise meets serials only, and no serial has
+/// a space.
+const DIGESTS: &[u8] = b"KF TK digest";
+
+/// All bits of a byte of a DES key but its parity bit.
+const NO_PARITY: u8 = 0xFE;
+
+const PK_ITSELF: &str = "a half of it is the protect key itself";
 
 /// A TK that passed its checks.
 enum Tk {
@@ -43,7 +54,7 @@ pub(crate) fn translate_tk(hsm: &SoftHsm, command: &TranslateTk) -> Result<Trave
     Ok(TravellingTk { tek: blocks.0.map_err(not_made)?, auk: blocks.1.map_err(not_made)? })
 }
 
-pub(crate) fn import_tk(hsm: &SoftHsm, command: &ImportTk) -> Result<TransportKeyBlocks, Refusal> {
+pub(crate) fn import_tk(hsm: &SoftHsm, command: &ImportTk) -> Result<ImportedTk, Refusal> {
     let place = place(&command.pin_pad, INDEX)?;
     let (pin_pad, owner) = (&command.pin_pad, &command.owner);
     let half = |which: &str, e: blocks::BlockRefusal| match e {
@@ -57,15 +68,35 @@ pub(crate) fn import_tk(hsm: &SoftHsm, command: &ImportTk) -> Result<TransportKe
             let auk: paycrypto::keys::Auk =
                 blocks::unwrap_outside(&pk, &command.auk, &place).map_err(|e| half("AUK", e))?;
             let tk = CheckedTk::from_named(tek, auk).map_err(|defect| poor_tk(&defect.to_string()))?;
-            transport_key::store(hsm, &tk, pin_pad, owner)
+            for half in [tk.tek().expose(), tk.auk().expose()] {
+                if same_without_parity(half, pk.expose()) {
+                    return Err(poor_tk(PK_ITSELF));
+                }
+            }
+            let mut clear = Zeroizing::new([tk.tek().expose(), tk.auk().expose()].concat());
+            clear.iter_mut().for_each(|byte| *byte &= NO_PARITY);
+            let blocks = transport_key::store(hsm, &tk, pin_pad, owner)?;
+            Ok(ImportedTk { blocks, digest: digest_of(hsm, &clear) })
         }
         Protect::Aes(pk) => {
             let tek = ec::blocks::unwrap_outside(&pk, &command.tek, &place).map_err(|e| half("TEK", e))?;
             let auk = ec::blocks::unwrap_outside(&pk, &command.auk, &place).map_err(|e| half("AUK", e))?;
             let tk = ec::Tk::from_keys(tek, auk).map_err(|e| poor_tk(&e.to_string()))?;
-            transport_key_ec::store(&hsm.lmk, &tk, pin_pad, owner)
+            let [tek, auk] = [tk.tek().expose().as_slice(), tk.auk().expose().as_slice()];
+            if bool::from(tek.ct_eq(pk.expose()) | auk.ct_eq(pk.expose())) {
+                return Err(poor_tk(PK_ITSELF));
+            }
+            let clear = Zeroizing::new([tek, auk].concat());
+            let blocks = transport_key_ec::store(&hsm.lmk, &tk, pin_pad, owner)?;
+            Ok(ImportedTk { blocks, digest: digest_of(hsm, &clear) })
         }
     }
+}
+
+/// The same for the same TK as long as this HSM's folder lasts; without its secret it tells nothing of the TK.
+fn digest_of(hsm: &SoftHsm, clear: &[u8]) -> [u8; digest::SHA256] {
+    let key = digest::hmac_sha256(&*hsm.stranger, DIGESTS);
+    *digest::hmac_sha256(&*key, clear)
 }
 
 pub(crate) fn tk_check_values(hsm: &SoftHsm, command: &TkCheckValues) -> Result<TkValues, Refusal> {

@@ -51,7 +51,8 @@ fn a_batch_of_other_peoples_programs_is_taken_in_both_suites() {
             let Reply::ImportTk(held) = hsm.handle(Request::ImportTk(import)).unwrap() else {
                 panic!("another reply")
             };
-            let ask = TkCheckValues { tk: TkSource::Held(held), pin_pad: pin_pad(), owner: OWNER.into() };
+            let ask =
+                TkCheckValues { tk: TkSource::Held(held.blocks), pin_pad: pin_pad(), owner: OWNER.into() };
             let values = hsm.handle(Request::TkCheckValues(ask)).unwrap();
             let [tek, auk] = ["tek_kcv", "auk_kcv"].map(|name| unhex(&field(keys, name)));
             assert!(matches!(values, Reply::TkCheckValues(found) if found == TkValues { tek, auk }));

@@ -1,11 +1,12 @@
 use serde::{Deserialize, Serialize};
 
+use super::TransportKeyBlocks;
 use crate::KeyBlock;
 
-/// Takes a transport key from a vendor's batch. Replies with [`super::TransportKeyBlocks`], of the suite of PK's cipher.
+/// Takes a transport key from a vendor's batch. Replies with [`ImportedTk`], of the suite of PK's cipher.
 ///
 /// A block that does not open, is another key's or another PIN pad's is [`Import`](crate::Refusal::Import); weak or
-/// equal keys are [`TransportKey`](crate::Refusal::TransportKey).
+/// equal keys, and one that is PK itself, are [`TransportKey`](crate::Refusal::TransportKey).
 ///
 /// Whoever may call this brings in only what the partner's HSM made for this very PIN pad.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -22,4 +23,15 @@ pub struct ImportTk {
     pub pk: KeyBlock,
     /// The partner that it must have been agreed with: the vendor.
     pub partner: String,
+}
+
+/// A transport key that came in a batch.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ImportedTk {
+    /// Its halves, under the LMK.
+    pub blocks: TransportKeyBlocks,
+    /// The same for the same key whenever it comes, for whichever PIN pad, owner and partner, and under every generation
+    /// of the LMK: HMAC-SHA-256 under a key that never leaves the HSM, so that it tells nothing of the key. A DES key's
+    /// parity bits do not count.
+    pub digest: [u8; 32],
 }

@@ -84,7 +84,7 @@ pub use export_held::ExportHeld;
 pub use import_dik1::ImportDik1;
 pub use import_dik1_ec::ImportDik1Ec;
 pub use import_loaded::{Held, HeldKey, ImportLoaded, Imported};
-pub use import_tk::ImportTk;
+pub use import_tk::{ImportTk, ImportedTk};
 pub use import_under_zone::ImportUnderZone;
 pub use import_zone_key::{ImportZoneKey, ZoneAlgorithm, ZoneKey};
 pub use load_terminal::{Load, LoadTerminal, Loaded};
@@ -245,7 +245,7 @@ commands! {
     SealTmsEc => Vec<u8>,
     OpenTmsEc => Vec<u8>,
     TranslateTk => TravellingTk,
-    ImportTk => TransportKeyBlocks,
+    ImportTk => ImportedTk,
     MacBatch => Vec<u8>,
     CheckBatchMac => (),
     TkCheckValues => TkValues,

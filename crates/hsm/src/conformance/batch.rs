@@ -23,6 +23,7 @@ pub(super) async fn run(hsm: &impl Hsm, keys: &BatchKeys) {
     for side in [&tdes, &aes] {
         side.a_tk_travels_as_two_blocks(hsm).await;
         side.a_tk_comes_in_and_has_its_check_values(hsm).await;
+        side.a_tk_has_one_digest(hsm).await;
         side.a_block_that_says_anything_else_is_refused(hsm).await;
         side.a_header_with_any_character_changed_is_refused(hsm).await;
         side.poor_and_equal_keys_are_refused(hsm).await;
@@ -156,7 +157,7 @@ impl Side {
     async fn a_tk_comes_in_and_has_its_check_values(&self, hsm: &impl Hsm) {
         let travelling = hsm.call(self.translate()).await.unwrap();
         for travelling in [travelling, self.wrapped(&self.clear[0], &self.clear[1])] {
-            let held = hsm.call(self.import(travelling)).await.unwrap();
+            let held = hsm.call(self.import(travelling)).await.unwrap().blocks;
             assert!(held.tek.as_str().starts_with('D'), "under the LMK");
             let values = hsm.call(Self::ask(&held)).await.unwrap();
             assert_eq!(values, self.values);
@@ -171,6 +172,41 @@ impl Side {
             refused(hsm.call(foreign).await, |r| matches!(r, Refusal::WrongOwner { .. }));
             let swapped = TransportKeyBlocks { tek: held.auk.clone(), auk: held.tek.clone() };
             refused(hsm.call(Self::ask(&swapped)).await, |r| matches!(r, Refusal::WrongUse { .. }));
+        }
+    }
+
+    async fn a_tk_has_one_digest(&self, hsm: &impl Hsm) {
+        let [tek, auk] = &self.clear;
+        let good = self.wrapped(tek, auk);
+        let first = hsm.call(self.import(good.clone())).await.unwrap().digest;
+        assert_eq!(
+            hsm.call(self.import(self.wrapped(tek, auk))).await.unwrap().digest,
+            first,
+            "wrapped anew"
+        );
+        // For another PIN pad it is the same key all the same.
+        let mut elsewhere = [self.header(0), self.header(1)];
+        for header in &mut elsewhere {
+            header.optional.clear();
+        }
+        let [tek_header, auk_header] = elsewhere.map(|h| h.with_optional("10", "SN-2002/00").unwrap());
+        let moved = TravellingTk { tek: self.wrap(&tek_header, tek), auk: self.wrap(&auk_header, auk) };
+        let moved = ImportTk { pin_pad: "SN-2002".into(), ..self.import(moved) };
+        assert_eq!(hsm.call(moved).await.unwrap().digest, first);
+        // Another key has another, and it is none that the key alone gives.
+        let mut other = auk.clone();
+        other[0] ^= 2;
+        let other = hsm.call(self.import(self.wrapped(tek, &other))).await.unwrap();
+        assert_ne!(other.digest, first);
+        assert_ne!(first, paycrypto::digest::sha256(&[tek.as_slice(), auk].concat()));
+        if self.version == Version::B {
+            let mut parity = tek.clone();
+            parity[5] ^= 1;
+            assert_eq!(
+                hsm.call(self.import(self.wrapped(&parity, auk))).await.unwrap().digest,
+                first,
+                "parity"
+            );
         }
     }
 
@@ -253,6 +289,9 @@ impl Side {
             refused(hsm.call(self.import(self.wrapped(tek, poor))).await, named);
         }
         refused(hsm.call(self.import(self.wrapped(tek, tek))).await, named);
+        // PK is no half of what it protects.
+        refused(hsm.call(self.import(self.wrapped(&self.pk_clear, auk))).await, named);
+        refused(hsm.call(self.import(self.wrapped(tek, &self.pk_clear))).await, named);
     }
 
     async fn macs_are_cmacs_and_checked(&self, hsm: &impl Hsm) {
@@ -352,7 +391,7 @@ async fn a_collected_tk_travels_and_has_its_check_values(hsm: &impl Hsm, tdes: &
     let ask = |tk| TkCheckValues { tk, pin_pad: PAD.into(), owner: OWNER.into() };
     let good = source(encrypt(&work, &tk.to_clear()));
     let travelling = hsm.call(TranslateTk { tk: good.clone(), ..tdes.translate() }).await.unwrap();
-    let held = hsm.call(tdes.import(travelling)).await.unwrap();
+    let held = hsm.call(tdes.import(travelling)).await.unwrap().blocks;
     let values = TkValues { tek: tk.tek().kcv().to_vec(), auk: tk.auk().kcv().to_vec() };
     assert_eq!(hsm.call(Side::ask(&held)).await.unwrap(), values);
     assert_eq!(hsm.call(ask(good.clone())).await.unwrap(), values);

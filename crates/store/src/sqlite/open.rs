@@ -7,7 +7,9 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use rusqlite::config::DbConfig;
+use rusqlite::functions::FunctionFlags;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
+use sha2::{Digest, Sha256};
 
 use super::error::{Db, name};
 use crate::StoreError;
@@ -78,6 +80,7 @@ fn prepare(path: &Path, wait: Duration) -> Result<Connection, StoreError> {
     if empty {
         connection.pragma_update(None, "application_id", APPLICATION_ID).db()?;
     }
+    give_sha256(&connection)?;
     embedded::migrations::runner()
         .set_grouped(true)
         .set_abort_divergent(true)
@@ -86,6 +89,18 @@ fn prepare(path: &Path, wait: Duration) -> Result<Connection, StoreError> {
         .map_err(|e| migration_error(&e))?;
     check_audit_end(&connection)?;
     Ok(connection)
+}
+
+/// Gives SQL the SHA-256 of a BLOB, for migrations only: no trigger or index may need it, or other programs could not
+/// read the file.
+fn give_sha256(connection: &Connection) -> Result<(), StoreError> {
+    let flags = FunctionFlags::SQLITE_UTF8 | FunctionFlags::SQLITE_DETERMINISTIC;
+    connection
+        .create_scalar_function("keyferry_sha256", 1, flags | FunctionFlags::SQLITE_DIRECTONLY, |context| {
+            let bytes = context.get_raw(0).as_blob()?;
+            Ok(Sha256::digest(bytes).to_vec())
+        })
+        .db()
 }
 
 /// Opens a store that is there for reading only. Never migrates, never writes.
@@ -191,6 +206,7 @@ pub(super) fn earlier_layout(path: &Path, version: i32) -> Connection {
     set(&connection, "journal_mode", "WAL").unwrap();
     set(&connection, "foreign_keys", "ON").unwrap();
     connection.pragma_update(None, "application_id", APPLICATION_ID).unwrap();
+    give_sha256(&connection).unwrap();
     embedded::migrations::runner()
         .set_target(refinery::Target::Version(version))
         .run(&mut connection)

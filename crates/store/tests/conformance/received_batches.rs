@@ -199,7 +199,7 @@ pub async fn another_vendor_replaces_no_key(store: &impl Store) {
     store.close_order("PO-4", event("order.closed")).await.unwrap();
     let taken = take(store, of("OTHER", "PO-3", 14, vec![replacing(built_in("SN-3", 8))])).await;
     assert_eq!(codes(&taken), [("SN-3", false, "other-vendor")]);
-    let taken = take(store, of("VENDOR", "PO-2", 15, vec![replacing(built_in("SN-3", 9))])).await;
+    let taken = take(store, of("VENDOR", "PO-2", 15, vec![replacing(built_in("SN-3", 19))])).await;
     assert_eq!(codes(&taken), [("SN-3", true, "awaits-approval")]);
 }
 
@@ -218,7 +218,7 @@ pub async fn one_bad_terminal_does_not_spoil_the_others(store: &impl Store) {
     one_terminal(store).await;
     store.put_acquirer(NewAcquirer { id: "b".into(), name: "B".into() }, event("acquirer")).await.unwrap();
     put(store, order("PO-1", None)).await;
-    let mut others = package(2, vec![built_in("SN-B", 7)]);
+    let mut others = package(2, vec![built_in("SN-B", 17)]);
     others.acquirer = "b".into();
     import(store, others).await;
     let refusal = Refusal { code: "key-refused".into(), text: "it does not open".into() };

@@ -65,6 +65,7 @@ fn collected_ec(device: Device, key: u8, generation: u64) -> CollectedTerminal {
                 der: vec![0x30, key],
             },
             generation,
+            digest: None,
         },
         work_certificate_sha256: EC_WORK.into(),
         fingerprint: format!("{generation:020X}"),

@@ -20,8 +20,8 @@ use crate::{
 const SHOWN: usize = 64;
 /// Characters of a reason: it may quote what came.
 const MAX_REASON: usize = 256;
-/// Where a generation must end: what a database's integers hold, and more than a PIN pad counts to.
-const MAX_GENERATION: u64 = i64::MAX.unsigned_abs();
+/// Where a generation must end: far more than a PIN pad counts to, and far below what would leave it nowhere to go on.
+const MAX_GENERATION: u64 = 1 << 32;
 
 /// What the order says of terminals.
 pub(super) struct Listing {
@@ -80,12 +80,17 @@ impl<S: Store, H: Hsm> Kms<S, H> {
         };
         match self.hsm.call(command).await {
             Ok(opened) => {
-                let (tek, auk) = (opened.tek.into(), opened.auk.into());
+                let (tek, auk) = (opened.blocks.tek.into(), opened.blocks.auk.into());
+                let digest = opened.digest;
                 Ok(Ok(match made {
-                    Some(Made { certificate, generation }) => {
-                        CollectedTk::Blocks { tek, auk, device: certificate, generation }
-                    }
-                    None => CollectedTk::Opened { tek, auk },
+                    Some(Made { certificate, generation }) => CollectedTk::Blocks {
+                        tek,
+                        auk,
+                        device: certificate,
+                        generation,
+                        digest: Some(digest),
+                    },
+                    None => CollectedTk::Opened { tek, auk, digest },
                 }))
             }
             Err(HsmError::Refused(
@@ -171,7 +176,7 @@ fn made(
         };
     }
     let generation = entry.generation.as_deref().and_then(decimal);
-    let generation = generation.ok_or_else(|| malformed("generation is no decimal number below 2^63"))?;
+    let generation = generation.ok_or_else(|| malformed("generation is no decimal number up to 2^32"))?;
     let device = entry.device.as_deref().filter(|text| text.len() <= limits::DEVICE);
     let device = device.and_then(|text| Base64::decode_vec(text).ok());
     let device = device.ok_or_else(|| malformed("device is no certificate in base64"))?;
@@ -208,8 +213,10 @@ mod tests {
     fn a_generation_is_written_in_one_way() {
         assert_eq!(decimal("0"), Some(0));
         assert_eq!(decimal("41"), Some(41));
-        assert_eq!(decimal("9223372036854775807"), Some(MAX_GENERATION));
-        for wrong in ["9223372036854775808", "041", "+1", "-1", "", " 1", "1.0", "18446744073709551616"] {
+        assert_eq!(decimal("4294967296"), Some(MAX_GENERATION));
+        for wrong in
+            ["4294967297", "9223372036854775807", "041", "+1", "-1", "", " 1", "1.0", "18446744073709551616"]
+        {
             assert_eq!(decimal(wrong), None, "{wrong:?}");
         }
     }

@@ -152,6 +152,7 @@ impl CollectingSuite for EcAes {
                 auk: opened.auk.into(),
                 device: certificate,
                 generation: maker.generation,
+                digest: None,
             })),
             Err(HsmError::Refused(refused @ HsmRefusal::TransportKey { .. })) => {
                 Ok(Err(refusal("transport-key-refused", &refused.to_string())))

@@ -47,7 +47,7 @@ pub(in crate::sqlite) fn put(tx: &Tx<'_>, batch: &NewBatch, event: &Event) -> Re
     Ok(id)
 }
 
-/// A TK goes into a batch if it is the terminal's present one, the order lists the terminal, and it never was in one.
+/// A TK goes into a batch if it is the terminal's present one and no other waits to take its place, the order lists the terminal, and it never was in one.
 fn check(tx: &Tx<'_>, order: i64, sn: &Serial, generation: i64) -> Result<(), StoreError> {
     if !orders::lists(tx, order, sn)? {
         return Err(StoreError::Invalid("the order does not list a terminal of the batch"));
@@ -61,6 +61,15 @@ fn check(tx: &Tx<'_>, order: i64, sn: &Serial, generation: i64) -> Result<(), St
         .db()?;
     if present != Some(generation) {
         return Err(StoreError::Invalid("a TK of the batch is not its terminal's present one"));
+    }
+    let waits = tx
+        .prepare("SELECT 1 FROM replacements WHERE sn = ?1 AND state = 'waiting'")?
+        .exists([sn.as_str()])
+        .db()?;
+    if waits {
+        return Err(StoreError::Invalid(
+            "a TK of the batch has a replacement that waits for a second person",
+        ));
     }
     let sent = tx
         .prepare("SELECT 1 FROM batch_items WHERE sn = ?1 AND tk_generation = ?2")?

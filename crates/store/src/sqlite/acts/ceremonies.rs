@@ -40,16 +40,30 @@ pub(in crate::sqlite) fn put(
     Ok(CeremonyRecord { ceremony: ceremony.clone(), given_at: event.at })
 }
 
-/// The PIN pad, other than this one, that a device key belongs to.
+/// The PIN pad, other than this one, that a device key belongs to, or would if what waits were approved.
 pub(super) fn key_of_other(
     tx: &Tx<'_>,
     device: &Device,
     certificate: &NewDeviceCertificate,
 ) -> Result<Option<Serial>, StoreError> {
-    tx.prepare("SELECT key_serial FROM device_certificates WHERE spki_sha256 = ?1 AND key_serial <> ?2")?
-        .query_row([&certificate.spki_sha256, device.pin_pad().as_str()], |row| rows::serial(row, 0))
-        .optional()
-        .db()
+    tx.prepare(
+        "SELECT key_serial FROM device_certificates WHERE spki_sha256 = ?1 AND key_serial <> ?2
+         UNION ALL SELECT key_serial FROM replacements
+            WHERE device_spki_sha256 = ?1 AND key_serial <> ?2 AND state = 'waiting' LIMIT 1",
+    )?
+    .query_row([&certificate.spki_sha256, device.pin_pad().as_str()], |row| rows::serial(row, 0))
+    .optional()
+    .db()
+}
+
+/// The generation of the TK that waits for this terminal with this PIN pad.
+pub(super) fn waiting_generation(tx: &Tx<'_>, device: &Device) -> Result<Option<u64>, StoreError> {
+    tx.prepare(
+        "SELECT max(device_generation) FROM replacements WHERE sn = ?1 AND key_serial = ?2 AND state = 'waiting'",
+    )?
+    .query_row([device.sn().as_str(), device.pin_pad().as_str()], |row| row.get::<_, Option<i64>>(0))
+    .db()
+    .map(|generation| generation.map(i64::unsigned_abs))
 }
 
 /// The highest generation that was signed in this PIN pad.
@@ -63,7 +77,7 @@ pub(super) fn generation(tx: &Tx<'_>, key_serial: &Serial) -> Result<Option<u64>
 /// Keeps a device key with a new generation; both were looked at before.
 pub(super) fn keep(
     tx: &Tx<'_>,
-    device: &Device,
+    (sn, key_serial): (&Serial, &Serial),
     certificate: &NewDeviceCertificate,
     generation: u64,
     at: i64,
@@ -79,8 +93,8 @@ pub(super) fn keep(
     .execute(params![
         certificate.spki_sha256,
         certificate.sha256,
-        device.sn().as_str(),
-        device.pin_pad().as_str(),
+        sn.as_str(),
+        key_serial.as_str(),
         certificate.der,
         integer("a generation is below 2^63", generation)?,
         at

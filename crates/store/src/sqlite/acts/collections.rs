@@ -7,7 +7,7 @@ use wire::Serial;
 use super::super::error::Db;
 use super::super::rows;
 use super::super::writer::Tx;
-use super::{at_most, ceremonies, integer, suites, with_facts};
+use super::{at_most, ceremonies, integer, suites, tks, with_facts};
 use crate::audit::hex;
 use crate::{
     CollectedTerminal, CollectedTk, CollectionImport, Event, ImportOutcome, KeyName, PerTerminal, Person,
@@ -126,7 +126,8 @@ impl Taking<'_> {
         }
         let known: Option<Known> = tx
             .prepare(
-                "SELECT key_serial, acquirer, fingerprint, device_generation FROM terminals WHERE sn = ?1",
+                "SELECT key_serial, acquirer, fingerprint, device_generation, tk_digest FROM terminals
+                 WHERE sn = ?1",
             )?
             .query_row([collected.device.sn().as_str()], |row| {
                 Ok(Known {
@@ -134,14 +135,19 @@ impl Taking<'_> {
                     acquirer: row.get(1)?,
                     fingerprint: row.get(2)?,
                     generation: row.get(3)?,
+                    digest: row.get(4)?,
                 })
             })
             .optional()
             .db()?;
         let Some(known) = known else {
-            if let Some(refusal) = keep_device(tx, collected, at)? {
+            if let Some(refusal) = taken_tk(tx, collected, None)? {
                 return Ok(PerTerminal::Refused(refusal));
             }
+            if let Some(refusal) = refused_device(tx, collected)? {
+                return Ok(PerTerminal::Refused(refusal));
+            }
+            keep_device(tx, collected, at)?;
             self.insert(collected)?;
             suites::record(tx, collected.device.sn(), KeyName::Tk, suite, at)?;
             return Ok(PerTerminal::Stored);
@@ -149,9 +155,14 @@ impl Taking<'_> {
         if known.acquirer != acquirer {
             return Ok(PerTerminal::OtherAcquirer);
         }
-        let same = known.is(collected);
-        if same || !collected.replaces {
-            return Ok(PerTerminal::AlreadyKnown { same });
+        if known.is(collected) {
+            return Ok(PerTerminal::AlreadyKnown { same: true });
+        }
+        if let Some(refusal) = taken_tk(tx, collected, known.digest)? {
+            return Ok(PerTerminal::Refused(refusal));
+        }
+        if !collected.replaces {
+            return Ok(PerTerminal::AlreadyKnown { same: false });
         }
         if !suites::permitted(tx, collected.device.sn(), KeyName::Tk, suite, at)? {
             return Ok(PerTerminal::Refused(suites::lower_suite(KeyName::Tk, suite)));
@@ -159,7 +170,7 @@ impl Taking<'_> {
         if let Some(id) = waits_already(tx, collected)? {
             return Ok(PerTerminal::AwaitsApproval { id });
         }
-        if let Some(refusal) = keep_device(tx, collected, at)? {
+        if let Some(refusal) = refused_device(tx, collected)? {
             return Ok(PerTerminal::Refused(refusal));
         }
         let id = wait(tx, collection, collected, self.own_certificate(collected), at)?;
@@ -191,8 +202,9 @@ impl Taking<'_> {
             .prepare(
                 "INSERT INTO terminals
                     (sn, key_serial, acquirer, vendor, model, suite, ctk_pu, work_certificate_sha256, tk_generation,
-                     fingerprint, collection, created_at, changed_at, tek, auk, device_generation, collected_under)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, 1, ?9, ?10, ?11, ?11, ?12, ?13, ?14, ?15)",
+                     fingerprint, collection, created_at, changed_at, tek, auk, device_generation, collected_under,
+                     tk_digest)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, 1, ?9, ?10, ?11, ?11, ?12, ?13, ?14, ?15, ?16)",
             )?
             .execute(params![
                 collected.device.sn().as_str(),
@@ -210,10 +222,11 @@ impl Taking<'_> {
                 tek,
                 auk,
                 generation,
-                certificate
+                certificate,
+                collected.tk.digest()
             ])
-            .db()
-            .map(|_| ())
+            .db()?;
+        keep_seen(self.tx, collected)
     }
 }
 
@@ -222,18 +235,20 @@ struct Known {
     acquirer: String,
     fingerprint: String,
     generation: Option<i64>,
+    digest: Option<[u8; 32]>,
 }
 
 impl Known {
-    /// Whether this very TK is known. In suite 02 it is sealed anew for each ceremony, so its generation tells.
+    /// Whether this very TK is known. What a vendor says of a TK, its fingerprint and its generation, tells nothing: the
+    /// digest does. A station's TK of suite 02 is sealed anew for each ceremony, so its generation tells; and the
+    /// fingerprint is of the ciphertext itself, where one was opened before digests were kept.
     fn is(&self, collected: &CollectedTerminal) -> bool {
         let same = match &collected.tk {
-            CollectedTk::Blocks { generation, .. } => {
-                self.generation.map(i64::unsigned_abs) == Some(*generation)
+            CollectedTk::Blocks { generation, digest: None, .. } => {
+                self.digest.is_none() && self.generation.map(i64::unsigned_abs) == Some(*generation)
             }
-            CollectedTk::Ciphertext(_) | CollectedTk::Opened { .. } | CollectedTk::None(_) => {
-                self.fingerprint == collected.fingerprint
-            }
+            CollectedTk::Ciphertext(_) if self.digest.is_none() => self.fingerprint == collected.fingerprint,
+            tk => self.digest.is_some() && self.digest == tk.digest(),
         };
         same && self.key_serial == collected.device.pin_pad().as_str()
     }
@@ -242,7 +257,7 @@ impl Known {
 fn check_tk(tk: &CollectedTk) -> Result<(), StoreError> {
     match tk {
         CollectedTk::Ciphertext(ctk_pu) => at_most("a Ctk_Pu", ctk_pu.len(), limits::CTK_PU),
-        CollectedTk::Blocks { tek, auk, .. } | CollectedTk::Opened { tek, auk } => {
+        CollectedTk::Blocks { tek, auk, .. } | CollectedTk::Opened { tek, auk, .. } => {
             at_most("TEK's block", tek.len(), limits::KEY_BLOCK)?;
             at_most("AUK's block", auk.len(), limits::KEY_BLOCK)
         }
@@ -258,12 +273,64 @@ fn beyond_keeping(tk: &CollectedTk) -> Option<Refusal> {
     i64::try_from(*generation).is_err().then(|| Refusal { code: "generation-too-high".into(), text })
 }
 
-/// The replacement that waits with this very TK of suite 02: it came under an earlier ceremony.
+/// Why a TK that was seen before is refused: two terminals cannot have one, and one that was replaced or rejected does not
+/// come back. `current` is the digest of the terminal's own.
+fn taken_tk(
+    tx: &Tx<'_>,
+    collected: &CollectedTerminal,
+    current: Option<[u8; 32]>,
+) -> Result<Option<Refusal>, StoreError> {
+    let Some(digest) = collected.tk.digest() else { return Ok(None) };
+    let sn = collected.device.sn();
+    let Some(owner) = tks::seen(tx, &digest)? else { return Ok(None) };
+    let (code, text) = if owner != *sn {
+        (
+            "same-transport-key",
+            "another terminal has this very transport key; make this one's anew and collect it",
+        )
+    } else if current == Some(digest) || waiting_digest(tx, sn)? == Some(digest) {
+        return Ok(None);
+    } else {
+        (
+            "old-transport-key",
+            "this transport key was replaced or rejected before; make a new one and collect it",
+        )
+    };
+    Ok(Some(Refusal { code: code.into(), text: text.into() }))
+}
+
+fn waiting_digest(tx: &Tx<'_>, sn: &Serial) -> Result<Option<[u8; 32]>, StoreError> {
+    tx.prepare("SELECT tk_digest FROM replacements WHERE sn = ?1 AND state = 'waiting'")?
+        .query_row([sn.as_str()], |row| row.get(0))
+        .optional()
+        .db()
+        .map(Option::flatten)
+}
+
+fn keep_seen(tx: &Tx<'_>, collected: &CollectedTerminal) -> Result<(), StoreError> {
+    collected.tk.digest().map_or(Ok(()), |digest| tks::keep_seen(tx, &digest, collected.device.sn()))
+}
+
+/// The replacement that waits with this very TK: the same digest, or in suite 02 the same generation, collected under an
+/// earlier ceremony.
 fn waits_already(tx: &Tx<'_>, collected: &CollectedTerminal) -> Result<Option<i64>, StoreError> {
+    if let Some(digest) = collected.tk.digest() {
+        return tx
+            .prepare(
+                "SELECT id FROM replacements WHERE sn = ?1 AND key_serial = ?2 AND tk_digest = ?3
+                 AND state = 'waiting'",
+            )?
+            .query_row(
+                params![collected.device.sn().as_str(), collected.device.pin_pad().as_str(), digest],
+                |row| row.get(0),
+            )
+            .optional()
+            .db();
+    }
     let CollectedTk::Blocks { generation, .. } = &collected.tk else { return Ok(None) };
     tx.prepare(
         "SELECT id FROM replacements WHERE sn = ?1 AND key_serial = ?2 AND device_generation = ?3
-         AND state = 'waiting'",
+         AND tk_digest IS NULL AND state = 'waiting'",
     )?
     .query_row(
         params![
@@ -277,15 +344,24 @@ fn waits_already(tx: &Tx<'_>, collected: &CollectedTerminal) -> Result<Option<i6
     .db()
 }
 
-/// Keeps the device key that signed a TK of suite 02, or says why it may not have: it is another PIN pad's, or the
-/// generation is none that only this collection can have.
-fn keep_device(tx: &Tx<'_>, collected: &CollectedTerminal, at: i64) -> Result<Option<Refusal>, StoreError> {
+/// Keeps the device key that signed a TK of suite 02, which was looked at before.
+fn keep_device(tx: &Tx<'_>, collected: &CollectedTerminal, at: i64) -> Result<(), StoreError> {
+    let CollectedTk::Blocks { device, generation, .. } = &collected.tk else { return Ok(()) };
+    let pair = (collected.device.sn(), collected.device.pin_pad());
+    ceremonies::keep(tx, pair, device, *generation, at)
+}
+
+/// Why the device key that signed a TK of suite 02 may not have: it is another PIN pad's, or the generation is none that
+/// only this collection can have.
+fn refused_device(tx: &Tx<'_>, collected: &CollectedTerminal) -> Result<Option<Refusal>, StoreError> {
     let CollectedTk::Blocks { device, generation, .. } = &collected.tk else { return Ok(None) };
+    at_most("a device certificate", device.der.len(), limits::DER)?;
     if let Some(other) = ceremonies::key_of_other(tx, &collected.device, device)? {
         let text = format!("the device key belongs to PIN pad {other}: two PIN pads cannot have one key");
         return Ok(Some(Refusal { code: "device-key-taken".into(), text }));
     }
-    if let Some(before) = ceremonies::generation(tx, collected.device.pin_pad())?
+    let signed = ceremonies::generation(tx, collected.device.pin_pad())?;
+    if let Some(before) = signed.max(ceremonies::waiting_generation(tx, &collected.device)?)
         && *generation <= before
     {
         let text = format!(
@@ -293,7 +369,6 @@ fn keep_device(tx: &Tx<'_>, collected: &CollectedTerminal, at: i64) -> Result<Op
         );
         return Ok(Some(Refusal { code: "generation-not-higher".into(), text }));
     }
-    ceremonies::keep(tx, &collected.device, device, *generation, at)?;
     Ok(None)
 }
 
@@ -306,7 +381,7 @@ fn columns(tk: &CollectedTk) -> Result<Columns<'_>, StoreError> {
         CollectedTk::Blocks { tek, auk, generation, .. } => {
             (None, Some(tek), Some(auk), Some(integer(GENERATION, *generation)?))
         }
-        CollectedTk::Opened { tek, auk } => (None, Some(tek), Some(auk), None),
+        CollectedTk::Opened { tek, auk, .. } => (None, Some(tek), Some(auk), None),
         CollectedTk::None(_) => (None, None, None, None),
     })
 }
@@ -335,11 +410,17 @@ fn wait(
     .execute(params![sn, at])
     .db()?;
     let (ctk_pu, tek, auk, generation) = columns(&collected.tk)?;
+    // It takes effect with the approval.
+    let device = match &collected.tk {
+        CollectedTk::Blocks { device, .. } => Some(device),
+        _ => None,
+    };
+    keep_seen(tx, collected)?;
     tx.prepare(
         "INSERT INTO replacements
             (sn, key_serial, vendor, model, suite, ctk_pu, work_certificate_sha256, fingerprint, collection, state,
-             tek, auk, device_generation)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, 'waiting', ?10, ?11, ?12) RETURNING id",
+             tek, auk, device_generation, tk_digest, device_spki_sha256, device_sha256, device_der)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, 'waiting', ?10, ?11, ?12, ?13, ?14, ?15, ?16) RETURNING id",
     )?
     .query_row(
         params![
@@ -354,7 +435,11 @@ fn wait(
             collection,
             tek,
             auk,
-            generation
+            generation,
+            collected.tk.digest(),
+            device.map(|device| &device.spki_sha256),
+            device.map(|device| &device.sha256),
+            device.map(|device| &device.der)
         ],
         |row| row.get(0),
     )

@@ -8,8 +8,8 @@ use super::super::error::Db;
 use super::super::rows;
 use super::super::writer::Tx;
 use super::collections::pad_taken;
-use super::{suites, tmks, with_facts, working};
-use crate::{Approval, ApprovalOutcome, Event, KeyName, Person, StoreError};
+use super::{ceremonies, suites, tmks, with_facts, working};
+use crate::{Approval, ApprovalOutcome, Event, KeyName, NewDeviceCertificate, Person, StoreError};
 
 struct Waiting {
     sn: Serial,
@@ -46,6 +46,7 @@ pub(in crate::sqlite) fn approve(
     } else {
         (tmks::retire_all_active(tx, &waiting.sn, event.at)?, working::drop_active(tx, &waiting.sn)?)
     };
+    give_device(tx, approval.id, &waiting, event.at)?;
     let tk_generation = give_new_tk(tx, approval.id, event.at)?;
     suites::record(tx, &waiting.sn, KeyName::Tk, waiting.suite, event.at)?;
     tx.append(&with_facts(
@@ -118,13 +119,38 @@ fn decide(tx: &Tx<'_>, approval: &Approval, state: &str, at: i64) -> Result<(), 
     .map(|_| ())
 }
 
+/// Keeps the device key that signed the new TK. Where its PIN pad came to sign a later one meanwhile, for another terminal,
+/// this one is of no use any more.
+fn give_device(tx: &Tx<'_>, id: i64, waiting: &Waiting, at: i64) -> Result<(), StoreError> {
+    let device: Option<(NewDeviceCertificate, i64)> = tx
+        .prepare(
+            "SELECT device_spki_sha256, device_sha256, device_der, device_generation FROM replacements
+             WHERE id = ?1 AND device_der IS NOT NULL",
+        )?
+        .query_row([id], |row| {
+            let device =
+                NewDeviceCertificate { spki_sha256: row.get(0)?, sha256: row.get(1)?, der: row.get(2)? };
+            Ok((device, row.get(3)?))
+        })
+        .optional()
+        .db()?;
+    let Some((device, generation)) = device else { return Ok(()) };
+    let generation = generation.unsigned_abs();
+    if ceremonies::generation(tx, &waiting.key_serial)?.is_some_and(|before| generation <= before) {
+        return Err(StoreError::Invalid(
+            "the PIN pad signed a later TK since: reject this replacement and collect the terminal anew",
+        ));
+    }
+    ceremonies::keep(tx, (&waiting.sn, &waiting.key_serial), &device, generation, at)
+}
+
 fn give_new_tk(tx: &Tx<'_>, id: i64, at: i64) -> Result<i64, StoreError> {
     tx.prepare(
         "UPDATE terminals SET
             key_serial = r.key_serial, vendor = coalesce(r.vendor, terminals.vendor),
             model = coalesce(r.model, terminals.model), suite = r.suite, ctk_pu = r.ctk_pu,
             work_certificate_sha256 = iif(r.ctk_pu IS NULL, NULL, r.work_certificate_sha256),
-            tek = r.tek, auk = r.auk, device_generation = r.device_generation,
+            tek = r.tek, auk = r.auk, tk_digest = r.tk_digest, device_generation = r.device_generation,
             collected_under = r.work_certificate_sha256,
             tk_generation = terminals.tk_generation + 1, fingerprint = r.fingerprint,
             collection = r.collection, changed_at = ?2

@@ -1,9 +1,10 @@
-//! A TK's change of form: from ciphertext to blocks.
+//! A TK's change of form, from ciphertext to blocks, and which TKs were seen.
 
 use rusqlite::{OptionalExtension, params};
 use wire::Serial;
 
 use super::super::error::Db;
+use super::super::rows;
 use super::super::writer::Tx;
 use super::at_most;
 use crate::{Event, StoreError, TkOutcome, limits};
@@ -38,4 +39,23 @@ pub(in crate::sqlite) fn set_blocks(
     .db()?;
     tx.append(event)?;
     Ok(TkOutcome::Stored)
+}
+
+/// The terminal that has or had the TK with this digest, or that it waits or waited for.
+pub(super) fn seen(tx: &Tx<'_>, digest: &[u8; 32]) -> Result<Option<Serial>, StoreError> {
+    tx.prepare("SELECT sn FROM seen_tks WHERE digest = ?1")?
+        .query_row([digest], |row| rows::serial(row, 0))
+        .optional()
+        .db()
+}
+
+/// Keeps for good that a TK is this terminal's; it was looked at before that it is no other's.
+pub(super) fn keep_seen(tx: &Tx<'_>, digest: &[u8; 32], sn: &Serial) -> Result<(), StoreError> {
+    if seen(tx, digest)?.as_ref() == Some(sn) {
+        return Ok(());
+    }
+    tx.prepare("INSERT INTO seen_tks (digest, sn) VALUES (?1, ?2)")?
+        .execute(params![digest, sn.as_str()])
+        .db()
+        .map(|_| ())
 }

@@ -33,6 +33,10 @@ const HOT: &[&str] = &[
     "SELECT nonce FROM ceremonies WHERE collection_window = 1",
     "SELECT key_serial FROM device_certificates WHERE spki_sha256 = 'K'",
     "SELECT max(generation) FROM device_certificates WHERE key_serial = 'P'",
+    "SELECT max(device_generation) FROM replacements WHERE sn = 'S' AND key_serial = 'P' AND state = 'waiting'",
+    "SELECT key_serial FROM replacements WHERE device_spki_sha256 = 'K' AND key_serial <> 'P' AND state = 'waiting'",
+    "SELECT tk_digest FROM replacements WHERE sn = 'S' AND state = 'waiting'",
+    "SELECT sn FROM seen_tks WHERE digest = zeroblob(32)",
     "SELECT o.name FROM order_serials s JOIN orders o ON o.id = s.order_id WHERE s.sn = 'S' AND o.closed_at IS NULL",
     "SELECT 1 FROM order_serials WHERE order_id = (SELECT id FROM orders WHERE name = 'O') AND sn = 'S'",
     "SELECT t.sn FROM (SELECT sn AS listed FROM order_serials
