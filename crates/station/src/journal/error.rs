@@ -128,6 +128,11 @@ pub enum Damage {
     /// Records that were on the disk are not there.
     #[error("its last records, which were on the disk, are gone")]
     Cut,
+    /// The mark is not there, or not one of this journal.
+    #[error(
+        "its mark, which says how far it was on the disk, is gone or was changed: records at its end may be gone too"
+    )]
+    Mark,
     /// A whole file is not there.
     #[error("a file of the journal is gone")]
     File,
@@ -140,7 +145,7 @@ impl Damage {
     /// What to do next.
     fn advice(self) -> &'static str {
         match self {
-            Self::Record | Self::Cut => {
+            Self::Record | Self::Cut | Self::Mark => {
                 "Then go on with what is sound in it: `keyferry station journal --rescue`"
             }
             Self::Head | Self::OtherJournal | Self::File => {

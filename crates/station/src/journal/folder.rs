@@ -76,26 +76,30 @@ pub(super) fn lock(folder: &Path) -> Result<File, Error> {
 }
 
 pub(super) fn opened(folder: &Path, key: Key, lock: File) -> Result<Journal, Error> {
-    let (mark_file, mark) = MarkFile::open(folder)?;
+    let (mark_file, mark) = MarkFile::open(folder, &key)?;
     remove_parts(folder)?;
-    let number = match numbers(folder)?.pop() {
-        Some(number) => number,
-        // A crash while the journal was made; one that had records would have a mark.
-        None if mark.is_none() => {
+    let (number, mark) = match (numbers(folder)?.pop(), mark) {
+        (Some(number), Some(mark)) => (number, mark),
+        // A file's head names its journal, and what is wrong with that is said first.
+        (Some(number), None) => {
+            let file = JournalFile::open(&path(folder, number), &key, number)?;
+            return Err(damaged(&file, Damage::Mark));
+        }
+        // New, or a crash while it was made: one that had records would have a mark that says so.
+        (None, mark) if mark.is_none_or(|mark| mark.number == 0) => {
+            mark_file.put(Mark::default())?;
             let first = Link { number: 1, before: Default::default() };
             FileHead::create(&path(folder, 1), &key, 1, clock::now(), first)?;
-            1
+            (1, Mark::default())
         }
-        None => return Err(gone(folder, 1)),
+        (None, _) => return Err(gone(folder, 1)),
     };
     let mut file = JournalFile::open(&path(folder, number), &key, number)?;
-    if mark.is_some_and(|mark| {
-        mark.number.saturating_add(1) == file.next.number && mark.tag != file.head.after.before
-    }) {
+    if mark.number.saturating_add(1) == file.next.number && mark.tag != file.head.after.before {
         return Err(damaged(&file, Damage::Head));
     }
     let mut state = State::default();
-    file.read_all(&key, mark, &mut |record, place| state.take(record, place))?;
+    file.read_all(&key, Some(mark), &mut |record, place| state.take(record, place))?;
     if file.next.number > file.head.after.number {
         mark_file.set(Mark { number: file.next.number - 1, tag: file.next.before });
     }

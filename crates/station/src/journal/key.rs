@@ -3,7 +3,10 @@
 use std::path::Path;
 
 use argon2::{Algorithm, Argon2, Params, Version};
-use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
+use aws_lc_rs::{
+    aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey},
+    hmac,
+};
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
@@ -19,6 +22,8 @@ pub(super) const ID_LEN: usize = 16;
 pub(super) const KEY_FILE: &str = "key.sealed";
 
 const MAGIC: &[u8; 8] = b"KFJKEY01";
+/// What the mark's key is made of, beside the journal's.
+const MARK_LABEL: &[u8] = b"KFJ mark";
 const SALT_LEN: usize = 16;
 const KEY_LEN: usize = 32;
 const TAG_LEN: usize = 16;
@@ -56,6 +61,12 @@ impl Key {
     pub(super) fn of(id: [u8; ID_LEN], bytes: Zeroizing<[u8; KEY_LEN]>) -> Result<Key, Error> {
         let cipher = cipher(&*bytes)?;
         Ok(Key { id, bytes, cipher })
+    }
+
+    /// The key of the mark. It is for nothing else, and says nothing of the journal's.
+    pub(super) fn mark_key(&self) -> hmac::Key {
+        let of_journal = hmac::Key::new(hmac::HMAC_SHA256, &*self.bytes);
+        hmac::Key::new(hmac::HMAC_SHA256, hmac::sign(&of_journal, MARK_LABEL).as_ref())
     }
 
     /// Opens the one in this folder.

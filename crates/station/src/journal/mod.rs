@@ -9,7 +9,7 @@
 //! |---|---|
 //! | `NNNNNNNN.journal` | records; the highest number is the one in use, the others are done with |
 //! | `key.sealed` | the journal's key, under the station passphrase |
-//! | `mark` | how far the journal certainly was on disk |
+//! | `mark` | how far the journal certainly was on disk, under a key made of the journal's |
 //! | `lock` | nothing; who has it locked uses the journal |
 //!
 //! # A file of records
@@ -36,8 +36,9 @@
 //!
 //! The newest file is read and checked to its end. What a crash cut off the end, and was therefore never said to be kept, is
 //! taken away: a record that is not whole, or whose last sectors were not written. Anything else that is not as it was
-//! written is refused by name, and so is an end that is short of the mark ([`Damage`]). Who can put back a whole
-//! folder of yesterday can make the station forget today; then terminals are collected again, and the server answers 409.
+//! written is refused by name, and so is an end that is short of the mark, and a journal without one ([`Damage`]). Who can
+//! put back an older mark with the records up to it, or a whole folder of yesterday, can make the station forget today; then
+//! terminals are collected again, and the server answers 409.
 //!
 //! When all in a file is answered and it is long, opening begins a new one, whose head has the last tag of the old.
 //! Memory holds a few hundred bytes for each answer that is open and each package of the newest file; frames, packages and

@@ -1,16 +1,13 @@
 //! Going on after damage, with what is sound.
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
 use super::{
     Damage, Journal, JournalError,
     file::{FileHead, JournalFile},
     folder,
     key::Key,
-    mark::MARK_FILE,
+    mark::{Mark, MarkFile},
     record::{self, Record},
     state::State,
 };
@@ -67,13 +64,10 @@ pub(super) fn go_on(folder: &Path, key: &Key, number: u32) -> Result<PathBuf, Er
     FileHead::create(&part, key, next, clock::now(), old.next)?;
     let mut new = JournalFile::open(&part, key, next)?;
     take_over(&old, &mut new, key, &state)?;
-    // The mark is the damaged file's.
-    match fs::remove_file(folder.join(MARK_FILE)) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-            return Err(Error::file("remove", &folder.join(MARK_FILE))(error));
-        }
-        _ => {}
-    }
+    // The mark is the damaged file's. A crash after this leaves one that is not of that file: it is rescued again.
+    let last = if new.next == new.head.first() { old.next } else { new.next };
+    let (mark_file, _) = MarkFile::open(folder, key)?;
+    mark_file.put(Mark { number: last.number.saturating_sub(1), tag: last.before })?;
     files::rename(&part, &next_path)?;
     let mut renamed = path.as_os_str().to_owned();
     renamed.push(DAMAGED);

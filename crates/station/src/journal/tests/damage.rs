@@ -134,3 +134,58 @@ fn damage_done_while_it_is_open_is_found_when_the_record_is_used() {
         Err(Error::Journal(JournalError::Damaged { record: 6, damage: Damage::Record, .. }))
     ));
 }
+
+#[test]
+fn records_without_a_mark_or_with_a_forged_one_are_damage_and_are_rescued() {
+    let (case, _) = written();
+    let bytes = case.bytes();
+    let sound = fs::read(case.mark()).unwrap();
+    // The mark of a shorter journal as anybody could make it before marks had a key.
+    let forged = || {
+        use sha2::Digest as _;
+        let mut mark = 0_u64.to_le_bytes().to_vec();
+        mark.extend([0; 16]);
+        let sum = sha2::Sha256::digest(&mark);
+        mark.extend(sum);
+        mark
+    };
+    let other = Case::of(2);
+    append(&other.open().unwrap(), day());
+    let foreign = fs::read(other.mark()).unwrap();
+    let flipped = (0..sound.len()).map(|at| {
+        let mut mark = sound.clone();
+        mark[at] ^= 1;
+        mark
+    });
+    let marks = [forged(), foreign, b"short".to_vec(), Vec::new(), vec![7; 56]];
+    for mark in marks.into_iter().chain(flipped) {
+        fs::write(case.mark(), &mark).unwrap();
+        assert_eq!(case.damage(), (0, Damage::Mark), "{mark:?}");
+        assert_eq!(case.bytes(), bytes, "nothing was changed");
+    }
+    fs::remove_file(case.mark()).unwrap();
+    assert_eq!(case.damage(), (0, Damage::Mark));
+    // Asked once more: looking at it did not make a mark.
+    assert_eq!(case.damage(), (0, Damage::Mark));
+    let key = Key::of([case.key; ID_LEN], Zeroizing::new([case.key; 32])).unwrap();
+    super::super::rescue::go_on(case.folder.path(), &key, 1).unwrap();
+    for _ in 0..2 {
+        assert_eq!(serials(&case.open().unwrap()), ["SN-3"]);
+    }
+}
+
+/// What a mark under a key still cannot see, as the module says.
+#[test]
+fn an_older_mark_with_the_records_up_to_it_passes_for_the_journal_of_then() {
+    let case = Case::new();
+    let journal = case.open().unwrap();
+    append(&journal, vec![run(), collected(1, "SN-1")]);
+    let (then, mark) = (case.bytes(), fs::read(case.mark()).unwrap());
+    append(&journal, vec![collected(1, "SN-2")]);
+    drop(journal);
+    // The records alone do not: the mark knows of the one that is missing.
+    fs::write(case.path(), &then).unwrap();
+    assert_eq!(case.damage(), (3, Damage::Cut));
+    fs::write(case.mark(), mark).unwrap();
+    assert_eq!(serials(&case.open().unwrap()), ["SN-1"]);
+}
