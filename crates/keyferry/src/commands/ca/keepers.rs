@@ -74,12 +74,22 @@ pub(crate) struct HandOver {
 impl HandOver {
     pub(super) fn run(self) -> Result<()> {
         let to = self.people.custodians()?;
-        let closed = Authority::closed(&self.folder.ca)?;
+        let mut closed = Authority::closed(&self.folder.ca)?;
         let on_token = closed.record().token().is_some();
+        let broken_off = closed.record().handing_over().is_some();
         let old = Asking::of(closed.record()).read(self.folder.files())?;
-        let mut ca = closed.open(old.secret())?;
-        let new = Asking { custodians: to.as_ref(), on_token }.choose(&self.new_files)?;
-        ca.hand_over(old.secret(), to.as_ref(), new.secret(), time::now_seconds())?;
+        let asking = Asking { custodians: to.as_ref(), on_token };
+        // Of one that was broken off, the new secrets are asked for before any PIN is tried: they may be the ones that stand.
+        let begun = if broken_off { Some(asking.choose(&self.new_files)?) } else { None };
+        let done = match &begun {
+            Some(new) => closed.settle(old.secret(), to.as_ref(), new.secret(), time::now_seconds())?,
+            None => false,
+        };
+        if !done {
+            let mut ca = closed.open(old.secret())?;
+            let new = begun.map_or_else(|| asking.choose(&self.new_files), Ok)?;
+            ca.hand_over(old.secret(), to.as_ref(), new.secret(), time::now_seconds())?;
+        }
         match to {
             Some(both) => say!("kept by {both} from now on: everything it signs needs both"),
             None => say!("under its new secret from now on"),

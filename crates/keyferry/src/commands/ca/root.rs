@@ -76,7 +76,7 @@ impl Root {
         };
         if let (Some(uri), true) = (&self.token, self.initialise) {
             let officer = asking.choose_officer(&self.so_pin_files)?;
-            Token::initialise(uri.module(), uri.label(), &officer.pin(), &given.pin())?;
+            Token::make_ready(uri, &officer.pin(), &given.pin())?;
             say!("token {} made ready", uri.label());
         }
         let ca = Authority::create(&self.folder.ca, &new, given.secret(), time::now_seconds());

@@ -77,6 +77,9 @@ impl ChangePin {
             }
             Place::Token(uri) => {
                 let token = place::found(uri)?;
+                if token.asks_pin_itself()? {
+                    return Err(custody::Error::PinAtReader { token: token.label().to_owned() }.into());
+                }
                 token.change_pin(&place::pin(&token, &old)?, &new.choose("card PIN")?)?;
             }
         }

@@ -72,7 +72,7 @@ impl Blank {
         }
         let officer = Source::file(self.so_pin_file.clone()).choose("security officer's PIN of the token")?;
         let pin = source.choose("card PIN")?;
-        let token = Token::initialise(uri.module(), uri.label(), &officer, &pin)?;
+        let token = Token::make_ready(uri, &officer, &pin)?;
         say!("token {} made ready, serial {}", token.label(), token.serial());
         Ok((token, pin))
     }
