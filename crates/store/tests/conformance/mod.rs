@@ -22,6 +22,7 @@ pub mod operators;
 pub mod orders;
 pub mod received_batches;
 pub mod replacements;
+pub mod seen_tks;
 pub mod sign_ins;
 pub mod slots;
 pub mod suites;
@@ -159,6 +160,14 @@ macro_rules! suite {
                 only_an_order_that_lists_it_replaces_a_key_of_our_stations,
                 the_same_batch_again_has_the_same_receipt,
                 what_cannot_be_a_batch_is_refused,
+            },
+            seen_tks::{
+                a_batch_brings_one_tk_to_one_terminal,
+                a_rejected_device_key_leaves_no_trace,
+                a_replaced_tk_never_comes_back,
+                a_tk_whose_replacement_waits_leaves_in_no_batch,
+                already_stored_means_the_same_key,
+                one_tk_is_not_two_terminals,
             },
             replacements::{
                 a_later_collection_overtakes_a_waiting_one,

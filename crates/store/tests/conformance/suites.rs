@@ -41,7 +41,7 @@ async fn pending_ec(store: &impl Store, index: u8, n: u8, counter: u64) -> i64 {
 }
 
 /// The estate with work keys of both suites.
-async fn both_suites(store: &impl Store) {
+pub async fn both_suites(store: &impl Store) {
     estate(store).await;
     let certificate = keyferry_store::NewCertificate {
         role: "kms-work".into(),
@@ -73,7 +73,7 @@ fn collected_ec(device: Device, key: u8, generation: u64) -> CollectedTerminal {
     }
 }
 
-fn ec(serial: &str, key: u8, generation: u64) -> CollectedTerminal {
+pub fn ec(serial: &str, key: u8, generation: u64) -> CollectedTerminal {
     collected_ec(Device::built_in(sn(serial)), key, generation)
 }
 

@@ -20,6 +20,8 @@ INSERT INTO replacements (id, sn, key_serial, suite, ctk_pu, tek, auk, device_ge
     VALUES (3, 'SN-1', 'SN-1', 1, x'0A', NULL, NULL, NULL, 'ab', 'AA', 1, 'waiting'),
            (5, 'SN-2', 'SN-2', 2, NULL, 'TEK2', 'AUK2', 6, 'cd', 'BB', 1, 'waiting'),
            (6, 'SN-2', 'SN-2', 2, NULL, 'TEK3', 'AUK3', 5, 'cd', 'CC', 1, 'overtaken'),
+           (7, 'SN-1', 'SN-1', 1, x'616263', NULL, NULL, NULL, 'ab', 'EE', 1, 'rejected'),
+           (8, 'SN-2', 'SN-2', 1, x'0102', NULL, NULL, NULL, 'ab', 'FF', 1, 'rejected'),
            (9, 'SN-1', 'SN-1', 1, x'0B', NULL, NULL, NULL, 'ab', 'DD', 1, 'rejected');
 DELETE FROM replacements WHERE id = 9;
 ";
@@ -43,9 +45,28 @@ async fn a_file_of_the_fourth_layout_keeps_its_replacements() {
             })
             .unwrap();
         assert_eq!(under, [Some("ab".to_owned()), None]);
+        // Each TK whose ciphertext is there: the present one, which stays the first one's, and those that waited.
+        let seen: Vec<(String, i64, String)> = store
+            .readers()
+            .short(|db| {
+                let sql =
+                    "SELECT s.sn, s.digest = coalesce(t.tk_digest, x''), lower(hex(s.digest)) FROM seen_tks s
+                    JOIN terminals t ON t.sn = s.sn ORDER BY s.digest";
+                let mut rows = db.prepare(sql).unwrap();
+                let row = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, row.get(1)?, row.get(2)?));
+                Ok(rows.query_map([], row).unwrap().map(Result::unwrap).collect())
+            })
+            .unwrap();
+        // `printf '\x0a' | sha256sum`, and of 0102; the last is FIPS 180-4's example "abc".
+        let known = [
+            ("01ba4719c80b6fe911b091a7c05124b64eeece964e09c058ef8f9805daca546b", 0),
+            ("a12871fee210fb8619291eaea194581cbd2531e4b23759d225f6806923f63222", 1),
+            ("ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad", 0),
+        ];
+        assert_eq!(seen, known.map(|(digest, present)| ("SN-1".to_owned(), present, digest.to_owned())));
         let history = store.serial_history(&"SN-2".parse().unwrap()).await.unwrap();
         let states: Vec<_> = history.collections.iter().map(|c| c.state.as_str()).collect();
-        assert_eq!(states, ["waiting", "overtaken", "in-force"]);
+        assert_eq!(states, ["waiting", "overtaken", "rejected", "in-force"]);
     }
     let store = SqliteStore::open(&path, SqliteOptions::default()).unwrap();
     let approver = Person { subject: "CN=Adam".into(), certificate_serial: "0B".into() };
