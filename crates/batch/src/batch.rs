@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::json::{canonical, read};
-use crate::names::is_name;
+use crate::names::{is_mac, is_name};
 use crate::{BatchError, VERSION, limits};
 
 /// The member that a MAC is in, and is not over.
@@ -138,9 +138,7 @@ impl Batch {
             let found = self.terminals.len();
             return Err(BatchError::TooMany { what: "terminals", found, limit: limits::TERMINALS });
         }
-        let is_mac =
-            self.mac.len() == digits && self.mac.bytes().all(|b| matches!(b, b'0'..=b'9' | b'A'..=b'F'));
-        if !is_mac {
+        if !is_mac(&self.mac, digits) {
             return Err(BatchError::member("mac", "must be upper-case hex of the whole MAC"));
         }
         Ok(())

@@ -23,7 +23,7 @@
 //! refused as a whole by another status and a code: `bad-signature`, `card-refused`, `card-revoked`, `wrong-mac` (403),
 //! `bad-content`, `wrong-order`, `serial-twice` (422). Codes of single terminals are `stored`, `awaits-approval`,
 //! `already-stored` (taken); `already-known`, `not-in-order`, `wrong-model`, `key-refused`, `malformed`, `pin-pad-taken`,
-//! `other-acquirer`, `lower-suite`, `device-key-taken`, `generation-not-higher`, `000D` (refused).
+//! `other-acquirer`, `other-vendor`, `lower-suite`, `device-key-taken`, `generation-not-higher`, `000D` (refused).
 
 mod batch;
 mod error;

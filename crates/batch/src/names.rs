@@ -15,6 +15,11 @@ pub fn is_sha256(text: &str) -> bool {
     text.len() == 64 && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
 }
 
+/// Whether this is a MAC of so many hex digits, which are upper-case.
+pub(crate) fn is_mac(text: &str, digits: usize) -> bool {
+    text.len() == digits && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'A'..=b'F'))
+}
+
 /// Whether this is a fingerprint as terminals show it: 20 upper-case hex digits.
 #[must_use]
 pub fn is_fingerprint(text: &str) -> bool {

@@ -2,8 +2,11 @@
 
 use serde::{Deserialize, Serialize};
 
+use time::{OffsetDateTime, format_description::well_known::Rfc3339};
+
 use crate::batch::without_mac;
 use crate::json::read;
+use crate::names::is_mac;
 use crate::{BatchError, VERSION};
 
 /// The answer to a batch that was taken: status 200.
@@ -81,7 +84,7 @@ impl Receipt {
     /// Reads a KMS's receipt out of its answer, 200 or 409 alike, strictly.
     ///
     /// # Errors
-    /// [`BatchError::Json`], [`BatchError::Version`].
+    /// [`BatchError::Json`], [`BatchError::Version`], [`BatchError::Member`].
     pub fn read(answer: &[u8]) -> Result<Receipt, BatchError> {
         #[derive(Deserialize)]
         struct With {
@@ -90,6 +93,12 @@ impl Receipt {
         let With { receipt } = With::deserialize(read(answer)?)?;
         if receipt.version != VERSION {
             return Err(BatchError::Version(receipt.version));
+        }
+        if OffsetDateTime::parse(&receipt.received_at, &Rfc3339).is_err() {
+            return Err(BatchError::member("received_at", "must be a time as RFC 3339 writes it"));
+        }
+        if !(is_mac(&receipt.mac, 16) || is_mac(&receipt.mac, 32)) {
+            return Err(BatchError::member("mac", "must be upper-case hex of the whole MAC"));
         }
         Ok(receipt)
     }
@@ -102,5 +111,47 @@ impl Answer {
     /// [`BatchError::Json`].
     pub fn read(answer: &[u8]) -> Result<Answer, BatchError> {
         Ok(Answer::deserialize(read(answer)?)?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn read(change: impl Fn(&mut Value)) -> Result<Receipt, BatchError> {
+        let mut receipt = json!({
+            "version": 1, "order": "PO-1", "batch": "0a".repeat(32), "received_at": "2026-11-21T09:00:00Z",
+            "results": [{ "sn": "SN-1", "ok": true, "code": "stored" }], "mac": "0123456789ABCDEF",
+        });
+        change(&mut receipt);
+        Receipt::read(json!({ "receipt": receipt }).to_string().as_bytes())
+    }
+
+    fn refused(name: &str, value: &str) -> bool {
+        let read = read(|receipt| receipt[name] = value.into());
+        matches!(read, Err(BatchError::Member { member, .. }) if member == name)
+    }
+
+    #[test]
+    fn a_mac_is_upper_case_as_a_batchs_is() {
+        read(|_| ()).unwrap();
+        read(|receipt| receipt["mac"] = "0123456789ABCDEF".repeat(2).into()).unwrap();
+        for mac in ["0123456789abcdef", "0123456789ABCDE", "0123456789ABCDEF0", "0123456789ABCDEG", ""] {
+            assert!(refused("mac", mac), "{mac}");
+        }
+    }
+
+    #[test]
+    fn the_time_is_one_of_rfc_3339() {
+        for good in ["2026-11-21T09:00:00.123Z", "2026-11-21T10:00:00+01:00"] {
+            read(|receipt| receipt["received_at"] = good.into()).unwrap();
+        }
+        for bad in
+            ["", "yesterday", "2026-11-21", "2026-11-21T09:00:00", "2026-02-30T09:00:00Z", "1795251600"]
+        {
+            assert!(refused("received_at", bad), "{bad}");
+        }
     }
 }
