@@ -3,7 +3,7 @@
 
 use base64ct::{Base64, Encoding};
 use pki::{
-    CertificateRefusal, KeyFamily, Role, Verified,
+    Certificate, CertificateRefusal, KeyFamily, Role, Verified,
     cms::{self, BothRefusal, CmsRefusal},
 };
 use serde::{Deserialize, Serialize};
@@ -13,8 +13,16 @@ use crate::{Card, Checks, Error, both_cards::in_common, card::Opened, clock, tex
 /// Longest agreement read, in bytes: several times what two chains and a handful of short texts take.
 pub const MAX_AGREEMENT: usize = 256 * 1024;
 
+/// Oldest agreement taken, by the earlier of its two signing times, in seconds: 30 days. A file that lay about for longer
+/// may bring keys back that both houses have left.
+pub const MAX_AGE: i64 = 30 * 24 * 60 * 60;
+/// How far a signer's clock may be ahead of this one, in seconds: an hour.
+pub const MAX_AHEAD: i64 = 60 * 60;
+
 const VERSION: u32 = 1;
 const KIND: &str = "agreement";
+/// Seconds of a day.
+const DAY: i64 = 24 * 60 * 60;
 /// The roles of the two signers.
 const ROLES: [Role; 2] = [Role::Mtms, Role::Administrator];
 
@@ -82,6 +90,31 @@ pub enum AgreementRefusal {
     /// The MTMS's certificate is the one that terminals encrypt to: it signs nothing.
     #[error("the MTMS's certificate is not for signatures: {0}")]
     Use(CertificateRefusal),
+    /// Signed under another root than the vendor's.
+    #[error(
+        "the agreement says that it is {vendor}'s, but its signers' root has the SHA-256 {found}; {vendor}'s root, as it was \
+         named here, has {named}: nothing was taken. Compare the roots with {vendor} over the telephone"
+    )]
+    OtherRoot {
+        /// Whose it says it is.
+        vendor: String,
+        /// The root that the signers' chains end at: SHA-256, lower-case hex.
+        found: String,
+        /// The root that the vendor was said to have.
+        named: String,
+    },
+    /// Signed too long ago.
+    #[error("the agreement was signed {} days ago; at most {} are taken: ask the vendor for another", .age / DAY, MAX_AGE / DAY)]
+    TooOld {
+        /// How long ago, seconds.
+        age: i64,
+    },
+    /// Signed in the future.
+    #[error("the agreement was signed {ahead} seconds in the future; compare the clocks of both ends")]
+    InTheFuture {
+        /// How far ahead of this clock, seconds.
+        ahead: i64,
+    },
     /// What was signed is not what an agreement says.
     #[error("the agreement's content is refused: {0}")]
     Content(String),
@@ -119,8 +152,8 @@ impl Agreement {
         cms::sign_by_both(&content, both, clock::now()).map_err(|error| signing(error.to_string()))
     }
 
-    /// Reads a signed agreement: both signatures, both chains, dates, roles and revocation, two people, and the content's
-    /// form. For whom it is and what it holds is the caller's to check. Gives the MTMS's and the administrator's certificate.
+    /// Reads a signed agreement: both signatures, both chains, dates, roles and revocation, two people, how long ago
+    /// they signed ([`MAX_AGE`]), and the content's form. Whose root it is, [`Agreement::is_under`] says; for whom it is and what it holds is the caller's to check. Gives the MTMS's and the administrator's certificate.
     ///
     /// # Errors
     /// [`AgreementRefusal`].
@@ -137,10 +170,24 @@ impl Agreement {
             return Err(AgreementRefusal::TwoHouses);
         }
         for_signatures(mtms).map_err(AgreementRefusal::Use)?;
+        package.signers.iter().try_for_each(|signer| is_fresh(signer.signing_time, clock::now()))?;
         let agreement: Agreement = serde_json::from_slice(&package.content)
             .map_err(|error| AgreementRefusal::Content(printable(&error.to_string())))?;
         agreement.check()?;
         Ok((agreement, verified))
+    }
+
+    /// Whether it was signed under the vendor's own root. The vendor's name stands in what was signed, so any vendor that is
+    /// believed could write any name there: only the root tells whose it is.
+    ///
+    /// # Errors
+    /// [`AgreementRefusal::OtherRoot`].
+    pub fn is_under(&self, vendor_root: &Certificate, mtms: &Verified) -> Result<(), AgreementRefusal> {
+        let (named, found) = (vendor_root.sha256_hex(), mtms.root().sha256_hex());
+        if named == found {
+            return Ok(());
+        }
+        Err(AgreementRefusal::OtherRoot { vendor: self.vendor.clone(), found, named })
     }
 
     /// The one-time key, encrypted.
@@ -200,6 +247,18 @@ impl AgreementCards {
             administrator: Opened::open(administrator, administrator_pin, administrators, checks)?,
         })
     }
+}
+
+/// Both times in unix seconds.
+fn is_fresh(signed: i64, now: i64) -> Result<(), AgreementRefusal> {
+    let age = now.saturating_sub(signed);
+    if age > MAX_AGE {
+        return Err(AgreementRefusal::TooOld { age });
+    }
+    if age < -MAX_AHEAD {
+        return Err(AgreementRefusal::InTheFuture { ahead: age.saturating_neg() });
+    }
+    Ok(())
 }
 
 /// In suite 02 the role `.6` has certificates of two uses; RSA's is for signatures.

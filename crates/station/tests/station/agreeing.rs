@@ -2,7 +2,7 @@
 
 use keyferry_station::{
     Error, FileCard,
-    agreement::{Agreement, AgreementCards, AgreementRefusal, MAX_AGREEMENT, Offer},
+    agreement::{Agreement, AgreementCards, AgreementRefusal, MAX_AGE, MAX_AGREEMENT, MAX_AHEAD, Offer},
 };
 use pki::{
     Certificate, CertificateRefusal, Role, Signer as _, cms,
@@ -101,12 +101,45 @@ fn a_card_of_another_role_signs_no_agreement_and_none_that_it_signed_is_taken() 
 
 /// Signed by whom it says and by a good administrator.
 fn both(content: &[u8], certificate: &Certificate, key: &Key) -> Vec<u8> {
+    both_at(content, certificate, key, now())
+}
+
+/// The same at a time of its own, unix seconds.
+fn both_at(content: &[u8], certificate: &Certificate, key: &Key, at: i64) -> Vec<u8> {
     let administrator = ESTATE.leaf(Role::Administrator, "Adam Admin", &ESTATE.administrator, valid());
     let chain = ESTATE.chain();
     let one = cms::Signatory { signer: &key.signer, certificate, chain: &chain };
     let signer = &ESTATE.administrator.signer;
     let other = cms::Signatory { signer, certificate: &administrator, chain: &chain };
-    cms::sign_by_both(content, [one, other], now()).unwrap()
+    cms::sign_by_both(content, [one, other], at).unwrap()
+}
+
+#[test]
+fn an_agreement_that_is_old_or_of_the_future_is_refused() {
+    let (_cards, mtms) = cards(Role::Mtms, valid());
+    let content = cms::open(&signed().0).unwrap().content;
+    let at = |at: i64| Agreement::open(&both_at(&content, &mtms, &ESTATE.operator, at), &ESTATE.checks());
+    // A minute on either side: this test takes its time too.
+    at(now() - MAX_AGE + 60).unwrap();
+    at(now() + MAX_AHEAD - 60).unwrap();
+    let old = at(now() - MAX_AGE - 60).unwrap_err();
+    assert!(matches!(old, AgreementRefusal::TooOld { age } if age > MAX_AGE), "{old}");
+    assert!(old.to_string().contains("30 days ago; at most 30"), "{old}");
+    let future = at(now() + MAX_AHEAD + 60).unwrap_err();
+    assert!(matches!(future, AgreementRefusal::InTheFuture { ahead } if ahead > MAX_AHEAD), "{future}");
+}
+
+/// The vendor's name is what its signers wrote: the root tells who they are.
+#[test]
+fn an_agreement_under_another_root_than_the_vendors_is_refused_by_name() {
+    let (agreement, [mtms, _]) = Agreement::open(&signed().0, &ESTATE.checks()).unwrap();
+    agreement.is_under(&ESTATE.root, &mtms).unwrap();
+    let key = Key::new("another-root");
+    let other = issue::root(&name("Another house"), &key.signer, valid(), 1).unwrap();
+    let refused = agreement.is_under(&other, &mtms).unwrap_err();
+    let (own, other) = (ESTATE.root.sha256_hex(), other.sha256_hex());
+    let AgreementRefusal::OtherRoot { vendor, found, named } = &refused else { panic!("{refused}") };
+    assert_eq!((vendor.as_str(), found, named), ("VENDOR", &own, &other));
 }
 
 #[test]
