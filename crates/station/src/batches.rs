@@ -77,6 +77,12 @@ mod tests {
         };
         assert_eq!(named, is("wrong-mac", "the MAC is wrong", 403));
         assert_eq!(refusal(502, "gateway"), is("http-502", "gateway", 502));
+        let redirected = refusal(302, "<html>see elsewhere</html>");
+        let BatchAnswer::Refused { code, text, .. } = &redirected else { panic!("{redirected:?}") };
+        assert!(code == "http-302" && text.contains("redirects to another address"), "{redirected:?}");
+        let long = format!(r#"{{"error":{{"code":"{0}\u001b[2J","text":"{0}"}}}}"#, "x".repeat(10_000));
+        let BatchAnswer::Refused { code, text, .. } = refusal(422, &long) else { panic!("taken") };
+        assert!(code.len() <= 300 && text.len() <= 300 && !code.contains('\u{1B}'), "{code} {text}");
         assert_eq!(refusal(413, ""), is("http-413", "no reason was given", 413));
     }
 }

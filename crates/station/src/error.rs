@@ -253,6 +253,12 @@ pub enum Error {
         /// What both have: certificate, key or subject.
         what: &'static str,
     },
+    /// 409 to an order: another order is in its way.
+    #[error("the server did not take the order (409): {text}; nothing was entered")]
+    OrderConflict {
+        /// What the server wrote.
+        text: String,
+    },
     /// 409 to the opening of collection windows.
     #[error(
         "the server opened no windows (409): {text}; a request opens windows once: have the operator ask again"

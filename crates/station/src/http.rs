@@ -17,6 +17,9 @@ pub(crate) const COLLECTIONS: &str = "/v1/collections";
 pub(crate) const MAX_ANSWER: u64 = 8 * 1024 * 1024;
 /// How much of an error's text is read, bytes.
 const MAX_ERROR_TEXT: u64 = 16 * 1024;
+/// What a 3xx means here.
+const REDIRECTED: &str =
+    "the server redirects to another address, which is never followed: enter the address of the KMS itself";
 /// Content type of signed packages (RFC 5652; 2-wire.md section 6).
 const CMS: &str = "application/cms";
 
@@ -31,6 +34,8 @@ pub struct ServerSettings {
     pub connect: Duration,
     /// For one request, from its begin to the answer's end.
     pub request: Duration,
+    /// The User-Agent: which program this is.
+    pub program: String,
 }
 
 impl ServerSettings {
@@ -41,7 +46,14 @@ impl ServerSettings {
             ca_pem: ca_pem.into(),
             connect: Duration::from_secs(10),
             request: Duration::from_secs(120),
+            program: concat!("keyferry-station/", env!("CARGO_PKG_VERSION")).to_owned(),
         }
+    }
+
+    /// The same for another program than the station, `name/version`.
+    #[must_use]
+    pub fn of_program(self, program: &str) -> ServerSettings {
+        ServerSettings { program: program.to_owned(), ..self }
     }
 }
 
@@ -81,7 +93,7 @@ impl Server {
             .http_status_as_error(false)
             .timeout_connect(Some(settings.connect))
             .timeout_global(Some(settings.request))
-            .user_agent(concat!("keyferry-station/", env!("CARGO_PKG_VERSION")))
+            .user_agent(settings.program.as_str())
             .build()
             .new_agent();
         Ok(Server { agent, url })
@@ -166,6 +178,10 @@ impl Answer {
 
     /// What the server wrote for people: the text of its JSON, or the whole body where it wrote something else.
     pub(crate) fn text(&self) -> String {
+        if (300..400).contains(&self.status) {
+            // Its body says nothing, or what the server in between wants to be read.
+            return REDIRECTED.to_owned();
+        }
         let text = match serde_json::from_slice(&self.body) {
             Ok(Said::Refused { error: Text { text } } | Said::Done(Text { text })) => printable(&text),
             Err(_) => printable(&String::from_utf8_lossy(&self.body)),
