@@ -12,18 +12,16 @@ use tokio::task::JoinHandle;
 use wire::{Serial, Suite};
 
 use crate::{
-    Error, HeldBack, Mtms, Partner, Progress, SigningCard, clock,
+    Error, HeldBack, Mtms, Partner, Progress, RefusedBatch, SigningCard, clock,
     pack::{Packed, Packing},
     receipt::{Checked, Line, Sent, hex},
+    refused,
 };
 
 /// The most terminals of one batch: a page of the store.
 pub const MAX_BATCH: usize = store::limits::PAGE as usize;
 /// The code with which a KMS says that a replacement waits there for a second person.
 pub(crate) const AWAITS_APPROVAL: &str = "awaits-approval";
-
-/// With these a KMS refuses the card that signed, and nothing else of a batch.
-const OF_THE_CARD: [&str; 2] = ["card-refused", "card-revoked"];
 
 /// How an order is dispatched.
 #[derive(Debug, Clone, Copy)]
@@ -55,6 +53,8 @@ pub struct Dispatched {
     pub awaiting: Vec<Serial>,
     /// Terminals that the KMS refused, each with its code and text.
     pub refused: Vec<RefusedTerminal>,
+    /// Batches that the KMS refused as a whole; they wait for the next dispatch.
+    pub refused_batches: Vec<RefusedBatch>,
     /// Terminals that are in no batch, and why.
     pub held_back: Vec<HeldBack>,
 }
@@ -66,7 +66,7 @@ pub struct RefusedTerminal {
     pub sn: String,
     /// The KMS's code.
     pub code: String,
-    /// What it says to people.
+    /// What it says to people. Beside the receipt, under no MAC.
     pub text: String,
 }
 
@@ -75,12 +75,15 @@ struct Flying<'a> {
     sent: Sent,
     partner: &'a Partner,
     answer: JoinHandle<Result<BatchAnswer, Error>>,
+    /// Whether it was made by an earlier dispatch.
+    was_waiting: bool,
 }
 
 impl<S: Store + SuiteStore + OrderStore, H: Hsm> Mtms<S, H> {
     /// Hands every TK that was collected for an order, and went nowhere yet, to the KMS of its buyer. May be ended at any
     /// moment and begun again: each TK reaches that KMS once. `buyer` is that acquirer, once for each suite in which keys
-    /// were agreed with it.
+    /// were agreed with it. A batch that the KMS refuses as a whole stands in [`Dispatched::refused_batches`], and the rest
+    /// goes on, unless the next batch could only be refused alike.
     ///
     /// # Errors
     /// [`Error`]; what the KMS answered before stands.
@@ -134,7 +137,7 @@ struct Run<'a, S, H> {
 impl<'a, S: Store + SuiteStore + OrderStore, H: Hsm> Run<'a, S, H> {
     async fn all(&self) -> Result<Dispatched, Error> {
         let mut done = Dispatched::default();
-        let mut after = None;
+        let (mut after, mut go_on) = (None, true);
         loop {
             let page = self.mtms.store.unanswered_batches(self.order(), after, store::limits::PAGE).await?;
             let Some(last) = page.last() else { break };
@@ -143,12 +146,15 @@ impl<'a, S: Store + SuiteStore + OrderStore, H: Hsm> Run<'a, S, H> {
                 let package = self.mtms.store.batch_package(record.id).await?;
                 let gone = || Error::PackageDamaged { id: record.id, why: "its bytes are not there".into() };
                 let package = package.ok_or_else(gone)?;
-                let flying = self.fly(Sent::read(record.id, &package)?, package)?;
-                self.settle(flying, &mut done).await?;
-                done.sent_again += 1;
+                let flying = self.fly(Sent::read(record.id, &package)?, package, true)?;
+                let answered = done.batches;
+                go_on &= self.settle(flying, &mut done).await?;
+                done.sent_again += done.batches - answered;
             }
         }
-        self.rest(&mut done).await?;
+        if go_on {
+            self.rest(&mut done).await?;
+        }
         Ok(done)
     }
 
@@ -177,8 +183,10 @@ impl<'a, S: Store + SuiteStore + OrderStore, H: Hsm> Run<'a, S, H> {
                 };
                 let packed = packing.pack(partner, &terminals).await;
                 // An answer is kept even where the next batch cannot be packed.
-                if let Some(flown) = flying.take() {
-                    self.settle(flown, done).await?;
+                if let Some(flown) = flying.take()
+                    && !self.settle(flown, done).await?
+                {
+                    return Ok(());
                 }
                 let (packed, held_back) = packed?;
                 self.hold_back(held_back, done);
@@ -188,7 +196,7 @@ impl<'a, S: Store + SuiteStore + OrderStore, H: Hsm> Run<'a, S, H> {
             }
         }
         match flying {
-            Some(flown) => self.settle(flown, done).await,
+            Some(flown) => self.settle(flown, done).await.map(|_| ()),
             None => Ok(()),
         }
     }
@@ -239,14 +247,14 @@ impl<'a, S: Store + SuiteStore + OrderStore, H: Hsm> Run<'a, S, H> {
             }
             Err(error) => return Err(error.into()),
         };
-        self.fly(Sent::read(id, &packed.package)?, packed.package)
+        self.fly(Sent::read(id, &packed.package)?, packed.package, false)
     }
 
-    fn fly(&self, sent: Sent, package: Vec<u8>) -> Result<Flying<'a>, Error> {
+    fn fly(&self, sent: Sent, package: Vec<u8>, was_waiting: bool) -> Result<Flying<'a>, Error> {
         let suite = Suite::new(sent.batch.suite());
         let none = || Error::NoKeys { buyer: self.record.buyer.clone(), suite };
         let partner = self.agreed_in(suite).ok_or_else(none)?;
-        Ok(Flying { sent, partner, answer: self.send(partner, package) })
+        Ok(Flying { sent, partner, answer: self.send(partner, package), was_waiting })
     }
 
     /// Sends in a thread of its own, some times over while the KMS is away or busy.
@@ -266,12 +274,12 @@ impl<'a, S: Store + SuiteStore + OrderStore, H: Hsm> Run<'a, S, H> {
         })
     }
 
-    /// Takes a KMS's answer: believed, and kept, only with a good receipt.
-    async fn settle(&self, flying: Flying<'_>, done: &mut Dispatched) -> Result<(), Error> {
-        let Flying { sent, partner, answer } = flying;
+    /// Takes a KMS's answer: believed, and kept, only with a good receipt. Says whether further batches may be made.
+    async fn settle(&self, flying: Flying<'_>, done: &mut Dispatched) -> Result<bool, Error> {
+        let Flying { sent, partner, answer, was_waiting } = flying;
         let mut answer = landed(answer).await?;
         if let BatchAnswer::Refused { code, .. } = &answer
-            && OF_THE_CARD.contains(&code.as_str())
+            && refused::is_of_the_card(code)
             && !self.card.is(&sent.signed_by)
         {
             // Its card is good for nothing any more. The same content under the present one is the same batch: a KMS takes
@@ -284,13 +292,17 @@ impl<'a, S: Store + SuiteStore + OrderStore, H: Hsm> Run<'a, S, H> {
         let body = match answer {
             BatchAnswer::Taken(body) | BatchAnswer::Before(body) => body,
             BatchAnswer::Refused { code, text, status } => {
-                let detail = json!({ "order": self.order(), "buyer": self.record.buyer, "status": status,
-                                     "code": code, "text": text });
-                self.mtms
-                    .store
-                    .audit_append(self.event("batch.refused", sent.digest.clone(), detail))
-                    .await?;
-                return Err(Error::Refused { partner: partner.name.clone(), id: sent.id, code, text });
+                let refused = RefusedBatch {
+                    id: sent.id,
+                    digest: sent.digest,
+                    partner: partner.name.clone(),
+                    terminals: sent.batch.terminals.len(),
+                    code: refused::code(&code),
+                    text: refused::text(&text),
+                };
+                let go_on = !refused.ends_packing(was_waiting);
+                self.refused(refused, status, done).await?;
+                return Ok(go_on);
             }
         };
         let checked = match sent.check(&body, &self.mtms.hsm, partner, &self.mtms.vendor).await {
@@ -303,7 +315,18 @@ impl<'a, S: Store + SuiteStore + OrderStore, H: Hsm> Run<'a, S, H> {
                 return Err(error);
             }
         };
-        self.keep(&sent, checked, done).await
+        self.keep(&sent, checked, done).await?;
+        Ok(true)
+    }
+
+    /// Nothing of it is stored there: it stays, and is not in the way of the others.
+    async fn refused(&self, refused: RefusedBatch, status: u16, done: &mut Dispatched) -> Result<(), Error> {
+        let detail = json!({ "order": self.order(), "buyer": self.record.buyer, "status": status,
+                             "code": refused.code, "text": refused.text });
+        self.mtms.store.audit_append(self.event("batch.refused", refused.digest.clone(), detail)).await?;
+        self.progress.line(&refused.told());
+        done.refused_batches.push(refused);
+        Ok(())
     }
 
     async fn keep(&self, sent: &Sent, checked: Checked, done: &mut Dispatched) -> Result<(), Error> {
@@ -329,7 +352,11 @@ impl<'a, S: Store + SuiteStore + OrderStore, H: Hsm> Run<'a, S, H> {
 
     fn count(&self, line: Line, done: &mut Dispatched) {
         if !line.ok {
-            self.progress.line(&format!("{}  REFUSED by the KMS ({}) {}", line.sn, line.code, line.text));
+            let said = match line.text.as_str() {
+                "" => String::new(),
+                text => format!("; the KMS says (not under its MAC): {text}"),
+            };
+            self.progress.line(&format!("{}  REFUSED by the KMS ({}){said}", line.sn, line.code));
             done.refused.push(RefusedTerminal { sn: line.sn, code: line.code, text: line.text });
         } else if line.code == AWAITS_APPROVAL {
             done.awaiting.extend(Serial::parse(&line.sn).ok());

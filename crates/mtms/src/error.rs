@@ -77,21 +77,9 @@ pub enum Error {
         /// The work certificate, lower-case hex.
         certificate_sha256: String,
     },
-    /// The KMS refuses a batch as a whole. Nothing of it is stored there; it stays here and is sent again.
-    #[error("{partner}'s KMS refuses batch {id} ({code}): {text}{}", advice(.code))]
-    Refused {
-        /// Whose KMS.
-        partner: String,
-        /// The store's number for the batch.
-        id: i64,
-        /// The KMS's code.
-        code: String,
-        /// What it says to people.
-        text: String,
-    },
     /// The KMS cannot be asked, or its answer did not come.
-    #[error("batch not delivered: {0}; it is kept, and dispatching again sends it first")]
-    Kms(#[from] station::Error),
+    #[error("batch not delivered: {}; the batch stays in the database; run mtms dispatch again", told(.0))]
+    Kms(station::Error),
     /// What came in place of a receipt.
     #[error("the answer to batch {id} holds no receipt: {why}; nothing of it was believed. Dispatch again")]
     ReceiptMalformed {
@@ -185,18 +173,18 @@ pub enum Error {
     Thread(String),
 }
 
-/// What to do about a refusal of the whole batch.
-fn advice(code: &str) -> &'static str {
-    match code {
-        "wrong-mac" => {
-            ". MAK differs at the two ends, or was agreed anew since: compare check values, and put the old keys back \
-             until this batch is answered"
-        }
-        "wrong-order" => ". Ask the buyer to enter the order, or whether it is closed there",
-        "card-refused" | "card-revoked" => {
-            ". The KMS does not believe the card: compare roots and lists, or dispatch with another card, which signs the \
-             batch anew"
-        }
-        _ => "",
+/// No `#[from]`: whoever prints an error with what caused it would print the station's own text after all.
+impl From<station::Error> for Error {
+    fn from(error: station::Error) -> Self {
+        Self::Kms(error)
+    }
+}
+
+/// What became of a batch that is not delivered: the station's texts are about packages and its journal.
+fn told(error: &station::Error) -> String {
+    match error {
+        station::Error::ServerUnreachable { server, why } => format!("no answer from {server}: {why}"),
+        station::Error::ServerBusy { status } => format!("the KMS is busy ({status})"),
+        other => other.to_string(),
     }
 }

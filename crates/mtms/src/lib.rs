@@ -21,6 +21,7 @@ mod pack;
 mod partner;
 mod progress;
 mod receipt;
+mod refused;
 mod report;
 
 use std::sync::Arc;
@@ -34,6 +35,7 @@ pub use error::Error;
 pub use pack::HeldBack;
 pub use partner::{Kms, Partner};
 pub use progress::{Bar, Progress, Quiet};
+pub use refused::RefusedBatch;
 pub use report::{RefusedItem, Report, SENT_BEFORE};
 
 /// An MTMS at its database and its HSM.

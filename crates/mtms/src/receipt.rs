@@ -8,7 +8,7 @@ use hsm::{
 };
 use sha2::{Digest, Sha256};
 
-use crate::{Error, Partner};
+use crate::{Error, Partner, refused};
 
 /// A batch that was or will be sent.
 pub(crate) struct Sent {
@@ -98,7 +98,7 @@ impl Sent {
     fn fits(&self, receipt: &Receipt) -> Result<(), Error> {
         let misfit = |why: String| Err(Error::ReceiptDoesNotFit { id: self.id, why });
         if receipt.order != self.batch.order {
-            return misfit(format!("it is for order {}", receipt.order));
+            return misfit(format!("it is for order {}", refused::text(&receipt.order)));
         }
         let (found, sent) = (receipt.results.len(), self.batch.terminals.len());
         if found != sent {
@@ -106,7 +106,7 @@ impl Sent {
         }
         for (line, entry) in receipt.results.iter().zip(&self.batch.terminals) {
             if line.sn != entry.sn {
-                return misfit(format!("it names {:?} where {} was sent", line.sn, entry.sn));
+                return misfit(format!("it names {:?} where {} was sent", refused::text(&line.sn), entry.sn));
             }
         }
         Ok(())
@@ -119,14 +119,11 @@ fn lines(receipt: &Receipt, body: &[u8]) -> Vec<Line> {
     let told = Answer::read(body).map(|answer| answer.results).unwrap_or_default();
     let line = |(at, line): (usize, &batch::Outcome)| {
         let same = told.get(at).filter(|told| told.sn == line.sn && told.code == line.code);
-        let text = same.map(|told| told.text.chars().filter(|c| !c.is_control()).take(MAX_TEXT).collect());
-        Line { sn: line.sn.clone(), ok: line.ok, code: line.code.clone(), text: text.unwrap_or_default() }
+        let text = same.map(|told| refused::text(&told.text)).unwrap_or_default();
+        Line { sn: line.sn.clone(), ok: line.ok, code: refused::code(&line.code), text }
     };
     receipt.results.iter().enumerate().map(line).collect()
 }
-
-/// Characters of a text for people that are kept.
-const MAX_TEXT: usize = 256;
 
 fn unhex(text: &str) -> Option<Vec<u8>> {
     if !text.len().is_multiple_of(2) || !text.bytes().all(|byte| byte.is_ascii_hexdigit()) {

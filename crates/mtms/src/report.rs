@@ -51,7 +51,7 @@ pub struct RefusedItem {
     pub sn: String,
     /// The KMS's code.
     pub code: String,
-    /// What it says to people.
+    /// What it says to people: of a KMS's text, beside the receipt and under no MAC.
     pub text: String,
 }
 

@@ -17,6 +17,9 @@ fn a_batch_that_did_not_arrive_is_sent_again_byte_for_byte() {
     let partner = world.partner_at(kms.clone());
     let away = world.dispatch_to(&partner, 2).unwrap_err();
     assert!(matches!(away, Error::Kms(station::Error::ServerUnreachable { .. })), "{away}");
+    let told = away.to_string();
+    assert!(told.ends_with("the batch stays in the database; run mtms dispatch again"), "{told}");
+    assert!(!told.contains("journal") && !told.contains("upload"), "{told}");
     let report = world.report();
     assert_eq!((report.unanswered, report.accepted), (2, 0), "it was kept before it left");
     assert_eq!(world.at_bank("SN-001"), None);

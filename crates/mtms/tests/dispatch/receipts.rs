@@ -28,6 +28,21 @@ fn a_receipt_with_a_changed_mac_is_refused_by_name() {
     assert!(matches!(&error, Error::ReceiptMac { partner, .. } if partner == "BANK"), "{error}");
 }
 
+#[test]
+fn a_receipt_with_its_mac_in_lower_case_or_a_time_that_is_none_is_refused_by_name() {
+    let mac = refused(|body| {
+        let at = body.rfind("\"mac\":\"").unwrap() + 7;
+        // A MAC without a letter would be the same in lower case.
+        format!("{}a{}", &body[..at], &body[at + 1..])
+    });
+    assert!(matches!(&mac, Error::ReceiptMalformed { why, .. } if why.contains("upper-case")), "{mac}");
+    let time = refused(|body| {
+        let at = body.find("\"received_at\":\"").unwrap() + 15;
+        format!("{}yesterday {}", &body[..at], &body[at + 10..])
+    });
+    assert!(matches!(&time, Error::ReceiptMalformed { why, .. } if why.contains("RFC 3339")), "{time}");
+}
+
 /// The KMS refused one; somebody on the way says that it took it.
 #[test]
 fn a_receipt_whose_results_were_changed_has_a_wrong_mac() {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use hsm::HsmError;
-use keyferry_mtms::{Error, Partner, SENT_BEFORE};
+use keyferry_mtms::{Dispatched, Error, Partner, RefusedBatch, SENT_BEFORE};
 use serde_json::json;
 use store::{Event, OrderStore as _};
 use wire::Suite;
@@ -51,12 +51,14 @@ fn an_order_that_the_kms_does_not_know_stores_nothing_and_may_be_entered_later()
         world.store.close_order(ORDER, event()).await.unwrap();
         world.store.put_order(order("PO-2", VENDOR, BANK, &all), event()).await.unwrap();
     });
-    let refused = world.dispatch_order("PO-2", &world.partner(), 1000).unwrap_err();
-    assert!(
-        matches!(&refused, Error::Refused { code, partner, .. } if code == "wrong-order" && partner == BANK)
+    // One batch is refused, and no other is made: the next would be refused alike.
+    let refused = only_refused(world.dispatch_order("PO-2", &world.partner(), 1));
+    assert_eq!(
+        (refused.code.as_str(), refused.partner.as_str(), refused.terminals),
+        ("wrong-order", BANK, 1)
     );
-    assert!(refused.to_string().contains("Ask the buyer to enter the order"), "{refused}");
-    assert_eq!(world.events("batch.refused"), 1);
+    assert!(refused.told().contains("Ask the buyer to enter the order"), "{}", refused.told());
+    assert_eq!((world.events("batch.refused"), world.events("batch.made")), (1, 1));
     assert_eq!(world.at_bank("SN-001"), None);
     world.runtime.block_on(async {
         bank.close_order(ORDER, event()).await.unwrap();
@@ -66,13 +68,58 @@ fn an_order_that_the_kms_does_not_know_stores_nothing_and_may_be_entered_later()
     assert_eq!((done.sent_again, done.accepted), (1, 2));
 }
 
+/// The one batch that was refused as a whole.
+fn only_refused(done: Result<Dispatched, Error>) -> RefusedBatch {
+    let mut refused = done.unwrap().refused_batches;
+    assert_eq!(refused.len(), 1, "{refused:?}");
+    refused.remove(0)
+}
+
+/// One bad batch, whatever is wrong with it, holds up nothing but its own terminals.
+#[test]
+fn a_batch_that_is_refused_as_a_whole_does_not_block_its_order() {
+    for code in ["bad-content", "serial-twice", "wrong-mac", "bad-signature", "http-500"] {
+        let mut world = World::new(4);
+        world.collect(&serials(4)[..1], false);
+        let always = (0..3).map(|_| Some(Play::Refused(code)));
+        let first = only_refused(world.dispatch_to(&world.partner_at(Played::new(world.kms(), always)), 1));
+        assert_eq!((first.code.as_str(), first.terminals), (code, 1));
+        // What it says of itself is what its receipts will.
+        assert_eq!(first.digest.len(), 64);
+        world.collect(&serials(4)[1..], false);
+        let kms = Played::new(world.kms(), [Some(Play::Refused(code))]);
+        let done = world.dispatch_to(&world.partner_at(kms), 1).unwrap();
+        assert_eq!(done.refused_batches, [first], "{code}: it is told again by the same name");
+        assert_eq!((done.batches, done.accepted, done.sent_again), (3, 3, 0), "{code}");
+        let report = world.report();
+        assert_eq!((report.accepted, report.unanswered, report.to_send), (3, 1, 0), "{code}");
+        world.assert_at_bank(&serials(4)[1..]);
+        // It is kept, and may be taken one day.
+        let done = world.dispatch().unwrap();
+        assert_eq!((done.accepted, done.sent_again, world.report().is_complete()), (1, 1, true), "{code}");
+    }
+}
+
+#[test]
+fn what_is_wrong_in_one_new_batch_says_nothing_about_the_next() {
+    let world = World::collected(3);
+    let kms = Played::new(world.kms(), [Some(Play::Refused("bad-content"))]);
+    let done = world.dispatch_to(&world.partner_at(kms), 1).unwrap();
+    assert_eq!((done.refused_batches.len(), done.accepted), (1, 2));
+    // A MAK that differs refuses every one: no more TKs are bound to batches under it.
+    let world = World::collected(3);
+    let kms = Played::new(world.kms(), [Some(Play::Refused("wrong-mac"))]);
+    let done = world.dispatch_to(&world.partner_at(kms), 1).unwrap();
+    assert_eq!((done.refused_batches.len(), done.accepted, world.events("batch.made")), (1, 0, 1));
+    assert_eq!((world.report().to_send, world.report().unanswered), (2, 1));
+}
+
 #[test]
 fn a_refused_batch_stays_and_is_the_next_one_sent() {
     let world = World::collected(2);
     let kms = Played::new(world.kms(), [Some(Play::Refused("card-revoked"))]);
     let partner = world.partner_at(kms.clone());
-    let refused = world.dispatch_to(&partner, 1).unwrap_err();
-    assert!(matches!(&refused, Error::Refused { code, .. } if code == "card-revoked"), "{refused}");
+    assert_eq!(only_refused(world.dispatch_to(&partner, 1)).code, "card-revoked");
     assert_eq!(world.report().unanswered, 1);
     assert_eq!(world.dispatch_to(&partner, 1).unwrap().accepted, 2);
 }
@@ -84,8 +131,8 @@ fn a_batch_whose_card_was_revoked_is_signed_anew_by_another() {
     let kms = Played::new(world.kms(), []);
     let partner = world.partner_at(kms.clone());
     for _ in 0..2 {
-        let refused = world.dispatch_with("revoked", ORDER, &partner, 2).unwrap_err();
-        assert!(matches!(&refused, Error::Refused { code, .. } if code == "card-revoked"), "{refused}");
+        let refused = only_refused(world.dispatch_with("revoked", ORDER, &partner, 2));
+        assert_eq!(refused.code, "card-revoked");
     }
     assert_eq!((world.at_bank("SN-001"), world.events("batch.signed-anew")), (None, 0));
     let done = world.dispatch_to(&partner, 2).unwrap();
