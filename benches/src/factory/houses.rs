@@ -81,7 +81,9 @@ impl Houses {
             offer.arg(format!("{option}-pin-file")).arg(self.vendor.secret(&format!("{card}-pin")));
         }
         good(offer.arg("--out").arg(agreement))?;
-        good(act(&self.bank, "accept", VENDOR)?.arg("--agreement").arg(agreement))?;
+        let mut accept = act(&self.bank, "accept", VENDOR)?;
+        accept.arg("--vendor-root").arg(self.vendor.path("ca/root.pem"));
+        good(accept.arg("--agreement").arg(agreement))?;
         Ok(())
     }
 

@@ -17,7 +17,7 @@ use station::{
     CardSource, Checks,
     agreement::{Agreement, AgreementCards, MAX_AGREEMENT, Offer as Parts},
 };
-use store::{Event, SqliteStore, Store as _};
+use store::{Event, SqliteStore, Store as _, WorkKeyState};
 
 use super::{
     component::{CombinedKey, Kind},
@@ -88,6 +88,10 @@ pub(crate) struct Accept {
     /// The agreement's file.
     #[arg(long)]
     agreement: PathBuf,
+    /// The vendor's own root, PEM, as the two houses compared it; else the `root` of its [[partners]]. Whatever an
+    /// agreement says, it is believed to be this vendor's under this root alone.
+    #[arg(long, value_name = "FILE")]
+    vendor_root: Option<PathBuf>,
 }
 
 impl Agree {
@@ -150,7 +154,10 @@ impl Offer {
         self.common.keep(&store, ("batch-keys.offered", detail), suite, &keys).await?;
         files::write_bytes(&self.out, &signed, 0o644)?;
         say!("agreement    {}: take it to the acquirer, who accepts it:", self.out.display());
-        say!("  keyferry hsm agree accept --partner {} --agreement … --pk … --mak …", parties.vendor);
+        say!(
+            "  keyferry hsm agree accept --partner {} --vendor-root … --agreement … --pk … --mak …",
+            parties.vendor
+        );
         self.common.advise(&pk_kcv, &mak_kcv);
         Ok(())
     }
@@ -160,6 +167,7 @@ impl Accept {
     async fn run(self) -> Result<()> {
         let (config, store) = self.common.estate.open()?;
         self.common.none_there(&[])?;
+        let vendor_root = self.vendor_root(&config)?;
         let (agreement, [mtms, administrator]) = Agreement::open(&self.read()?, &checks(&config)?)?;
         let parties = Parties { vendor: agreement.vendor.clone(), buyer: agreement.buyer.clone() };
         if parties.buyer != config.acquirer.id {
@@ -168,6 +176,7 @@ impl Accept {
         if parties.vendor != self.common.partner {
             bail!("the agreement is of the vendor {}, not of {}", parties.vendor, self.common.partner);
         }
+        agreement.is_under(&vendor_root, &mtms)?;
         let suite = suite_of(agreement.suite)?;
         let sha256 = &agreement.kms_certificate_sha256;
         let work_key = store.work_key(sha256).await?.filter(|key| key.suite == suite.suite());
@@ -177,6 +186,12 @@ impl Accept {
                  give the vendor the present one"
             );
         };
+        if work_key.state != WorkKeyState::Active {
+            bail!(
+                "the agreement is for a work key that is no longer active here ({sha256}): have the vendor make another, for \
+                 the present work certificate"
+            );
+        }
         let travelling =
             Travelling { sealed: agreement.sealed()?, pk: agreement.pk.clone(), mak: agreement.mak.clone() };
         let offline = self.common.open(&config)?;
@@ -191,15 +206,43 @@ impl Accept {
         }
         let subject = |verified: &Verified| verified.certificate().subject().to_string();
         say!("vendor       {}", parties.vendor);
+        say!("its root     {}, SHA-256 {}", vendor_root.subject(), vendor_root.sha256_hex());
         say!("suite        {suite}");
         say!("signed by    {}", subject(&mtms));
         say!("         and {}", subject(&administrator));
         let detail = json!({ "partner": parties.vendor, "suite": suite.suite().byte(), "pk_kcv": pk_kcv,
                              "mak_kcv": mak_kcv, "kms_certificate": sha256, "mtms": subject(&mtms),
-                             "administrator": subject(&administrator) });
+                             "administrator": subject(&administrator),
+                             "vendor_root": vendor_root.sha256_hex() });
         self.common.keep(&store, ("batch-keys.agreed", detail), suite, &keys).await?;
         self.common.advise(&pk_kcv, &mak_kcv);
         Ok(())
+    }
+
+    /// The root that the vendor is known by: as the command names it, or its [[partners]]; where both do, both the same.
+    fn vendor_root(&self, config: &Config) -> Result<Certificate> {
+        let own = |partner: &&server::config::Partner| partner.name == self.common.partner;
+        let entered = config.partners.iter().filter(own).filter_map(|partner| partner.root.as_ref());
+        let mut named = self.vendor_root.iter().cloned().chain(entered.map(|root| config.path(root)));
+        let Some(first) = named.next() else {
+            bail!(
+                "whose agreement is it? Any vendor that is believed could write {0} into one: name {0}'s own root by \
+                 --vendor-root, or as the root of its [[partners]]",
+                self.common.partner
+            );
+        };
+        let root = certificate(&first)?;
+        for other in named {
+            if certificate(&other)?.sha256_hex() != root.sha256_hex() {
+                bail!(
+                    "{} and {} are two roots of {}: one of them is not the vendor's",
+                    first.display(),
+                    other.display(),
+                    self.common.partner
+                );
+            }
+        }
+        Ok(root)
     }
 
     fn read(&self) -> Result<Vec<u8>> {
@@ -284,6 +327,12 @@ impl Common {
         let within = config.parent().and_then(|folder| path.strip_prefix(folder).ok()).map(Path::to_owned);
         within.unwrap_or(path)
     }
+}
+
+/// The one certificate of a PEM file.
+fn certificate(path: &Path) -> Result<Certificate> {
+    let text = fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
+    Certificate::from_pem(&text).with_context(|| path.display().to_string())
 }
 
 /// What an agreement's signers are believed by: those roots that may name an MTMS. For an agreement, and for nothing else,

@@ -75,7 +75,9 @@ impl Story<'_> {
         offer.arg("--administrator").arg(vendor.path("cards/administrator.pem"));
         offer.arg("--administrator-pin-file").arg(vendor.secret("administrator-pin"));
         good(offer.arg("--out").arg(&agreement))?;
-        good(keys(&self.estate, VENDOR, "accept")?.arg("--agreement").arg(&agreement))?;
+        let mut accept = keys(&self.estate, VENDOR, "accept")?;
+        accept.arg("--vendor-root").arg(vendor.path("ca/root.pem"));
+        good(accept.arg("--agreement").arg(&agreement))?;
         let both = [vendor.kcvs()?, self.estate.kcvs()?];
         self.report.check(
             "keys-agreed-by-certificate",

@@ -1,6 +1,6 @@
 //! PK and MAK from a vendor's installation to an acquirer's, as files and cards of two houses.
 
-use std::fs;
+use std::{fs, path::Path};
 
 use serde_json::Value;
 
@@ -65,11 +65,44 @@ fn an_agreement_for_another_kms_vendor_or_acquirer_is_refused() {
     // A certificate of the same house that this KMS has not installed is another KMS's.
     houses.offer("next", &certificate).good();
     houses.accept("there", "next.agreement").refused_with("is for another KMS");
+    // Once it is installed, the agreement for the one before is out of date.
+    let mut install = keyferry(["kms", "work-key-install", "--config"]);
+    install.arg(houses.kms.path("keyferry.toml")).arg("--certificate").arg(&certificate);
+    install.arg("--passphrase-file").arg(houses.kms.secret("hsm-passphrase"));
+    run(install.arg("--key-block").arg(&block)).good();
+    houses.accept("there", "here.agreement").refused_with("no longer active");
     // What is no KMS's work certificate is offered nothing.
     houses
         .offer("wrong", &houses.mtms.path("work-certificate.pem"))
         .refused_with("no work certificate of a KMS");
     assert!(!houses.mtms.path("wrong-pk.json").exists() && !houses.kms.path("there-pk.json").exists());
+}
+
+/// Two people of one vendor can sign an agreement that says another's name: what it says decides nothing.
+#[test]
+fn an_agreement_is_a_vendors_under_that_vendors_root_alone() {
+    let houses = Houses::new("2");
+    houses.offer("here", &houses.work_certificate()).good();
+    let (own, other) = (houses.mtms.path("ca/root.pem"), houses.kms.path("ca/root.pem"));
+    let sha256 = |root: &Path| {
+        let pem = fs::read_to_string(root).unwrap();
+        pki::Certificate::from_pem(&pem).unwrap().sha256_hex()
+    };
+    let accept = |root: Option<&Path>| houses.accept_under(root, "VENDOR", "there", "here.agreement");
+    accept(None).refused_with("--vendor-root");
+    // Its own root is believed here; the one that the vendor is said to have is another.
+    let refused = accept(Some(&other)).refused();
+    assert!(refused.contains(&sha256(&own)) && refused.contains(&sha256(&other)), "{refused}");
+    assert!(!houses.kms.path("there-pk.json").exists(), "nothing is written");
+    // As [[partners]] name it, before there are keys: and never two.
+    let config = houses.kms.path("keyferry.toml");
+    let partner = format!(
+        "\n[[partners]]\nname = \"VENDOR\"\npk = \"there-pk.json\"\nmak = \"there-mak.json\"\nroot = {own:?}\n"
+    );
+    fs::write(&config, fs::read_to_string(&config).unwrap() + &partner).unwrap();
+    accept(Some(&other)).refused_with("two roots of VENDOR");
+    let accepted = accept(None).good();
+    assert!(accepted.contains(&sha256(&own)), "whose root it is, is shown: {accepted}");
 }
 
 #[test]

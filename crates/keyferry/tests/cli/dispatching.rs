@@ -5,7 +5,8 @@ use std::{process::Stdio, thread, time::Duration};
 use serde_json::json;
 
 use crate::support::{
-    factory::{Factory, taken},
+    estate::ACQUIRER,
+    factory::{Factory, VENDOR, taken},
     server::Server,
     tool::{run, wait},
 };
@@ -78,7 +79,8 @@ fn an_order_is_dispatched_reported_and_looked_back_at() {
 
     kms.kill();
     let away = run(&mut factory.dispatch(ORDER, &["--tries", "1"])).refused();
-    assert!(away.contains("dispatching again sends it first"), "{away}");
+    assert!(away.contains("the batch stays in the database; run mtms dispatch again"), "{away}");
+    assert!(!away.contains("upload") && !away.contains("journal"), "{away}");
     let _kms = factory.start_bank();
     let said = run(&mut factory.dispatch(ORDER, &[])).good();
     assert!(said.contains("1 batches answered, 1 of them sent again; 2 terminals accepted"), "{said}");
@@ -102,4 +104,32 @@ fn another_card_than_the_mtms_own_asks_for_no_pin() {
     let mut dispatch = factory.vendor.configured(&["mtms", "dispatch", ORDER]);
     dispatch.arg("--card").arg(factory.vendor.path("cards/operator.pem"));
     run(dispatch.args(["--card-pin-file", "/no/such/file"])).refused_with("operator");
+}
+
+/// One batch that the KMS does not want is told by its name and its code, and the dispatch does not end well.
+#[test]
+fn a_batch_refused_as_a_whole_is_told_by_name_and_ends_with_exit_code_1() {
+    let factory = Factory::new();
+    let (_mtms, _kms) = (Server::start(&factory.vendor), factory.start_bank());
+    factory.order(ORDER, &serials(1));
+    // What another order lists is told of as that, and as nothing else.
+    let list = factory.vendor.path("order.list");
+    let mut again =
+        factory.at_bank(&["add", "PO-8", "--vendor", VENDOR, "--buyer", ACQUIRER, "--model", "M1"]);
+    let taken = run(again.arg("--serials").arg(&list)).refused();
+    assert!(taken.contains(ORDER) && !taken.contains("replacement"), "{taken}");
+
+    run(&mut factory.at_bank(&["close", ORDER])).good();
+    factory.collect(&serials(1));
+    let ran = run(&mut factory.dispatch(ORDER, &[]));
+    assert_eq!(ran.code, Some(1), "{ran:?}");
+    assert!(ran.out.contains("1 batches REFUSED by the KMS as a whole"), "{}", ran.out);
+    let ran = run(&mut factory.dispatch(ORDER, &["--json"]));
+    let told: serde_json::Value = serde_json::from_str(&ran.out).unwrap();
+    let refused = &told["refused_batches"][0];
+    assert_eq!(
+        (ran.code, &refused["code"], &refused["terminals"]),
+        (Some(1), &json!("wrong-order"), &json!(1))
+    );
+    assert_eq!(told["report"]["unanswered"], json!(1));
 }

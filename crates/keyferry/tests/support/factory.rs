@@ -80,7 +80,9 @@ impl Factory {
             offer.arg(format!("{option}-pin-file")).arg(self.vendor.secret(&format!("{card}-pin")));
         }
         run(offer.arg("--out").arg(&agreement)).good();
-        run(act(&self.bank, "accept", VENDOR).arg("--agreement").arg(&agreement)).good();
+        let mut accept = act(&self.bank, "accept", VENDOR);
+        accept.arg("--vendor-root").arg(self.vendor.path("ca/root.pem"));
+        run(accept.arg("--agreement").arg(&agreement)).good();
         let keys = "pk = \"partners/pk.json\"\nmak = \"partners/mak.json\"\n";
         let reached = "url = \"https://127.0.0.1:1\"\ntls_root = \"partners/root.pem\"\n";
         for (site, name, more) in [(&self.vendor, ACQUIRER, reached), (&self.bank, VENDOR, "")] {
@@ -112,6 +114,16 @@ impl Factory {
             }
             run(&mut add).good();
         }
+    }
+
+    /// `keyferry kms order …` at the bank, under both cards.
+    pub(crate) fn at_bank(&self, act: &[&str]) -> Command {
+        let mut command = keyferry(["kms", "order"]);
+        command.args(act).arg("--config").arg(self.bank.path("station.toml"));
+        for card in ["operator", "administrator"] {
+            command.arg(format!("--{card}-pin-file")).arg(self.bank.secret(&format!("{card}-pin")));
+        }
+        command
     }
 
     /// Puts collected TKs into the vendor's database, past the terminals: hundreds of processes show nothing more.

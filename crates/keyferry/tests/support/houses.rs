@@ -123,7 +123,13 @@ impl Houses {
 
     /// The same, expecting another vendor.
     pub(crate) fn accept_of(&self, vendor: &str, name: &str, agreement: &str) -> Ran {
+        self.accept_under(Some(&self.mtms.path("ca/root.pem")), vendor, name, agreement)
+    }
+
+    /// The same with the root that the vendor is said to have.
+    pub(crate) fn accept_under(&self, root: Option<&Path>, vendor: &str, name: &str, agreement: &str) -> Ran {
         let mut accept = agree("accept", &self.kms, vendor, name);
+        root.into_iter().for_each(|root| _ = accept.arg("--vendor-root").arg(root));
         run(accept.arg("--agreement").arg(self.agreement(agreement)))
     }
 

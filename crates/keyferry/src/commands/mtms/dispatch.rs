@@ -66,7 +66,7 @@ impl Dispatch {
             summary(&done);
             super::report::print(&report);
         }
-        let good = done.refused.is_empty() && done.held_back.is_empty();
+        let good = done.refused.is_empty() && done.refused_batches.is_empty() && done.held_back.is_empty();
         Ok(if good { ExitCode::SUCCESS } else { ExitCode::FAILURE })
     }
 
@@ -85,13 +85,24 @@ pub(super) fn mtms_of(config: &Config, store: SqliteStore, hsm: Client) -> Mtms<
 }
 
 fn summary(done: &Dispatched) {
-    let Dispatched { batches, sent_again, accepted, awaiting, refused, held_back } = done;
+    let Dispatched { batches, sent_again, accepted, awaiting, refused, refused_batches, held_back } = done;
     say!("{batches} batches answered, {sent_again} of them sent again; {accepted} terminals accepted");
     if !awaiting.is_empty() {
         say!("{} replacements wait for a second person at the KMS", awaiting.len());
     }
     if !refused.is_empty() {
         say!("{} terminals REFUSED by the KMS", refused.len());
+    }
+    if !refused_batches.is_empty() {
+        say!(
+            "{} batches REFUSED by the KMS as a whole; they count below as not answered:",
+            refused_batches.len()
+        );
+        let row = |one: &mtms::RefusedBatch| {
+            vec![one.id.to_string(), one.terminals.to_string(), one.code.clone(), one.text.clone()]
+        };
+        let rows: Vec<_> = refused_batches.iter().map(row).collect();
+        show::table(&["batch", "terminals", "refused", "the KMS says (not under its MAC)"], &rows);
     }
     let row = |held: &mtms::HeldBack| vec![held.sn.to_string(), held.why.clone()];
     if !held_back.is_empty() {
@@ -108,6 +119,9 @@ fn document(done: &Dispatched, report: &serde_json::Value) -> serde_json::Value 
         "awaiting_approval": done.awaiting.iter().map(ToString::to_string).collect::<Vec<_>>(),
         "refused": done.refused.iter().map(|refused| {
             json!({ "sn": refused.sn, "code": refused.code, "text": refused.text })
+        }).collect::<Vec<_>>(),
+        "refused_batches": done.refused_batches.iter().map(|one| {
+            json!({ "id": one.id, "sha256": one.digest, "terminals": one.terminals, "code": one.code, "text": one.text })
         }).collect::<Vec<_>>(),
         "held_back": done.held_back.iter().map(|held| {
             json!({ "sn": held.sn.as_str(), "why": held.why })

@@ -7,6 +7,9 @@ use mtms::{Kms, Partner};
 use server::Config;
 use station::{Server, ServerSettings};
 
+/// What the KMS's log knows an MTMS by.
+const AGENT: &str = concat!("keyferry-mtms/", env!("CARGO_PKG_VERSION"));
+
 /// The keys and the KMS of an order's buyer: once for each suite in which keys were agreed with it.
 pub(super) fn of_buyer(config: &Config, buyer: &str) -> Result<Vec<Partner>> {
     let agreed = server::partners::partners(config)?.into_iter().filter(|partner| partner.name == buyer);
@@ -27,7 +30,7 @@ fn reach(agreed: server::partners::Partner) -> Result<Partner> {
         );
     };
     let root = fs::read(root).with_context(|| format!("cannot read {}", root.display()))?;
-    let kms: Arc<dyn Kms> = Arc::new(Server::new(&ServerSettings::new(url, root))?);
+    let kms: Arc<dyn Kms> = Arc::new(Server::new(&ServerSettings::new(url, root).of_program(AGENT))?);
     let server::partners::Partner { name, suite, pk, mak, .. } = agreed;
     Ok(Partner { name, suite, pk, mak, kms })
 }

@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use anyhow::Result;
 use clap::Args;
-use mtms::{Mtms, Report};
+use mtms::{Mtms, RefusedItem, Report, SENT_BEFORE};
 use store::{OrderStore as _, SerialHistory, SqliteStore};
 
 use super::super::kms::Estate;
@@ -73,11 +73,18 @@ pub(super) fn print(report: &Report) {
             say!("refused {code}: {count}");
         }
         let shown = report.refused.iter().take(NAMES_SHOWN);
-        let rows: Vec<_> =
-            shown.map(|one| vec![one.sn.clone(), one.code.clone(), one.text.clone()]).collect();
+        let rows: Vec<_> = shown.map(|one| vec![one.sn.clone(), one.code.clone(), why(one)]).collect();
         show::table(&["serial", "refused", "why"], &rows);
         more(report.refused.len());
     }
+}
+
+/// A KMS's text stands beside its receipt: what MAK vouches for is the code.
+fn why(one: &RefusedItem) -> String {
+    if one.code == SENT_BEFORE || one.text.is_empty() {
+        return one.text.clone();
+    }
+    format!("the KMS says (not under its MAC): {}", one.text)
 }
 
 fn names(what: &str, serials: &[String]) {
