@@ -248,7 +248,7 @@ fn keys_of_suite_02_are_held_to_their_device() {
     let mut entry = VENDOR_02.entry_ec(&Ec { tek: crate::support::ec::random(), ..again });
     entry["replaces"] = json!(true);
     let answer = post_batch(&server, &VENDOR_02.batch("PO-1", &[entry]));
-    assert_eq!(told(&answer), [is("SN-1", true, "already-stored")]);
+    assert_eq!(told(&answer), [is("SN-1", false, "generation-not-higher")]);
 }
 
 #[test]
