@@ -254,6 +254,19 @@ fn a_damaged_journal_is_refused_with_what_to_do_and_its_sound_part_goes_on() {
 }
 
 #[test]
+fn a_journal_whose_mark_is_gone_is_refused_and_rescued() {
+    let estate = Estate::new();
+    fs::remove_file(estate.path("station/journal/mark")).unwrap();
+    let refused = with_journal(&estate, &["journal"]).refused();
+    assert!(refused.contains("its mark") && refused.contains("--rescue"), "{refused}");
+    assert!(
+        with_journal(&estate, &["journal", "--rescue"]).good().contains("00000001.journal.damaged"),
+        "what is sound goes on"
+    );
+    with_journal(&estate, &["journal"]).good();
+}
+
+#[test]
 fn packages_and_terminals_are_given_up_and_old_files_forgotten() {
     let estate = Estate::new();
     let _server = Server::start(&estate);
