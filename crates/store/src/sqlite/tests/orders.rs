@@ -158,6 +158,12 @@ fn the_layouts_own_rules_of_orders_and_batches_hold() {
     refused("INSERT OR REPLACE INTO received_items VALUES (1, 0, 'SN', 0, 'x', '', NULL)", "never altered");
     refused("UPDATE past_tks SET fingerprint = 'X'", "stays on record");
     refused("DELETE FROM past_tks", "stays on record");
+    raw.execute_batch("INSERT INTO seen_tks VALUES (zeroblob(32), 'SN')").unwrap();
+    refused("INSERT INTO seen_tks VALUES (zeroblob(32), 'S2')", "one terminal's, once");
+    refused("INSERT OR REPLACE INTO seen_tks VALUES (zeroblob(32), 'S2')", "one terminal's, once");
+    refused("INSERT INTO seen_tks VALUES (x'01', 'SN')", "CHECK");
+    refused("UPDATE seen_tks SET sn = 'S2'", "stays on record");
+    refused("DELETE FROM seen_tks", "stays on record");
 
     raw.execute_batch("UPDATE batches SET answered_at = 2, receipt = x'00', accepted = 1").unwrap();
     refused("UPDATE batches SET receipt = x'01'", "answered once");
