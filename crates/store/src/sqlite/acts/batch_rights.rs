@@ -1,7 +1,7 @@
 //! Which terminals a vendor's batch may touch at the KMS: none that another open order lists, and of those that are known
 //! only the vendor's own, or such as its order names.
 
-use rusqlite::{OptionalExtension, params};
+use rusqlite::params;
 use wire::{Device, Serial};
 
 use super::super::error::Db;
@@ -32,17 +32,16 @@ pub(super) fn refused(
 fn listed_elsewhere(tx: &Tx<'_>, order: i64, device: &Device) -> Result<Option<Refusal>, StoreError> {
     for (what, serial) in [("serial", Some(device.sn())), ("PIN pad's serial", device.external_pin_pad())] {
         let Some(serial) = serial else { continue };
-        let other: Option<String> = tx
+        let other = tx
             .prepare(
-                "SELECT o.name FROM order_serials s JOIN orders o ON o.id = s.order_id
+                "SELECT 1 FROM order_serials s JOIN orders o ON o.id = s.order_id
                  WHERE s.sn = ?1 AND o.closed_at IS NULL AND o.id <> ?2",
             )?
-            .query_row(params![serial.as_str(), order], |row| row.get(0))
-            .optional()
+            .exists(params![serial.as_str(), order])
             .db()?;
-        if let Some(other) = other {
-            let text = format!("order {other}, which is open, lists {serial}, this terminal's {what}");
-            return Ok(not_in_order(text));
+        if other {
+            // Not which: the text goes to the vendor, and who else sells to this acquirer is none of its business.
+            return Ok(not_in_order(format!("another open order lists {serial}, this terminal's {what}")));
         }
     }
     Ok(None)
@@ -70,10 +69,9 @@ fn others_terminal(
         .query_map(params![sn.as_str(), order.buyer], |row| row.get(0))
         .and_then(Iterator::collect)
         .db()?;
-    if let Some(other) = vendors.iter().flatten().find(|vendor| *vendor != partner) {
-        let text =
-            format!("a batch of {other} brought this terminal; only that vendor's may replace its key");
-        return Ok(Some(Refusal { code: "other-vendor".to_owned(), text }));
+    if vendors.iter().flatten().any(|vendor| vendor != partner) {
+        let text = "another vendor's batch brought this terminal; only that vendor's may replace its key";
+        return Ok(Some(Refusal { code: "other-vendor".to_owned(), text: text.to_owned() }));
     }
     let by_station = vendors.iter().any(Option::is_none);
     let text = "no batch brought this terminal; one replaces its key only for an order that lists its serial";
