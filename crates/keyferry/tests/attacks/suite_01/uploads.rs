@@ -1,7 +1,7 @@
 //! Collected transport keys on their way to the KMS: made by the tester, of another terminal, of yesterday.
 
 use pki::Role;
-use serde_json::json;
+use serde_json::{Value, json};
 use terminal::collect;
 
 use super::forge::{SN, collect_frame, terminal};
@@ -56,34 +56,46 @@ fn substitute_tk() {
     terminal::download(&mut terminal, stream, super::forge::slot(0)).unwrap();
 }
 
-/// Attack 6: Ctk_Pu of A under B's serial. B shows another fingerprint and is not served; A cannot use what is
-/// made for B, since each block says whose it is.
+/// Attack 6: Ctk_Pu of A under B's serial. A known TK is no other terminal's. Where the false entry comes first, the true
+/// owner's is what is refused, so that somebody asks; and A cannot use what is made for B, since each block says whose it is.
 #[test]
 fn wrong_owner() {
     let world = World::new();
     let server = world.start(&Options::default());
     let (a, b) = (Raw::new("SN-A"), Raw::new("SN-B"));
     let entry_a = entry(&a);
-    let moved = {
-        let mut entry = entry_a.clone();
-        entry["sn"] = json!("SN-B");
+    let under = |entry: &Value, sn: &str| {
+        let mut entry = entry.clone();
+        entry["sn"] = json!(sn);
         entry
     };
-    let uploaded = server.upload(&signed(&ESTATE.operator, &package(&[entry_a.clone(), moved])));
-    let kept: Vec<_> = results(&uploaded).iter().map(|one| one["fingerprint"].clone()).collect();
-    assert_eq!(kept[0], json!(fingerprint(&entry_a)));
-    assert_ne!(kept[1], json!(fingerprint(&entry(&b))), "B's display shows another");
-    assert_ne!(kept[1], kept[0], "the serial is in the fingerprint");
-    assert_eq!(b.intrude(server.terminals, 0), NOT_PROVEN, "B is not served");
-
-    // Whoever holds A's key gets B's TMK only in a block for B's place, which A's PIN pad refuses; A's own is another.
-    let as_b = Raw { sn: "SN-B".into(), pin_pad: None, tek: a.tek.clone(), auk: a.auk.clone() };
-    let given = as_b.fetch(&mut connect(server.terminals), 0);
-    let own = a.download(server.terminals, 0).unwrap();
-    if let Ok(given) = given {
-        assert_ne!(given.key, own.key, "no two terminals share a key");
-        assert!(given.block.contains("SN-B/00") && own.block.contains("SN-A/00"));
+    let moved = under(&entry_a, "SN-B");
+    let in_one = server.upload(&signed(&ESTATE.operator, &package(&[entry_a.clone(), moved.clone()])));
+    assert_eq!(results(&in_one)[0]["fingerprint"], json!(fingerprint(&entry_a)));
+    let alone = server.upload(&signed(&ESTATE.operator, &package(&[moved])));
+    for result in [&results(&in_one)[1], &results(&alone)[0]] {
+        assert_eq!((&result["ok"], &result["code"]), (&json!(false), &json!("same-transport-key")));
     }
+
+    // Neither B itself nor whoever holds A's key is served as B.
+    let as_b = Raw { sn: "SN-B".into(), pin_pad: None, tek: a.tek.clone(), auk: a.auk.clone() };
+    for nobody in [&b, &as_b] {
+        assert_eq!(nobody.intrude(server.terminals, 0), NOT_PROVEN);
+    }
+    let own = a.download(server.terminals, 0).unwrap();
+    assert!(own.block.contains("SN-A/00"));
+
+    let (c, entry_c) = {
+        let c = Raw::new("SN-C");
+        let entry = entry(&c);
+        (c, entry)
+    };
+    server.upload(&signed(&ESTATE.operator, &package(&[under(&entry_c, "SN-D")])));
+    let refused = server.upload(&signed(&ESTATE.operator, &package(&[entry_c])));
+    assert_eq!(results(&refused)[0]["code"], json!("same-transport-key"));
+    let as_d = Raw { sn: "SN-D".into(), pin_pad: None, tek: c.tek.clone(), auk: c.auk.clone() };
+    let given = as_d.fetch(&mut connect(server.terminals), 0).unwrap();
+    assert!(given.block.contains("SN-D/00"), "C's PIN pad refuses it");
 }
 
 /// Attack 7: yesterday's upload again, as it was and signed anew, before and after the terminal was collected anew.
@@ -114,7 +126,7 @@ fn old_package() {
     let again = server.upload(&signed(&other_card, &package(std::slice::from_ref(&entry_old))));
     assert_eq!(results(&again)[0]["ok"], json!(false), "{again:?}");
     let asked = server.upload(&signed(&other_card, &package(&[replacing(entry_old)])));
-    assert_eq!(results(&asked)[0]["code"], json!("awaits-approval"));
+    assert_eq!(results(&asked)[0]["code"], json!("old-transport-key"), "not even for a second person");
     assert_eq!(old.intrude(server.terminals, 0), NOT_PROVEN);
     new.download(server.terminals, 0).unwrap();
     world.assert_audit_good();
