@@ -88,7 +88,7 @@ pub(crate) struct Accept {
     /// The agreement's file.
     #[arg(long)]
     agreement: PathBuf,
-    /// The vendor's own root, PEM, as the two houses compared it; else the `root` of its [[partners]]. Whatever an
+    /// The vendor's own root, PEM, as the two houses compared it; else the `root` of its entry in `[[partners]]`. Whatever an
     /// agreement says, it is believed to be this vendor's under this root alone.
     #[arg(long, value_name = "FILE")]
     vendor_root: Option<PathBuf>,
@@ -219,7 +219,7 @@ impl Accept {
         Ok(())
     }
 
-    /// The root that the vendor is known by: as the command names it, or its [[partners]]; where both do, both the same.
+    /// The root that the vendor is known by: as the command names it, or its entry in `[[partners]]`; where both do, both the same.
     fn vendor_root(&self, config: &Config) -> Result<Certificate> {
         let own = |partner: &&server::config::Partner| partner.name == self.common.partner;
         let entered = config.partners.iter().filter(own).filter_map(|partner| partner.root.as_ref());

@@ -14,7 +14,7 @@ use crate::show;
 /// How often it is looked what was plugged in.
 const LOOK: Duration = Duration::from_millis(300);
 
-/// Show the serial ports that terminals can be plugged into, as the configuration's [links] says.
+/// Show the serial ports that terminals can be plugged into, as the configuration's `[links]` says.
 #[derive(Args)]
 pub(crate) struct Ports {
     #[command(flatten)]

@@ -101,7 +101,7 @@ pub(crate) struct Collect {
     /// may be repeated.
     #[arg(long = "terminal", value_name = "ADDRESS")]
     terminals: Vec<Target>,
-    /// Collect what is plugged in at the serial ports of the configuration's [links].
+    /// Collect what is plugged in at the serial ports of the configuration's `[links]`.
     #[arg(long)]
     plugged: bool,
     /// A file of terminals' addresses, one a line.
