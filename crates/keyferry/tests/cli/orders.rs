@@ -62,7 +62,7 @@ fn an_order_is_entered_listed_shown_and_closed() {
     assert_eq!((&shown["vendor"], &shown["listed"]), (&"VENDOR".into(), &3.into()));
     assert!(shown["asked_by"].as_str().unwrap().contains("operator"), "{shown}");
     let shown = read(&estate, &["show", "PO-1", "--serials"]).good();
-    assert!(shown.contains("SN-2") && shown.contains("not collected"), "{shown}");
+    assert!(shown.contains("SN-2") && shown.contains("not received"), "{shown}");
     read(&estate, &["show", "PO-9"]).refused_with("no order PO-9");
 
     assert!(signed(&estate, &["close", "PO-1"]).good().contains("closed"));
