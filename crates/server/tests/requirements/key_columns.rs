@@ -24,7 +24,8 @@ const KEYS: [(&str, &str, &str, &[&str]); 11] = [
 ];
 
 /// Columns that hold texts or bytes and no key; `operators.sealed` is what passwords are checked with, sealed by the HSM,
-/// and `ctk_pu` and the packages are ciphertexts until the HSM has opened them; batches carry key blocks inside their CMS. What is not on either list is new, and must be put on one.
+/// and `ctk_pu` and the packages are ciphertexts until the HSM has opened them; batches carry key blocks inside their CMS; a
+/// TK's digest is of its ciphertext, or under a secret of the HSM. What is not on either list is new, and must be put on one.
 const OTHERS: &str = "
     acquirers.id acquirers.name
     audit.kind audit.actor audit.subject audit.detail audit.prev_hash audit.hash audit_end.hash
@@ -58,6 +59,8 @@ const OTHERS: &str = "
     past_tks.sn past_tks.fingerprint
     received_batches.content_digest received_batches.partner
     received_items.sn received_items.code received_items.text received_items.fingerprint
+    replacements.device_der replacements.device_sha256 replacements.device_spki_sha256 replacements.tk_digest
+    seen_tks.digest seen_tks.sn terminals.tk_digest
     refusals.sn refusals.check refusals.reading refusals.source
     replacements.sn replacements.key_serial replacements.vendor replacements.model replacements.ctk_pu
     replacements.work_certificate_sha256 replacements.fingerprint replacements.state replacements.decided_by
