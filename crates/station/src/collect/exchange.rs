@@ -69,6 +69,11 @@ impl<S: StationSuite> Run<'_, S> {
                 }
                 CollectFault::Link(_) => return Err(fault),
                 _ if !is_serial || !fault.may_be_noise() => return Err(fault),
+                // COLLECT has its form: who calls it malformed, or out of order, heard something else, however often.
+                _ if is_garbled(&fault) => {
+                    said = None;
+                    !std::mem::take(&mut was_cut)
+                }
                 _ if said.replace(of(&fault)) == Some(of(&fault)) => return Err(fault),
                 _ => !std::mem::take(&mut was_cut),
             };
@@ -183,6 +188,11 @@ impl<S: StationSuite> Run<'_, S> {
 fn may_pass(error: &LinkError, is_serial: bool) -> bool {
     let of_a_line = matches!(error, LinkError::Timeout | LinkError::Malformed(_) | LinkError::Line { .. });
     error.is_cut() || (is_serial && of_a_line)
+}
+
+/// Whether the terminal says that it did not understand.
+fn is_garbled(fault: &CollectFault) -> bool {
+    [ErrorCode::Malformed, ErrorCode::UnexpectedMessage].iter().any(|code| of(fault).1 == Some(code.number()))
 }
 
 fn of(fault: &CollectFault) -> Said {

@@ -65,6 +65,8 @@ pub(crate) fn settings() -> CollectSettings {
     };
     CollectSettings {
         limits,
+        // A hundred cables on few processors fall behind: how many times it takes is not what is looked at.
+        tries: 10,
         pause: Duration::from_millis(20),
         away: Duration::from_secs(10),
         parallel: 64,
